@@ -1,0 +1,1 @@
+"""Atari's Tempest (1981) as a Gymnasium environment."""

@@ -1,0 +1,58 @@
+"""The 44 joint actions: four fire and zap pairs by eleven spinner levels (ARCADE F.5)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["ACTION_COUNT", "SPINNER_LEVELS", "decode_action", "encode_action", "expert_actions"]
+
+SPINNER_LEVELS: tuple[int, ...] = (0, 12, 9, 6, 3, 1, -1, -3, -6, -9, -12)
+"""Spinner counts per game frame by spinner index; 16 counts are one lane, negative turns to higher lanes."""
+
+ACTION_COUNT = 4 * len(SPINNER_LEVELS)
+
+_STAND, _LOWER, _HIGHER = (SPINNER_LEVELS.index(level) for level in (0, 12, -12))
+
+
+def decode_action(action: int) -> tuple[bool, bool, int]:
+    """Return ``(fire, zap, spinner)`` of a joint action 0-43.
+
+    Raises:
+        ValueError: the action is not a whole number within 0-43.
+    """
+    index = int(action)
+    if index != action or not 0 <= index < ACTION_COUNT:
+        raise ValueError(f"action must be a whole number from 0 to {ACTION_COUNT - 1}, got {action!r}")
+    buttons, spinner = divmod(index, len(SPINNER_LEVELS))
+    return buttons >= 2, buttons % 2 == 1, SPINNER_LEVELS[spinner]
+
+
+def encode_action(fire: bool, zap: bool, spinner: int) -> int:
+    """Return the joint action nearest to the given controls (ties go to the smaller turn)."""
+    nearest = min(range(len(SPINNER_LEVELS)), key=lambda i: (abs(SPINNER_LEVELS[i] - spinner), abs(SPINNER_LEVELS[i])))
+    return len(SPINNER_LEVELS) * (2 * bool(fire) + bool(zap)) + nearest
+
+
+def expert_actions(
+    target: ArrayLike, lane: ArrayLike, is_open: ArrayLike, fire: ArrayLike, zap: ArrayLike
+) -> NDArray[np.int64]:
+    """Turn the expert's advice into joint actions.
+
+    The expert names a lane; the quickest turn among the 11 levels leads there by the shorter way
+    (to higher lanes when both ways are equally long). All arguments broadcast together.
+
+    Args:
+        target: lanes 0-15 the expert steers for, -1 for none.
+        lane: the player's lanes.
+        is_open: whether the tube is open, so that there is only one way.
+        fire: whether the expert fires.
+        zap: whether the expert zaps.
+    """
+    target, lane = np.asarray(target, np.int64), np.asarray(lane, np.int64)
+    distance = target - lane
+    wrapped = (distance + 7) % 16 - 7
+    distance = np.where(np.asarray(is_open, bool), distance, wrapped)
+    spinner = np.where((target < 0) | (distance == 0), _STAND, np.where(distance > 0, _HIGHER, _LOWER))
+    buttons = 2 * np.asarray(fire, np.int64) + np.asarray(zap, np.int64)
+    return len(SPINNER_LEVELS) * buttons + spinner

@@ -1,0 +1,1 @@
+"""The Tempest board in process."""

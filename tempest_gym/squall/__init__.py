@@ -1,0 +1,1 @@
+"""Squall, a free game for the Tempest board."""

@@ -1,0 +1,1 @@
+"""A Rainbow trainer for Tempest and any other flat-observation Gymnasium environment."""
