@@ -5,12 +5,25 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["ACTION_COUNT", "SPINNER_LEVELS", "decode_action", "encode_action", "expert_actions"]
+__all__ = [
+    "ACTION_COUNT",
+    "CONTROLS",
+    "SPINNER_LEVELS",
+    "decode_action",
+    "encode_action",
+    "expert_action",
+    "expert_actions",
+]
 
 SPINNER_LEVELS: tuple[int, ...] = (0, 12, 9, 6, 3, 1, -1, -3, -6, -9, -12)
 """Spinner counts per game frame by spinner index; 16 counts are one lane, negative turns to higher lanes."""
 
 ACTION_COUNT = 4 * len(SPINNER_LEVELS)
+
+CONTROLS: tuple[tuple[bool, bool, int], ...] = tuple(
+    (fire, zap, level) for fire in (False, True) for zap in (False, True) for level in SPINNER_LEVELS
+)
+"""``(fire, zap, spinner)`` of every joint action, by its index."""
 
 _STAND, _LOWER, _HIGHER = (SPINNER_LEVELS.index(level) for level in (0, 12, -12))
 
@@ -24,14 +37,26 @@ def decode_action(action: int) -> tuple[bool, bool, int]:
     index = int(action)
     if index != action or not 0 <= index < ACTION_COUNT:
         raise ValueError(f"action must be a whole number from 0 to {ACTION_COUNT - 1}, got {action!r}")
-    buttons, spinner = divmod(index, len(SPINNER_LEVELS))
-    return buttons >= 2, buttons % 2 == 1, SPINNER_LEVELS[spinner]
+    return CONTROLS[index]
 
 
 def encode_action(fire: bool, zap: bool, spinner: int) -> int:
     """Return the joint action nearest to the given controls (ties go to the smaller turn)."""
-    nearest = min(range(len(SPINNER_LEVELS)), key=lambda i: (abs(SPINNER_LEVELS[i] - spinner), abs(SPINNER_LEVELS[i])))
+    nearest = min(
+        range(len(SPINNER_LEVELS)), key=lambda i: (abs(SPINNER_LEVELS[i] - spinner), abs(SPINNER_LEVELS[i]))
+    )
     return len(SPINNER_LEVELS) * (2 * bool(fire) + bool(zap)) + nearest
+
+
+def expert_action(target: int, lane: int, is_open: bool, fire: bool, zap: bool) -> int:
+    """Turn one frame's advice into a joint action; what `expert_actions` does for arrays, without its overhead."""
+    distance = target - lane
+    if target < 0 or distance == 0:
+        spinner = _STAND
+    else:
+        ahead = distance > 0 if is_open else (distance + 7) % 16 > 7
+        spinner = _HIGHER if ahead else _LOWER
+    return len(SPINNER_LEVELS) * (2 * fire + zap) + spinner
 
 
 def expert_actions(

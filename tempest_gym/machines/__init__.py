@@ -49,7 +49,7 @@ class Machine(Protocol):
         ...
 
     def step(self, fire: bool, zap: bool, spinner: int) -> Frame:
-        """Act at the present bridge point and run to the next; the pilot overrides outside decision frames."""
+        """Act at this bridge point and run to the next; outside decision frames the pilot acts instead."""
         ...
 
     def advance(

@@ -1,0 +1,285 @@
+"""Tempest as a Gymnasium environment."""
+
+from __future__ import annotations
+
+import json
+from os import PathLike
+from typing import Any, Literal, TypedDict
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from tempest_gym.actions import ACTION_COUNT, CONTROLS, decode_action, expert_action
+from tempest_gym.frame import Frame
+from tempest_gym.machines import Advance, Machine, MachineName, advance_by_frames, make_machine
+from tempest_gym.roms import RomImage, resolve_rom
+from tempest_gym.settings import (
+    EPISODE_FRAMES,
+    FRAMES_PER_SECOND,
+    EpisodeKind,
+    Settings,
+    action_space,
+    observation_space,
+    start_level_of,
+)
+from tempest_gym.window import Window
+
+__all__ = ["RenderMode", "TempestEnv", "TempestInfo"]
+
+RenderMode = Literal["rgb_array", "human"]
+
+_SEEDS = 2**31 - 1
+"""Seeds of single games are drawn below this, and greater ones are taken modulo it."""
+
+
+class TempestInfo(TypedDict, total=False):
+    """What `step` and `reset` tell beside the observation.
+
+    Attributes:
+        expert_action: the joint action, 0-43, that the scripted expert would take now.
+        expert_target: the lane the expert steers for, -1 for none.
+        score: player 1's score in points.
+        lives: lives including the one in play.
+        level: the level as the player sees it, 1-99.
+        game_state: RAM $00.
+        player_lane: 0-15.
+        objective_reward: score changes and penalties met on this step, in points.
+        subjective_reward: lane shaping met on this step, unscaled.
+        life_lost: the player died on this step.
+        frames: game frames this step took.
+        episode_frames: game frames since the episode began, the way to its first decision included.
+        game: name of the ROM set; at reset only.
+        machine: ``"board"`` or ``"mame"``; at reset only.
+        seed: the seed of the game; at reset only.
+    """
+
+    expert_action: int
+    expert_target: int
+    score: int
+    lives: int
+    level: int
+    game_state: int
+    player_lane: int
+    objective_reward: float
+    subjective_reward: float
+    life_lost: bool
+    frames: int
+    episode_frames: int
+    game: str
+    machine: str
+    seed: int
+
+
+class TempestEnv(gym.Env[NDArray[np.float32], np.int64]):
+    """One game of Tempest on one machine.
+
+    An observation is 195 numbers within [-1, 1] (`tempest_gym.features`), an action one of 44
+    (`tempest_gym.actions`). The agent acts where a player could: in play and in the descent. Everything
+    else (coin, start, level select, death, initials) the pilot plays, and what is met there belongs to the step.
+
+    Args:
+        machine: ``"board"`` for the hardware in process, ``"mame"`` for a MAME of your own.
+        rom: a folder or zip with a Tempest ROM set, a set's name, or an image already loaded; without it the
+            path in the variable ``TEMPEST_ROM``, without that Squall, the bundled free game.
+        start_level: level a game starts at, 1-81; the menu's last entry that is not above it is chosen.
+        episode: ``"game"`` ends with the last life; ``"life"`` with each, and reset goes on in the same game.
+        frame_skip: decision frames that one action lasts.
+        objective_scale: factor of the score reward, per point.
+        subjective_scale: factor of the lane-shaping reward.
+        reward_clip: largest absolute reward of a step.
+        render_mode: None, ``"rgb_array"`` (`render` returns a picture) or ``"human"`` (a window at true speed).
+
+    Raises:
+        TypeError, ValueError: an argument is wrong; the message says what came and what was expected.
+        tempest_gym.roms.RomError: the ROM set is incomplete or wrong.
+    """
+
+    metadata = {"render_modes": ["rgb_array", "human"], "render_fps": round(FRAMES_PER_SECOND)}  # noqa: RUF012
+
+    def __init__(
+        self,
+        machine: MachineName = "board",
+        rom: str | PathLike[str] | RomImage | None = None,
+        start_level: int = 1,
+        episode: EpisodeKind = "game",
+        frame_skip: int = 1,
+        objective_scale: float = 0.01,
+        subjective_scale: float = 0.01,
+        reward_clip: float = 10.0,
+        render_mode: RenderMode | None = None,
+    ) -> None:
+        """Check the arguments and set the machine up."""
+        self.settings = Settings(
+            machine, start_level, episode, frame_skip, objective_scale, subjective_scale, reward_clip
+        )
+        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
+            raise ValueError(f"render_mode must be None, 'rgb_array' or 'human', got {render_mode!r}")
+        self.render_mode = render_mode
+        self.observation_space = observation_space()
+        self.action_space = action_space()
+        self.machine: Machine = make_machine(machine, resolve_rom(rom))
+        self._window = Window() if render_mode == "human" else None
+        self._seed = 0
+        self._episode_frames = 0
+        self._playing = False
+        self._game_goes_on = False
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Run to the first frame of an episode in which the agent acts.
+
+        After a life lost with ``episode="life"`` the game goes on, unless a seed or an option asks for a new one.
+
+        Args:
+            seed: fixes the whole game and, as usual, the games drawn after it.
+            options: ``{"start_level": n}`` starts this game at another level.
+
+        Returns:
+            The observation and a `TempestInfo`.
+        """
+        super().reset(seed=seed)
+        start_level = start_level_of(options, self.settings.start_level)
+        way = None
+        if self._game_goes_on and seed is None and not options:
+            way = self._advance(False, False, 0, False, 1)
+        if way is None or way.frame.over:
+            game_seed = int(self.np_random.integers(_SEEDS)) if seed is None else seed
+            self._seed = game_seed % _SEEDS
+            self._show(self.machine.reset(self._seed, start_level))
+            way = self._advance(False, False, 0, False, 1)
+        self._episode_frames = way.frames
+        self._playing, self._game_goes_on = True, False
+        frame = way.frame
+        frame.objective = frame.subjective = 0.0
+        frame.done = False
+        info = self._info(way)
+        info.update(game=self.machine.game, machine=self.machine.name, seed=self._seed)
+        return frame.features, info
+
+    def step(self, action: int | np.integer) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        """Take a joint action and run to the next frame in which the agent acts, or to the end of the episode.
+
+        Args:
+            action: 0-43, see `tempest_gym.actions`.
+
+        Returns:
+            The observation; the reward, clip(objective_scale * objective + subjective_scale * subjective);
+            terminated (game over, or a life lost with ``episode="life"``); truncated (30 minutes of game
+            time); a `TempestInfo`.
+
+        Raises:
+            gymnasium.error.ResetNeeded: the episode has ended, or none has begun.
+            ValueError: the action is not a whole number within 0-43.
+        """
+        if not self._playing:
+            raise gym.error.ResetNeeded("the episode has ended or none has begun: call reset() before step()")
+        index = int(action)
+        fire, zap, spinner = CONTROLS[index] if 0 <= index < ACTION_COUNT else decode_action(index)
+        settings = self.settings
+        life = settings.episode == "life"
+        way = self._advance(fire, zap, spinner, life, settings.frame_skip)
+        frame = way.frame
+        self._episode_frames += way.frames
+        reward = settings.objective_scale * frame.objective + settings.subjective_scale * frame.subjective
+        clip = settings.reward_clip
+        terminated = frame.over or (life and frame.done)
+        truncated = self._episode_frames >= EPISODE_FRAMES and not terminated
+        if terminated or truncated:
+            self._playing = False
+            self._game_goes_on = terminated and not frame.over
+        return frame.features, min(max(reward, -clip), clip), terminated, truncated, self._info(way)
+
+    def _advance(self, fire: bool, zap: bool, spinner: int, stop_at_death: bool, skip: int) -> Advance:
+        if self._window is None:
+            return self.machine.advance(fire, zap, spinner, stop_at_death=stop_at_death, skip=skip)
+        return advance_by_frames(
+            self._step_and_show, fire, zap, spinner, stop_at_death=stop_at_death, skip=skip
+        )
+
+    def _step_and_show(self, fire: bool, zap: bool, spinner: int) -> Frame:
+        frame = self.machine.step(fire, zap, spinner)
+        self._show(frame)
+        return frame
+
+    def _show(self, _: Frame) -> None:
+        if self._window is not None:
+            self._window.show(self.machine.picture())
+
+    def _info(self, way: Advance) -> dict[str, Any]:
+        frame = way.frame
+        target, lane = frame.expert_target, frame.player_lane
+        return {
+            "expert_action": expert_action(target, lane, frame.open, frame.expert_fire, frame.expert_zap),
+            "expert_target": target,
+            "score": frame.score,
+            "lives": frame.lives,
+            "level": frame.level + 1,
+            "game_state": frame.game_state,
+            "player_lane": lane,
+            "objective_reward": frame.objective,
+            "subjective_reward": frame.subjective,
+            "life_lost": frame.done,
+            "frames": way.frames,
+            "episode_frames": self._episode_frames,
+        }
+
+    def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]
+        """Return the picture on the screen, shape ``(height, width, 3)``, with ``render_mode="rgb_array"``.
+
+        With ``"human"`` the window already shows it, and None comes back.
+        """
+        if self.render_mode is None:
+            gym.logger.warn(
+                "render() draws nothing: make the environment with render_mode='rgb_array' or 'human'"
+            )
+            return None
+        return self.machine.picture() if self.render_mode == "rgb_array" else None
+
+    def clone_state(self) -> bytes:
+        """Return the whole state: machine, Lua's memory, counters, random generator.
+
+        The bytes may be kept, sent and restored in another process with the same kind of machine and ROM set.
+        """
+        header = {
+            **self._identity(),
+            "seed": self._seed,
+            "episode_frames": self._episode_frames,
+            "playing": self._playing,
+            "game_goes_on": self._game_goes_on,
+            "np_random": self.np_random.bit_generator.state,
+        }
+        return json.dumps(header).encode() + b"\n" + self.machine.save_state()
+
+    def restore_state(self, state: bytes) -> None:
+        """Go back to a state of `clone_state`; what follows is bit for bit what followed then.
+
+        Raises:
+            ValueError: the state is none, or is of another kind of machine or ROM set.
+        """
+        text, newline, machine_state = bytes(state).partition(b"\n")
+        try:
+            header = json.loads(text)
+            came = {key: header[key] for key in self._identity()}
+        except (ValueError, TypeError, KeyError):
+            newline = b""
+        if not newline:
+            raise ValueError(f"state must come from clone_state(), got {len(state)} bytes that do not")
+        if came != self._identity():
+            raise ValueError(f"the state is of {came}, this environment of {self._identity()}")
+        self.machine.load_state(machine_state)
+        self._seed = header["seed"]
+        self._episode_frames = header["episode_frames"]
+        self._playing = header["playing"]
+        self._game_goes_on = header["game_goes_on"]
+        self.np_random.bit_generator.state = header["np_random"]
+
+    def _identity(self) -> dict[str, str]:
+        return {"machine": self.machine.name, "game": self.machine.game}
+
+    def close(self) -> None:
+        """Give up the machine and the window."""
+        self.machine.close()
+        if self._window is not None:
+            self._window.close()

@@ -1,0 +1,120 @@
+"""The settings of a Tempest environment, checked at the door, and what follows from them alone."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+from gymnasium import spaces
+
+from tempest_gym.actions import ACTION_COUNT
+from tempest_gym.frame import FEATURE_COUNT
+from tempest_gym.machines import MACHINES, MachineName
+
+__all__ = [
+    "EPISODE_FRAMES",
+    "FRAMES_PER_SECOND",
+    "LAST_START_LEVEL",
+    "EpisodeKind",
+    "Settings",
+    "action_space",
+    "observation_space",
+    "start_level_of",
+]
+
+EpisodeKind = Literal["game", "life"]
+
+FRAMES_PER_SECOND = 12_096_000 / 4096 / 12 / 9
+"""Game frames per second of game time: 9 interrupts each, 27.34 (ARCADE B.2)."""
+
+EPISODE_FRAMES = int(30 * 60 * FRAMES_PER_SECOND)
+"""Game frames after which an episode is truncated: 30 minutes of game time."""
+
+LAST_START_LEVEL = 81
+"""The highest level the game's own menu offers to start at (ARCADE C.12)."""
+
+
+def observation_space() -> spaces.Box:
+    """Return the space of one observation: the 195 features, float32 within [-1, 1]."""
+    return spaces.Box(-1.0, 1.0, (FEATURE_COUNT,), np.float32)
+
+
+def action_space() -> spaces.Discrete:
+    """Return the space of one action: the 44 joint actions."""
+    return spaces.Discrete(ACTION_COUNT)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How an environment plays and rewards; wrong values raise at once.
+
+    Attributes:
+        machine: ``"board"`` (in process) or ``"mame"``.
+        start_level: level a game starts at, 1-81; the menu's last entry that is not above it is chosen.
+        episode: ``"game"`` (until the last life is lost) or ``"life"`` (one life; reset goes on in the game).
+        frame_skip: decision frames that one action lasts.
+        objective_scale: factor of the score reward.
+        subjective_scale: factor of the lane-shaping reward.
+        reward_clip: largest absolute reward of a step.
+
+    Raises:
+        TypeError: a value has the wrong type.
+        ValueError: a value is out of range.
+    """
+
+    machine: MachineName = "board"
+    start_level: int = 1
+    episode: EpisodeKind = "game"
+    frame_skip: int = 1
+    objective_scale: float = 0.01
+    subjective_scale: float = 0.01
+    reward_clip: float = 10.0
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        _one_of("machine", self.machine, MACHINES)
+        _one_of("episode", self.episode, get_args(EpisodeKind))
+        _whole("start_level", self.start_level, 1, LAST_START_LEVEL)
+        _whole("frame_skip", self.frame_skip, 1, 1000)
+        for name in ("objective_scale", "subjective_scale"):
+            _number(name, getattr(self, name))
+        if _number("reward_clip", self.reward_clip) <= 0.0:
+            raise ValueError(f"reward_clip must be greater than 0, got {self.reward_clip!r}")
+
+
+def start_level_of(options: dict[str, Any] | None, default: int) -> int:
+    """Return the start level that reset's options ask for.
+
+    Raises:
+        ValueError: an option is unknown, or the level is out of range.
+        TypeError: the level is not a whole number.
+    """
+    if not options:
+        return default
+    unknown = sorted(set(options) - {"start_level"})
+    if unknown:
+        raise ValueError(f"reset knows the option 'start_level', got {', '.join(map(repr, unknown))} as well")
+    return _whole("options['start_level']", options["start_level"], 1, LAST_START_LEVEL)
+
+
+def _one_of(name: str, value: object, expected: tuple[str, ...]) -> None:
+    if value not in expected:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, expected))}, got {value!r}")
+
+
+def _whole(name: str, value: Any, low: int, high: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name} must be a whole number from {low} to {high}, got {value!r}")
+    if not low <= value <= high:
+        raise ValueError(f"{name} must be from {low} to {high}, got {value!r}")
+    return int(value)
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    if not math.isfinite(value):
+        raise ValueError(f"{name} must be finite, got {value!r}")
+    return float(value)
