@@ -1,0 +1,137 @@
+"""Builds Squall's ``tempest1`` ROM set from source: ``python -m tempest_gym.squall.build``.
+
+Needs ca65 and ld65 of cc65. The same sources always give the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from tempest_gym.squall import ROMS, SQUALL
+from tempest_gym.squall.prom import state_prom
+
+log = logging.getLogger(__name__)
+
+SOURCES = SQUALL / "src"
+CHIP = 2048
+PROGRAM_CHIPS = (
+    "113.d1",
+    "114.e1",
+    "115.f1",
+    "116.h1",
+    "117.j1",
+    "118.k1",
+    "119.lm1",
+    "120.mn1",
+    "121.p1",
+    "122.r1",
+)
+VECTOR_CHIPS = ("123.np3", "124.r3")
+STATE_PROM = "125.d7"
+MATHBOX_PROMS = {
+    "126.a1": 32,
+    "132.l1": 256,
+    "131.k1": 256,
+    "130.j1": 256,
+    "129.h1": 256,
+    "128.f1": 256,
+    "127.e1": 256,
+}
+
+
+class BuildError(RuntimeError):
+    """The set could not be built; the message says why and what to do."""
+
+
+def tool(name: str) -> str:
+    """Path of one of cc65's programs.
+
+    Raises:
+        BuildError: it is not installed.
+    """
+    path = shutil.which(name)
+    if path is None:
+        raise BuildError(f"{name} was not found; it is part of cc65 (Debian, Ubuntu: apt-get install cc65)")
+    return path
+
+
+def run(command: Sequence[str | Path]) -> None:
+    """Runs an assembler or linker command; its complaint becomes the error."""
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise BuildError(f"{Path(command[0]).name} failed:\n{done.stdout}{done.stderr}")
+
+
+def link(folder: Path, map_file: Path | None = None, labels: Path | None = None) -> tuple[bytes, bytes]:
+    """Assembles every source and links them in `folder`; returns program and vector ROM."""
+    assembler, linker = tool("ca65"), tool("ld65")
+    objects: list[Path] = []
+    for source in sorted(SOURCES.glob("*.s")):
+        objects.append(folder / f"{source.stem}.o")
+        run([assembler, "-g", "-I", SOURCES, "-I", folder, "-o", objects[-1], source])
+    extra: list[str | Path] = []
+    if map_file is not None:
+        extra += ["-m", map_file]
+    if labels is not None:
+        extra += ["-Ln", labels]
+    config = folder / "squall.cfg"
+    config.write_text((SQUALL / "squall.cfg").read_text().replace('file = "', f'file = "{folder}/'))
+    run([linker, "-C", config, *extra, *objects])
+    return (folder / "program.bin").read_bytes(), (folder / "vector.bin").read_bytes()
+
+
+def build(map_file: Path | None = None, labels: Path | None = None) -> dict[str, bytes]:
+    """Builds the set.
+
+    Args:
+        map_file: where the linker's map goes, if anywhere.
+        labels: where the labels go (VICE format), if anywhere.
+
+    Returns:
+        File name -> content, every file of MAME's ``tempest1``.
+
+    Raises:
+        BuildError: cc65 is missing or a source has an error.
+    """
+    with tempfile.TemporaryDirectory(prefix="squall-") as folder:
+        program, vectors = link(Path(folder), map_file, labels)
+    chips = {name: program[CHIP * i : CHIP * (i + 1)] for i, name in enumerate(PROGRAM_CHIPS)}
+    chips |= {name: vectors[CHIP * i : CHIP * (i + 1)] for i, name in enumerate(VECTOR_CHIPS)}
+    chips[STATE_PROM] = state_prom()
+    chips |= {name: bytes(size) for name, size in MATHBOX_PROMS.items()}
+    return {f"136002-{name}": content for name, content in chips.items()}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tempest_gym.squall.build", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument(
+        "--output", type=Path, default=ROMS / "tempest1", help="folder for the set (default: %(default)s)"
+    )
+    parser.add_argument("--map", type=Path, help="write the linker's map here")
+    parser.add_argument("--labels", type=Path, help="write the labels here (VICE format)")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        files = build(options.map, options.labels)
+    except BuildError as error:
+        log.error("%s", error)
+        return 1
+    options.output.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (options.output / name).write_bytes(content)
+    log.info("%d files written to %s", len(files), options.output)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
