@@ -42,14 +42,12 @@ def decode_action(action: int) -> tuple[bool, bool, int]:
 
 def encode_action(fire: bool, zap: bool, spinner: int) -> int:
     """Return the joint action nearest to the given controls (ties go to the smaller turn)."""
-    nearest = min(
-        range(len(SPINNER_LEVELS)), key=lambda i: (abs(SPINNER_LEVELS[i] - spinner), abs(SPINNER_LEVELS[i]))
-    )
-    return len(SPINNER_LEVELS) * (2 * bool(fire) + bool(zap)) + nearest
+    nearest = min(SPINNER_LEVELS, key=lambda level: (abs(level - spinner), abs(level)))
+    return len(SPINNER_LEVELS) * (2 * bool(fire) + bool(zap)) + SPINNER_LEVELS.index(nearest)
 
 
 def expert_action(target: int, lane: int, is_open: bool, fire: bool, zap: bool) -> int:
-    """Turn one frame's advice into a joint action; what `expert_actions` does for arrays, without its overhead."""
+    """Turn the advice of one frame into a joint action, as `expert_actions` does for arrays."""
     distance = target - lane
     if target < 0 or distance == 0:
         spinner = _STAND

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from os import PathLike
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, cast
 
 import gymnasium as gym
 import numpy as np
+from gymnasium import spaces
 from numpy.typing import NDArray
 
 from tempest_gym.actions import ACTION_COUNT, CONTROLS, decode_action, expert_action
@@ -71,12 +72,12 @@ class TempestInfo(TypedDict, total=False):
     seed: int
 
 
-class TempestEnv(gym.Env[NDArray[np.float32], np.int64]):
+class TempestEnv(gym.Env[NDArray[np.float32], Any]):
     """One game of Tempest on one machine.
 
     An observation is 195 numbers within [-1, 1] (`tempest_gym.features`), an action one of 44
     (`tempest_gym.actions`). The agent acts where a player could: in play and in the descent. Everything
-    else (coin, start, level select, death, initials) the pilot plays, and what is met there belongs to the step.
+    else (coin, start, level select, death, initials) the pilot plays; rewards met there belong to the step.
 
     Args:
         machine: ``"board"`` for the hardware in process, ``"mame"`` for a MAME of your own.
@@ -88,7 +89,8 @@ class TempestEnv(gym.Env[NDArray[np.float32], np.int64]):
         objective_scale: factor of the score reward, per point.
         subjective_scale: factor of the lane-shaping reward.
         reward_clip: largest absolute reward of a step.
-        render_mode: None, ``"rgb_array"`` (`render` returns a picture) or ``"human"`` (a window at true speed).
+        render_mode: None, ``"rgb_array"`` (`render` returns a picture) or ``"human"`` (a window at true
+            speed).
 
     Raises:
         TypeError, ValueError: an argument is wrong; the message says what came and what was expected.
@@ -116,7 +118,7 @@ class TempestEnv(gym.Env[NDArray[np.float32], np.int64]):
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise ValueError(f"render_mode must be None, 'rgb_array' or 'human', got {render_mode!r}")
         self.render_mode = render_mode
-        self.observation_space = observation_space()
+        self.observation_space = cast("spaces.Space[NDArray[np.float32]]", observation_space())
         self.action_space = action_space()
         self.machine: Machine = make_machine(machine, resolve_rom(rom))
         self._window = Window() if render_mode == "human" else None
@@ -130,7 +132,8 @@ class TempestEnv(gym.Env[NDArray[np.float32], np.int64]):
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Run to the first frame of an episode in which the agent acts.
 
-        After a life lost with ``episode="life"`` the game goes on, unless a seed or an option asks for a new one.
+        After a life lost with ``episode="life"`` the game goes on, unless a seed or an option asks for a
+        new one.
 
         Args:
             seed: fixes the whole game and, as usual, the games drawn after it.
@@ -158,8 +161,8 @@ class TempestEnv(gym.Env[NDArray[np.float32], np.int64]):
         info.update(game=self.machine.game, machine=self.machine.name, seed=self._seed)
         return frame.features, info
 
-    def step(self, action: int | np.integer) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        """Take a joint action and run to the next frame in which the agent acts, or to the end of the episode.
+    def step(self, action: Any) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        """Take a joint action and run to the next frame in which the agent acts, or to the episode's end.
 
         Args:
             action: 0-43, see `tempest_gym.actions`.
@@ -176,7 +179,9 @@ class TempestEnv(gym.Env[NDArray[np.float32], np.int64]):
         if not self._playing:
             raise gym.error.ResetNeeded("the episode has ended or none has begun: call reset() before step()")
         index = int(action)
-        fire, zap, spinner = CONTROLS[index] if 0 <= index < ACTION_COUNT else decode_action(index)
+        if index != action or not 0 <= index < ACTION_COUNT:
+            decode_action(action)
+        fire, zap, spinner = CONTROLS[index]
         settings = self.settings
         life = settings.episode == "life"
         way = self._advance(fire, zap, spinner, life, settings.frame_skip)

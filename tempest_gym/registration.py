@@ -10,7 +10,7 @@ ENV_ID = "Tempest-v0"
 
 
 def register() -> None:
-    """Make ``gymnasium.make("Tempest-v0")`` and ``gymnasium.make_vec`` know the environment; once is enough."""
+    """Let ``gymnasium.make`` and ``gymnasium.make_vec`` know the environment; a second call does nothing."""
     if ENV_ID not in gymnasium.registry:
         gymnasium.register(
             id=ENV_ID,
