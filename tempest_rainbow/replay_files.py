@@ -1,0 +1,151 @@
+"""Where the replay's bytes live: memory or a mapped file, whether they fit, and saving and loading them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tempest_rainbow.sum_tree import SumTree
+
+__all__ = [
+    "allocate",
+    "available_memory",
+    "bytes_per_row",
+    "check_room",
+    "load_arrays",
+    "load_scalars",
+    "save",
+]
+
+_SMALL_FIELDS = 9
+"""Bytes of a row beside its observation: action 2, advice 2, reward 4, flags 1."""
+
+_PER_ENVIRONMENT = ("written", "open_windows")
+
+
+def bytes_per_row(observation_size: int, dtype: str) -> int:
+    """Return the bytes of one transition, its share of the sum tree included (rounded up)."""
+    many = 1 << 20
+    return observation_size * np.dtype(dtype).itemsize + _SMALL_FIELDS + -(-SumTree.bytes_for(many) // many)
+
+
+def available_memory() -> int | None:
+    """Return the bytes that can be had without swapping, or None where the system does not say."""
+    limits = []
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                limits.append(1024 * int(line.split()[1]))
+    except OSError:
+        try:
+            limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+        except (AttributeError, ValueError, OSError):
+            return None
+    try:  # a container's own limit
+        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+        used = int(Path("/sys/fs/cgroup/memory.current").read_text())
+        if limit != "max":
+            limits.append(max(int(limit) - used, 0))
+    except (OSError, ValueError):
+        pass
+    return min(limits) if limits else None
+
+
+def check_room(capacity: int, observation_size: int, dtype: str, path: Path | None) -> None:
+    """Raise MemoryError with the numbers and the cure if ``capacity`` rows do not fit."""
+    row = bytes_per_row(observation_size, dtype)
+    in_file = capacity * observation_size * np.dtype(dtype).itemsize if path is not None else 0
+    in_memory = capacity * row - in_file
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(path.parent).free + (path.stat().st_size if path.exists() else 0)
+        if in_file > free:
+            raise MemoryError(
+                f"a replay of {capacity:,} transitions needs {in_file / 1e9:.1f} GB on the disk of {path}, "
+                f"which has {free / 1e9:.1f} GB; choose at most {int(free / (in_file / capacity)):,}"
+            )
+    memory = available_memory()
+    if memory is not None and in_memory > memory:
+        raise MemoryError(
+            f"a replay of {capacity:,} transitions needs {in_memory / 1e9:.1f} GB of memory, {memory / 1e9:.1f} GB are "
+            f"available; choose at most {int(0.9 * memory / (in_memory / capacity)):,} transitions or keep it in a file"
+        )
+
+
+def allocate(shape: tuple[int, int], dtype: np.dtype[Any], path: Path | None) -> NDArray[Any]:
+    """Return zeros of this shape, in memory or mapped from a new file at ``path``."""
+    if path is None:
+        return np.zeros(shape, dtype)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return np.memmap(path, dtype, mode="w+", shape=shape)
+
+
+def save(
+    directory: Path, scalars: dict[str, Any], arrays: dict[str, NDArray[Any]], rings: int, used: int
+) -> None:
+    """Write scalars and arrays under ``directory``: of every ring the first ``used`` rows."""
+    directory = Path(directory)
+    fresh = directory.with_name(directory.name + ".new")
+    if fresh.exists():
+        shutil.rmtree(fresh)
+    fresh.mkdir(parents=True)
+    for name, array in arrays.items():
+        target = fresh / f"{name}.npy"
+        if name in _PER_ENVIRONMENT:
+            np.save(target, array, allow_pickle=False)
+        else:
+            view = array.reshape(rings, -1, *array.shape[1:])
+            if used == 0:
+                np.save(target, view[:, :0], allow_pickle=False)
+            else:
+                mapped = np.lib.format.open_memmap(
+                    target, "w+", dtype=array.dtype, shape=(rings, used, *array.shape[1:])
+                )
+                for ring in range(rings):
+                    mapped[ring] = view[ring, :used]
+                mapped.flush()
+                del mapped
+        _sync(target)
+    document = fresh / "replay.json"
+    document.write_text(json.dumps(scalars, indent=1))
+    _sync(document)
+    if directory.exists():
+        old = directory.with_name(directory.name + ".old")
+        if old.exists():
+            shutil.rmtree(old)
+        directory.rename(old)
+        fresh.rename(directory)
+        shutil.rmtree(old)
+    else:
+        fresh.rename(directory)
+
+
+def load_scalars(directory: Path) -> dict[str, Any]:
+    """Read the scalars that `save` wrote."""
+    scalars: dict[str, Any] = json.loads((Path(directory) / "replay.json").read_text())
+    return scalars
+
+
+def load_arrays(directory: Path, arrays: dict[str, NDArray[Any]], rings: int) -> None:
+    """Read what `save` wrote into ``arrays``; rows that were never used become zero."""
+    for name, array in arrays.items():
+        stored = np.load(Path(directory) / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+        if name in _PER_ENVIRONMENT:
+            array[:] = stored
+        else:
+            view = array.reshape(rings, -1, *array.shape[1:])
+            used = stored.shape[1]
+            for ring in range(rings):
+                view[ring, :used] = stored[ring]
+                view[ring, used:] = 0
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
