@@ -1,0 +1,117 @@
+-- What happens at a bridge point, the moment the game changes its frame counter: observe RAM, then act on it.
+
+local expert = require("expert")
+local features = require("features")
+local pilot = require("pilot")
+local reward = require("reward")
+local state = require("state")
+
+local A, M = state.address, state.memory
+local PLAY, DESCENT = state.PLAY, state.DESCENT
+local GAME_OVER, INITIALS, SCORE_SHOW = state.GAME_OVER, state.INITIALS, state.SCORE_SHOW
+local GAME_STATE, GAME_MODE, LIVES, EDGE, LANE = A.game_state, A.game_mode, A.lives, A.player_edge, A.player_lane
+local RAM_LEVEL, SPINNER = A.level, A.spinner
+local FRAMES, IN_GAME, REAL, ALIVE, MOVED, PLAYER_LANE = M.frames, M.in_game, M.real, M.alive, M.moved, M.player_lane
+local FIRE, ZAP, TURN, SCORE, START_LEVEL = M.fire, M.zap, M.spinner, M.score, M.start_level
+
+local bridge = {}
+
+--- Doubles of memory per environment.
+bridge.MEMORY = state.MEMORY
+
+--- Number of features.
+bridge.FEATURES = features.COUNT
+
+--- Begin at power-on: `seed` a whole number from 0 to 2^53, `start_level` 1-81 (the next lower of the menu is chosen).
+function bridge.init(mem, seed, start_level)
+  for i = 0, state.MEMORY - 1 do
+    mem[i] = 0
+  end
+  mem[START_LEVEL] = start_level
+  state.seed(mem, seed)
+end
+
+--- Choose another level for the games to come.
+function bridge.set_start_level(mem, start_level)
+  mem[START_LEVEL] = start_level
+end
+
+--- 1 in the frame that ends a real game, however it ends.
+local function game_over(ram, mem, game_state)
+  local lives = ram[LIVES]
+  if mem[IN_GAME] == 0 then
+    if mem[REAL] == 1 and game_state == PLAY and lives > 0 then
+      mem[IN_GAME] = 1
+    end
+    return 0
+  end
+  local ended = mem[REAL] == 0
+    or lives == 0
+    or game_state == GAME_OVER
+    or game_state == INITIALS
+    or game_state == SCORE_SHOW
+  if ended then
+    mem[IN_GAME] = 0
+    return 1
+  end
+  return 0
+end
+
+--- Everything but the features: decode `ram` into `mem` and fill in `frame`. Once per bridge point.
+function bridge.update(ram, mem, frame)
+  local game_state, lane = ram[GAME_STATE], ram[LANE] % 16
+  local was_real, was_alive = mem[REAL], mem[ALIVE]
+  mem[REAL] = ram[GAME_MODE] >= 128 and 1 or 0
+  mem[ALIVE] = ram[EDGE] < 128 and 1 or 0
+  mem[MOVED] = mem[PLAYER_LANE] ~= lane and 1 or 0
+  mem[PLAYER_LANE] = lane
+  mem[FRAMES] = mem[FRAMES] + 1
+  state.decode(ram, mem)
+
+  local playable = mem[REAL] == 1 and mem[ALIVE] == 1 and (game_state == PLAY or game_state == DESCENT)
+  frame.objective, frame.done = reward.objective(ram, mem, was_real, was_alive)
+  frame.subjective = reward.subjective(ram, mem)
+  frame.score = mem[SCORE]
+  frame.frame = mem[FRAMES] % 65536
+  frame.spinner = mem[TURN]
+  frame.fire = mem[FIRE]
+  frame.zap = mem[ZAP]
+  frame.save = 0
+  frame.game_state = game_state
+  frame.game_mode = ram[GAME_MODE]
+  frame.player_lane = lane
+  frame.open = state.is_open(ram)
+  frame.level = ram[RAM_LEVEL]
+  frame.lives = ram[LIVES]
+  frame.alive = mem[ALIVE]
+  frame.decision = playable and 1 or 0
+  frame.over = game_over(ram, mem, game_state)
+  if playable then
+    frame.expert_target, frame.expert_fire, frame.expert_zap = expert.advise(ram, mem)
+  else
+    frame.expert_target, frame.expert_fire, frame.expert_zap = -1, 0, 0
+  end
+end
+
+--- Observe a bridge point: `values` gets the features, `frame` the rest. Writes nothing into the game.
+function bridge.observe(ram, mem, values, frame)
+  bridge.update(ram, mem, frame)
+  features.write(ram, mem, values)
+end
+
+--- Act after `observe`: the player's controls in decision frames, the pilot's elsewhere. `poke(address, value)`
+-- writes a byte of RAM; the returned buttons ($08 zap, $10 fire, $20 start) are held until the next bridge point.
+function bridge.act(ram, mem, poke, fire, zap, spinner)
+  local game_state = ram[GAME_STATE]
+  local decision = mem[REAL] == 1 and mem[ALIVE] == 1 and (game_state == PLAY or game_state == DESCENT)
+  if not decision then
+    mem[FIRE], mem[ZAP], mem[TURN] = 0, 0, 0
+    poke(SPINNER, 0)
+    return pilot.act(ram, mem, poke)
+  end
+  mem[FIRE], mem[ZAP], mem[TURN] = fire, zap, spinner
+  poke(SPINNER, spinner % 256)
+  return fire * pilot.FIRE + zap * pilot.ZAP
+end
+
+return bridge
