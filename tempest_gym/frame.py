@@ -32,13 +32,16 @@ FRAME_DTYPE = np.dtype(
         ("lives", np.uint8),
         ("alive", np.uint8),
         ("decision", np.uint8),
+        ("over", np.uint8),
+        ("frames", np.uint32),
     ],
     align=True,
 )
 """The scalar fields of a frame, in the memory layout the in-process Lua host writes.
 
-The wire packet (``protocol.py``) carries all of them but ``lives``, ``alive`` and ``decision``,
-which follow from the features and the game state and mode."""
+The wire packet (``protocol.py``) carries all of them but the last five: ``lives``, ``alive`` and ``decision`` follow from
+the features and the game state and mode; ``over`` is 1 in the frame that ends a real game; ``frames`` is the number of game
+frames that one call of the host advanced, over which it sums ``objective`` and ``subjective`` and ors ``done``."""
 
 
 @dataclass(slots=True)
@@ -67,6 +70,7 @@ class Frame:
         lives: lives including the one in play.
         alive: the player is not dying.
         decision: the agent may act: a real game, play or descent, alive.
+        over: this frame ends a real game.
     """
 
     features: np.ndarray
@@ -90,3 +94,4 @@ class Frame:
     lives: int
     alive: bool
     decision: bool
+    over: bool
