@@ -13,6 +13,7 @@ local GAME_STATE, GAME_MODE, LIVES, EDGE, LANE = A.game_state, A.game_mode, A.li
 local RAM_LEVEL, SPINNER = A.level, A.spinner
 local FRAMES, IN_GAME, REAL, ALIVE, MOVED, PLAYER_LANE = M.frames, M.in_game, M.real, M.alive, M.moved, M.player_lane
 local FIRE, ZAP, TURN, SCORE, START_LEVEL = M.fire, M.zap, M.spinner, M.score, M.start_level
+local MENU = M.menu
 
 local bridge = {}
 
@@ -22,12 +23,14 @@ bridge.MEMORY = state.MEMORY
 --- Number of features.
 bridge.FEATURES = features.COUNT
 
---- Begin at power-on: `seed` a whole number from 0 to 2^53, `start_level` 1-81 (the next lower of the menu is chosen).
-function bridge.init(mem, seed, start_level)
+--- Begin at power-on: `seed` a whole number from 0 to 2^53; `start_level` 1-81 (or the next lower one of the game's
+-- menu); `game` the name of the ROM set, "squall" or one of Tempest's.
+function bridge.init(mem, seed, start_level, game)
   for i = 0, state.MEMORY - 1 do
     mem[i] = 0
   end
   mem[START_LEVEL] = start_level
+  mem[MENU] = pilot.menu_of(game)
   state.seed(mem, seed)
 end
 
@@ -36,17 +39,14 @@ function bridge.set_start_level(mem, start_level)
   mem[START_LEVEL] = start_level
 end
 
---- 1 in the frame that ends a real game, however it ends.
-local function game_over(ram, mem, game_state)
-  local lives = ram[LIVES]
+--- 1 in the frame that ends a real game, however it ends; the next can come only after another decision frame.
+local function game_over(ram, mem, game_state, decision)
   if mem[IN_GAME] == 0 then
-    if mem[REAL] == 1 and game_state == PLAY and lives > 0 then
-      mem[IN_GAME] = 1
-    end
+    mem[IN_GAME] = decision
     return 0
   end
   local ended = mem[REAL] == 0
-    or lives == 0
+    or ram[LIVES] == 0
     or game_state == GAME_OVER
     or game_state == INITIALS
     or game_state == SCORE_SHOW
@@ -85,7 +85,7 @@ function bridge.update(ram, mem, frame)
   frame.lives = ram[LIVES]
   frame.alive = mem[ALIVE]
   frame.decision = playable and 1 or 0
-  frame.over = game_over(ram, mem, game_state)
+  frame.over = game_over(ram, mem, game_state, frame.decision)
   if playable then
     frame.expert_target, frame.expert_fire, frame.expert_zap = expert.advise(ram, mem)
   else

@@ -88,8 +88,9 @@ state.RANGES = {
 local MEMORY = {
   { "random", 1 }, -- state of the random generator
   { "start_level", 1 }, -- 1-based level to choose in the level select
+  { "menu", 1 }, -- number of the game's level select in the pilot's table
   { "frames", 1 }, -- frames processed so far
-  { "in_game", 1 }, -- 1 between the first playing frame of a game and its end
+  { "in_game", 1 }, -- 1 between the first decision frame of a game and its end
   { "real", 1 }, -- this frame belongs to a real game, not to the attract mode
   { "alive", 1 },
   { "player_lane", 1 },
