@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tempest_gym.actions import ACTION_COUNT, CONTROLS, decode_action, expert_action
 from tempest_gym.frame import Frame
-from tempest_gym.machines import Advance, Machine, MachineName, advance_by_frames, make_machine
+from tempest_gym.machines import Machine, MachineName, advance_by_frames, make_machine
 from tempest_gym.roms import RomImage, resolve_rom
 from tempest_gym.settings import (
     EPISODE_FRAMES,
@@ -26,12 +26,12 @@ from tempest_gym.settings import (
 )
 from tempest_gym.window import Window
 
-__all__ = ["RenderMode", "TempestEnv", "TempestInfo"]
+__all__ = ["SEED_COUNT", "RenderMode", "TempestEnv", "TempestInfo"]
 
 RenderMode = Literal["rgb_array", "human"]
 
-_SEEDS = 2**31 - 1
-"""Seeds of single games are drawn below this, and greater ones are taken modulo it."""
+SEED_COUNT = 2**31 - 1
+"""Seeds of games are drawn below this, and given ones taken modulo it: what Lua's generator can hold."""
 
 
 class TempestInfo(TypedDict, total=False):
@@ -144,20 +144,19 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
         """
         super().reset(seed=seed)
         start_level = start_level_of(options, self.settings.start_level)
-        way = None
+        frame = None
         if self._game_goes_on and seed is None and not options:
-            way = self._advance(False, False, 0, False, 1)
-        if way is None or way.frame.over:
-            game_seed = int(self.np_random.integers(_SEEDS)) if seed is None else seed
-            self._seed = game_seed % _SEEDS
+            frame = self._advance(False, False, 0, False, 1)
+        if frame is None or frame.over:
+            game_seed = int(self.np_random.integers(SEED_COUNT)) if seed is None else seed
+            self._seed = game_seed % SEED_COUNT
             self._show(self.machine.reset(self._seed, start_level))
-            way = self._advance(False, False, 0, False, 1)
-        self._episode_frames = way.frames
+            frame = self._advance(False, False, 0, False, 1)
+        self._episode_frames = frame.frames
         self._playing, self._game_goes_on = True, False
-        frame = way.frame
         frame.objective = frame.subjective = 0.0
         frame.done = False
-        info = self._info(way)
+        info = self._info(frame)
         info.update(game=self.machine.game, machine=self.machine.name, seed=self._seed)
         return frame.features, info
 
@@ -184,9 +183,8 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
         fire, zap, spinner = CONTROLS[index]
         settings = self.settings
         life = settings.episode == "life"
-        way = self._advance(fire, zap, spinner, life, settings.frame_skip)
-        frame = way.frame
-        self._episode_frames += way.frames
+        frame = self._advance(fire, zap, spinner, life, settings.frame_skip)
+        self._episode_frames += frame.frames
         reward = settings.objective_scale * frame.objective + settings.subjective_scale * frame.subjective
         clip = settings.reward_clip
         terminated = frame.over or (life and frame.done)
@@ -194,9 +192,9 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
         if terminated or truncated:
             self._playing = False
             self._game_goes_on = terminated and not frame.over
-        return frame.features, min(max(reward, -clip), clip), terminated, truncated, self._info(way)
+        return frame.features, min(max(reward, -clip), clip), terminated, truncated, self._info(frame)
 
-    def _advance(self, fire: bool, zap: bool, spinner: int, stop_at_death: bool, skip: int) -> Advance:
+    def _advance(self, fire: bool, zap: bool, spinner: int, stop_at_death: bool, skip: int) -> Frame:
         if self._window is None:
             return self.machine.advance(fire, zap, spinner, stop_at_death=stop_at_death, skip=skip)
         return advance_by_frames(
@@ -212,8 +210,7 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
         if self._window is not None:
             self._window.show(self.machine.picture())
 
-    def _info(self, way: Advance) -> dict[str, Any]:
-        frame = way.frame
+    def _info(self, frame: Frame) -> dict[str, Any]:
         target, lane = frame.expert_target, frame.player_lane
         return {
             "expert_action": expert_action(target, lane, frame.open, frame.expert_fire, frame.expert_zap),
@@ -226,7 +223,7 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
             "objective_reward": frame.objective,
             "subjective_reward": frame.subjective,
             "life_lost": frame.done,
-            "frames": way.frames,
+            "frames": frame.frames,
             "episode_frames": self._episode_frames,
         }
 
@@ -248,7 +245,7 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
         The bytes may be kept, sent and restored in another process with the same kind of machine and ROM set.
         """
         header = {
-            **self._identity(),
+            "identity": self._identity(),
             "seed": self._seed,
             "episode_frames": self._episode_frames,
             "playing": self._playing,
@@ -263,16 +260,7 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
         Raises:
             ValueError: the state is none, or is of another kind of machine or ROM set.
         """
-        text, newline, machine_state = bytes(state).partition(b"\n")
-        try:
-            header = json.loads(text)
-            came = {key: header[key] for key in self._identity()}
-        except (ValueError, TypeError, KeyError):
-            newline = b""
-        if not newline:
-            raise ValueError(f"state must come from clone_state(), got {len(state)} bytes that do not")
-        if came != self._identity():
-            raise ValueError(f"the state is of {came}, this environment of {self._identity()}")
+        header, machine_state = split_state(state, self._identity())
         self.machine.load_state(machine_state)
         self._seed = header["seed"]
         self._episode_frames = header["episode_frames"]
@@ -288,3 +276,20 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
         self.machine.close()
         if self._window is not None:
             self._window.close()
+
+
+def split_state(state: bytes, identity: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    """Split what ``clone_state`` returned into its header and the state of the machine.
+
+    Raises:
+        ValueError: the state is none, or another kind of environment's.
+    """
+    text, _, rest = bytes(state).partition(b"\n")
+    try:
+        header = json.loads(text)
+        came = header["identity"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"state must come from clone_state(), got {len(state)} bytes that do not") from error
+    if came != identity:
+        raise ValueError(f"the state is of {came}, this environment of {identity}")
+    return header, rest

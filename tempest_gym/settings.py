@@ -22,6 +22,7 @@ __all__ = [
     "action_space",
     "observation_space",
     "start_level_of",
+    "whole_number",
 ]
 
 EpisodeKind = Literal["game", "life"]
@@ -76,8 +77,8 @@ class Settings:
         """Check every value."""
         _one_of("machine", self.machine, MACHINES)
         _one_of("episode", self.episode, get_args(EpisodeKind))
-        _whole("start_level", self.start_level, 1, LAST_START_LEVEL)
-        _whole("frame_skip", self.frame_skip, 1, 1000)
+        whole_number("start_level", self.start_level, 1, LAST_START_LEVEL)
+        whole_number("frame_skip", self.frame_skip, 1, 1000)
         for name in ("objective_scale", "subjective_scale"):
             _number(name, getattr(self, name))
         if _number("reward_clip", self.reward_clip) <= 0.0:
@@ -96,7 +97,7 @@ def start_level_of(options: dict[str, Any] | None, default: int) -> int:
     unknown = sorted(set(options) - {"start_level"})
     if unknown:
         raise ValueError(f"reset knows the option 'start_level', got {', '.join(map(repr, unknown))} as well")
-    return _whole("options['start_level']", options["start_level"], 1, LAST_START_LEVEL)
+    return whole_number("options['start_level']", options["start_level"], 1, LAST_START_LEVEL)
 
 
 def _one_of(name: str, value: object, expected: tuple[str, ...]) -> None:
@@ -104,7 +105,13 @@ def _one_of(name: str, value: object, expected: tuple[str, ...]) -> None:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, expected))}, got {value!r}")
 
 
-def _whole(name: str, value: Any, low: int, high: int) -> int:
+def whole_number(name: str, value: Any, low: int, high: int) -> int:
+    """Return the value as an int.
+
+    Raises:
+        TypeError: it is not a whole number.
+        ValueError: it is out of range.
+    """
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise TypeError(f"{name} must be a whole number from {low} to {high}, got {value!r}")
     if not low <= value <= high:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
@@ -14,24 +14,10 @@ from tempest_gym.frame import Frame
 if TYPE_CHECKING:
     from tempest_gym.roms import RomImage
 
-__all__ = ["MACHINES", "Advance", "Machine", "MachineName", "advance_by_frames", "make_machine"]
+__all__ = ["MACHINES", "Machine", "MachineName", "advance_by_frames", "make_machine"]
 
 MachineName = Literal["board", "mame"]
 MACHINES: tuple[str, ...] = get_args(MachineName)
-
-
-@dataclass(slots=True)
-class Advance:
-    """What an environment step met on its way to the next frame the agent must look at.
-
-    Attributes:
-        frame: the last game frame; its ``objective`` and ``subjective`` are sums over the way, and its
-            ``done`` tells whether the player died on it.
-        frames: game frames passed.
-    """
-
-    frame: Frame
-    frames: int
 
 
 @runtime_checkable
@@ -54,8 +40,11 @@ class Machine(Protocol):
 
     def advance(
         self, fire: bool, zap: bool, spinner: int, *, stop_at_death: bool = False, skip: int = 1
-    ) -> Advance:
+    ) -> Frame:
         """Act, then run to the next decision frame, the end of the game or, if wished, a death.
+
+        The frame returned stands for all on the way: its ``objective`` and ``subjective`` are sums, ``done``
+        tells of a death, ``frames`` counts them.
 
         Args:
             fire: press fire.
@@ -103,7 +92,7 @@ def advance_by_frames(
     *,
     stop_at_death: bool = False,
     skip: int = 1,
-) -> Advance:
+) -> Frame:
     """Do what `Machine.advance` promises, one game frame at a time by ``step``."""
     objective = subjective = 0.0
     frames, died = 0, False
@@ -115,8 +104,7 @@ def advance_by_frames(
         died = died or frame.done
         skip -= frame.decision
         if frame.over or (stop_at_death and died) or (frame.decision and (skip <= 0 or died)):
-            frame = replace(frame, objective=objective, subjective=subjective, done=died)
-            return Advance(frame, frames)
+            return replace(frame, objective=objective, subjective=subjective, done=died, frames=frames)
 
 
 def make_machine(name: str, rom: RomImage) -> Machine:

@@ -1,0 +1,248 @@
+"""The board in process, as one machine or as a fleet of them.
+
+A board is a row of state, the Lua's memory between frames a row of doubles; ``LuaHost`` runs both.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tempest_gym.board import Boards
+from tempest_gym.frame import FEATURE_COUNT, FRAME_DTYPE, Frame
+from tempest_gym.machines.lua_host import LuaHost
+from tempest_gym.machines.seeding import phase_of
+from tempest_gym.render import draw
+from tempest_gym.roms import RomImage
+
+__all__ = ["START_BRIDGE", "BoardError", "BoardFleet", "BoardMachine", "Job"]
+
+
+class BoardError(RuntimeError):
+    """The program on a board ran into something that no program may do."""
+
+
+START_BRIDGE = 4
+"""The bridge point after power-on at which the seed takes effect and the first frame is handed over."""
+
+_FLAGS = {"done", "save", "fire", "zap", "open", "expert_fire", "expert_zap", "alive", "decision", "over"}
+_NAMES = FRAME_DTYPE.names or ()
+_RECORD = np.dtype(
+    {
+        "names": _NAMES,
+        "formats": [np.dtype(bool) if name in _FLAGS else FRAME_DTYPE[name] for name in _NAMES],
+        "offsets": [FRAME_DTYPE.fields[name][1] for name in _NAMES],
+        "itemsize": FRAME_DTYPE.itemsize,
+    }
+)
+"""``FRAME_DTYPE`` with flags that come out as bools."""
+
+Job = Callable[[LuaHost], None]
+"""A piece of work on some boards; it runs in one thread, with that thread's Lua."""
+
+
+class BoardFleet:
+    """N boards with one ROM set, and one Lua per thread.
+
+    Args:
+        rom: the ROM set.
+        count: number of boards.
+        threads: number of threads that share the work.
+
+    Attributes:
+        features: float32 ``(count, 195)``, what was observed last.
+        frames: ``FRAME_DTYPE (count,)``, likewise; rewards are sums over the last advance.
+        fire, zap, spinner: int32 ``(count,)``, the actions of the next advance.
+    """
+
+    def __init__(self, rom: RomImage, count: int, threads: int = 1) -> None:
+        """Power every board on and start the Luas."""
+        self.game = rom.name
+        self.boards = Boards(rom, count)
+        self._rom = rom
+        self._hosts = [LuaHost() for _ in range(threads)]
+        self._memory = np.zeros((count, self._hosts[0].memory_size), np.float64)
+        self.features = np.zeros((count, FEATURE_COUNT), np.float32)
+        self.frames = np.zeros(count, FRAME_DTYPE)
+        self._records = self.frames.view(_RECORD)
+        self._errors = self.boards.records["error"]
+        self.fire, self.zap, self.spinner = np.zeros((3, count), np.int32)
+        self._helpers = ThreadPoolExecutor(threads - 1, "tempest-board") if threads > 1 else None
+        self._start = self._state_at_start()
+
+    def _state_at_start(self) -> bytes:
+        """Run board 0 from power-on to where the seed takes effect."""
+        boards = self.boards
+        boards.power_on(0)
+        for _ in range(START_BRIDGE):
+            boards.run(0, 1)
+        self._check(0)
+        return boards.snapshot(0)
+
+    def run(self, jobs: Sequence[Job]) -> None:
+        """Do all jobs, the first ones first, on as many threads as there are.
+
+        Raises:
+            BoardError: a program did what no program may do; the message names the board, the place and why.
+        """
+        queue = deque(jobs)
+        helpers = [
+            self._helpers.submit(_work, queue, host) for host in self._hosts[1 : len(jobs)] if self._helpers
+        ]
+        try:
+            _work(queue, self._hosts[0])
+        finally:
+            for helper in helpers:
+                helper.result()
+        if self._errors.any():
+            self._check(int(np.flatnonzero(self._errors)[0]))
+
+    def reset(self, host: LuaHost, row: int, seed: int, start_level: int) -> None:
+        """Power one board on, seed it and observe its first frame."""
+        self.boards.restore(row, self._start)
+        self.boards.records["phase"][row] = phase_of(seed)
+        host.init(self._memory[row], seed, start_level)
+        host.observe(self.boards.state, self._memory, self._row(row), self.features, self.frames)
+
+    def advance(
+        self, host: LuaHost, rows: NDArray[np.int32], *, stop_at_death: bool = False, skip: int = 1
+    ) -> None:
+        """Play the actions on some boards and run each as far as `Machine.advance` does."""
+        host.advance(
+            self.boards.state,
+            self._memory,
+            self._rom.memory,
+            rows,
+            self.fire,
+            self.zap,
+            self.spinner,
+            self.features,
+            self.frames,
+            stop_at_death=stop_at_death,
+            skip=skip,
+        )
+
+    def idle(self, host: LuaHost, row: int) -> None:
+        """Run one board to its next decision frame or the end of the game, with no action."""
+        self.fire[row] = self.zap[row] = self.spinner[row] = 0
+        self.advance(host, self._row(row))
+
+    def frame(self, row: int) -> Frame:
+        """Return what was observed last on one board, with an array of its own."""
+        values = self._records.item(row)
+        return Frame(self.features[row].copy(), **dict(zip(_NAMES, values, strict=True)))
+
+    def picture(self, row: int) -> NDArray[np.uint8]:
+        """Draw what the screen of one board shows, shape ``(height, width, 3)``."""
+        return draw(self.boards.vram[row], self._rom, self.boards.colour[row])
+
+    def save_state(self) -> bytes:
+        """Return everything about every board."""
+        return b"".join(part.tobytes() for part in self._parts())
+
+    def load_state(self, state: bytes) -> None:
+        """Go back to a saved state.
+
+        Raises:
+            ValueError: it is not one of as many boards of this version.
+        """
+        parts = self._parts()
+        size = sum(part.nbytes for part in parts)
+        if len(state) != size:
+            raise ValueError(f"the state of {len(self.frames)} boards has {size} bytes, got {len(state)}")
+        start = 0
+        for part in parts:
+            end = start + part.nbytes
+            part.view(np.uint8).reshape(-1)[:] = np.frombuffer(state, np.uint8, part.nbytes, start)
+            start = end
+
+    def close(self) -> None:
+        """End the threads."""
+        if self._helpers:
+            self._helpers.shutdown()
+
+    def _parts(self) -> tuple[NDArray[Any], ...]:
+        return self.boards.state, self._memory, self.features, self.frames
+
+    @staticmethod
+    def _row(row: int) -> NDArray[np.int32]:
+        return np.array([row], np.int32)
+
+    def _check(self, row: int) -> None:
+        if self._errors[row]:
+            raise BoardError(f"board {row}: {self.boards.error_text(row)}")
+
+
+def _work(queue: deque[Job], host: LuaHost) -> None:
+    while True:
+        try:
+            job = queue.popleft()
+        except IndexError:
+            return
+        job(host)
+
+
+class BoardMachine:
+    """One board, as a `Machine`.
+
+    Args:
+        rom: the ROM set.
+    """
+
+    name = "board"
+
+    def __init__(self, rom: RomImage) -> None:
+        """Power the board on and start its Lua."""
+        self._fleet = BoardFleet(rom, 1)
+        self.game = self._fleet.game
+        self._rows = np.zeros(1, np.int32)
+
+    def reset(self, seed: int, start_level: int) -> Frame:
+        """Power on, seed, and return the first frame."""
+        fleet = self._fleet
+        fleet.run([lambda host: fleet.reset(host, 0, seed, start_level)])
+        return fleet.frame(0)
+
+    def advance(
+        self, fire: bool, zap: bool, spinner: int, *, stop_at_death: bool = False, skip: int = 1
+    ) -> Frame:
+        """Act, then run to the next decision frame, the end of the game or, if wished, a death."""
+        fleet = self._fleet
+        fleet.fire[0], fleet.zap[0], fleet.spinner[0] = fire, zap, spinner
+        fleet.run([partial(fleet.advance, rows=self._rows, stop_at_death=stop_at_death, skip=skip)])
+        return fleet.frame(0)
+
+    def save_state(self) -> bytes:
+        """Return the whole state of the board and of the Lua."""
+        return self._fleet.save_state()
+
+    def load_state(self, state: bytes) -> Frame:
+        """Go back to a saved state and return its frame."""
+        self._fleet.load_state(state)
+        return self._fleet.frame(0)
+
+    def ram(self) -> NDArray[np.uint8]:
+        """Return a copy of RAM, shape ``(2048,)``."""
+        return self._fleet.boards.ram[0].copy()
+
+    def colour_ram(self) -> NDArray[np.uint8]:
+        """Return a copy of colour RAM, shape ``(16,)``."""
+        return self._fleet.boards.colour[0].copy()
+
+    def vector_ram(self) -> NDArray[np.uint8]:
+        """Return a copy of vector RAM, shape ``(4096,)``."""
+        return self._fleet.boards.vram[0].copy()
+
+    def picture(self) -> NDArray[np.uint8]:
+        """Draw what the screen shows, shape ``(height, width, 3)``."""
+        return self._fleet.picture(0)
+
+    def close(self) -> None:
+        """Nothing to give up."""
+        self._fleet.close()

@@ -1,0 +1,333 @@
+"""Many games of Tempest on boards in one process, as a Gymnasium vector environment."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from functools import partial
+from os import PathLike
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.utils import seeding
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+from tempest_gym.actions import ACTION_COUNT, CONTROLS, expert_actions
+from tempest_gym.env import SEED_COUNT, TempestEnv, split_state
+from tempest_gym.machines import MachineName
+from tempest_gym.machines.board import BoardFleet, Job
+from tempest_gym.machines.lua_host import LuaHost
+from tempest_gym.roms import RomImage, resolve_rom
+from tempest_gym.settings import (
+    EPISODE_FRAMES,
+    EpisodeKind,
+    Settings,
+    action_space,
+    observation_space,
+    start_level_of,
+    whole_number,
+)
+
+__all__ = ["TempestVectorEnv"]
+
+_FIRE, _ZAP, _SPINNER = (np.array(column, np.int32) for column in zip(*CONTROLS, strict=True))
+
+_CHUNKS_PER_THREAD = 4
+"""Pieces of work a thread takes one after the other, so that one long step does not leave others idle."""
+
+_Flags = NDArray[np.bool_]
+_Result = tuple[NDArray[np.float32], NDArray[np.float64], _Flags, _Flags, dict[str, Any]]
+
+
+class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any]]):
+    """N independent games on N boards, equal step by step to N single environments.
+
+    Every array returned is new. ``info`` follows Gymnasium's convention: a key holds an array over the
+    environments, ``_key`` tells for which of them it is set.
+
+    Args:
+        num_envs: number of games.
+        threads: threads that share the work; None takes one per CPU, but at least 8 games for each.
+        autoreset_mode: ``"NextStep"``, ``"SameStep"`` or ``"Disabled"``, as Gymnasium defines them.
+        machine: must be ``"board"``.
+        rom, start_level, episode, frame_skip, objective_scale, subjective_scale, reward_clip: as for
+            `TempestEnv`.
+        render_mode: None or ``"rgb_array"``.
+
+    Raises:
+        TypeError, ValueError: an argument is wrong; the message says what came and what was expected.
+        tempest_gym.roms.RomError: the ROM set is incomplete or wrong.
+    """
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        *,
+        threads: int | None = None,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        machine: MachineName = "board",
+        rom: str | PathLike[str] | RomImage | None = None,
+        start_level: int = 1,
+        episode: EpisodeKind = "game",
+        frame_skip: int = 1,
+        objective_scale: float = 0.01,
+        subjective_scale: float = 0.01,
+        reward_clip: float = 10.0,
+        render_mode: str | None = None,
+    ) -> None:
+        """Check the arguments and set the boards up."""
+        self.settings = Settings(
+            machine, start_level, episode, frame_skip, objective_scale, subjective_scale, reward_clip
+        )
+        if machine != "board":
+            raise ValueError(
+                f"machine must be 'board' here, got {machine!r}: for many of those use "
+                'gymnasium.make_vec(..., vectorization_mode="async")'
+            )
+        if render_mode not in (None, "rgb_array"):
+            raise ValueError(f"render_mode must be None or 'rgb_array', got {render_mode!r}")
+        self.num_envs = whole_number("num_envs", num_envs, 1, 1_000_000)
+        if threads is None:
+            threads = min(os.cpu_count() or 1, (self.num_envs + 7) // 8)
+        self.threads = min(whole_number("threads", threads, 1, 1024), self.num_envs)
+        self.autoreset_mode = AutoresetMode(autoreset_mode)
+        self.metadata = {**TempestEnv.metadata, "autoreset_mode": self.autoreset_mode}
+        self.render_mode = render_mode
+        self.single_observation_space = observation_space()
+        self.single_action_space = action_space()
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
+
+        self._fleet = BoardFleet(resolve_rom(rom), self.num_envs, self.threads)
+        self._chunks = self.threads * _CHUNKS_PER_THREAD if self.threads > 1 else 1
+        self._generators: list[np.random.Generator | None] = [None] * self.num_envs
+        self._seeds = np.zeros(self.num_envs, np.int64)
+        self._episode_frames = np.zeros(self.num_envs, np.int64)
+        self._playing = np.zeros(self.num_envs, np.bool_)
+        self._game_goes_on = np.zeros(self.num_envs, np.bool_)
+
+    def reset(
+        self,
+        *,
+        seed: int | Sequence[int | None] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Start an episode in every environment.
+
+        Args:
+            seed: environment i gets ``seed + i``, or the i-th of a sequence.
+            options: ``{"start_level": n}`` starts these games at another level; ``{"reset_mask": mask}``
+                (bool array of shape ``(num_envs,)``) resets only some.
+
+        Returns:
+            Observations, float32 of shape ``(num_envs, 195)``, and infos.
+        """
+        if seed is None or isinstance(seed, (int, np.integer)):
+            seeds = [None if seed is None else int(seed) + i for i in range(self.num_envs)]
+        else:
+            seeds = list(seed)
+        if len(seeds) != self.num_envs:
+            raise ValueError(f"seed must be one whole number or {self.num_envs} of them, got {len(seeds)}")
+        options = dict(options or {})
+        mask = _reset_mask(options.pop("reset_mask", None), self.num_envs)
+        start_level = start_level_of(options, self.settings.start_level)
+        rows = np.flatnonzero(mask)
+        for row in rows:
+            if seeds[row] is not None or self._generators[row] is None:
+                self._generators[row], _ = seeding.np_random(seeds[row])
+            if seeds[row] is not None or options:
+                self._game_goes_on[row] = False
+        self._fleet.run([partial(self._restart, int(row), seeds[row], start_level) for row in rows])
+        return self._fleet.features.copy(), {**self._infos(mask), **self._reset_infos(mask)}
+
+    def step(self, actions: NDArray[np.int64]) -> _Result:
+        """Take one joint action per environment.
+
+        Args:
+            actions: whole numbers 0-43 of shape ``(num_envs,)``; with ``"NextStep"`` the one for an
+                environment whose episode has ended is ignored, and its next episode starts instead.
+
+        Returns:
+            Observations ``(num_envs, 195)``, rewards, terminations, truncations ``(num_envs,)``, infos.
+
+        Raises:
+            gymnasium.error.ResetNeeded: an episode has ended, and the mode does not start another.
+            ValueError: the actions have a wrong shape or value.
+        """
+        fleet, settings = self._fleet, self.settings
+        chosen = self._checked(actions)
+        ended = ~self._playing
+        if ended.any():
+            self._check_autoreset(ended)
+        np.take(_FIRE, chosen, out=fleet.fire)
+        np.take(_ZAP, chosen, out=fleet.zap)
+        np.take(_SPINNER, chosen, out=fleet.spinner)
+        rows = np.flatnonzero(self._playing).astype(np.int32)
+        chunks = np.array_split(rows, min(len(rows), self._chunks)) if len(rows) else []
+        fleet.run(self._restarts(ended) + [partial(self._advance, chunk) for chunk in chunks])
+
+        frames = fleet.frames
+        self._episode_frames[rows] += frames["frames"][rows]
+        rewards = settings.objective_scale * frames["objective"]
+        rewards += settings.subjective_scale * frames["subjective"]
+        np.clip(rewards, -settings.reward_clip, settings.reward_clip, out=rewards)
+        over = frames["over"] != 0
+        terminations = over | (frames["done"] != 0) if settings.episode == "life" else over
+        truncations = (self._episode_frames >= EPISODE_FRAMES) & ~terminations
+        finished = terminations | truncations
+        self._playing = ~finished
+        self._game_goes_on = terminations & ~over
+
+        final: dict[str, Any] = {}
+        if self.autoreset_mode == AutoresetMode.SAME_STEP and finished.any():
+            final = {"final_obs": self._final_observations(finished), "final_info": self._infos(finished)}
+            final |= {"_final_obs": finished.copy(), "_final_info": finished.copy()}
+            ended = finished
+            fleet.run(self._restarts(ended))
+        infos = {**self._infos(np.ones(self.num_envs, np.bool_)), **self._reset_infos(ended), **final}
+        return fleet.features.copy(), rewards, terminations, truncations, infos
+
+    def _checked(self, actions: Any) -> NDArray[np.int64]:
+        chosen = np.asarray(actions)
+        if chosen.shape != (self.num_envs,):
+            raise ValueError(f"actions must have the shape ({self.num_envs},), got {chosen.shape}")
+        if not np.issubdtype(chosen.dtype, np.integer):
+            raise ValueError(f"actions must be whole numbers, got an array of {chosen.dtype}")
+        if chosen.min() < 0 or chosen.max() >= ACTION_COUNT:
+            raise ValueError(
+                f"actions must be from 0 to {ACTION_COUNT - 1}, got {chosen.min()} to {chosen.max()}"
+            )
+        return chosen
+
+    def _check_autoreset(self, ended: _Flags) -> None:
+        if self.autoreset_mode == AutoresetMode.NEXT_STEP and None not in self._generators:
+            return
+        raise gym.error.ResetNeeded(
+            f"call reset() first: no episode is on in {np.flatnonzero(ended).tolist()}"
+        )
+
+    def _advance(self, rows: NDArray[np.int32], host: LuaHost) -> None:
+        """Play the actions on some rows."""
+        stop_at_death = self.settings.episode == "life"
+        self._fleet.advance(host, rows, stop_at_death=stop_at_death, skip=self.settings.frame_skip)
+
+    def _restarts(self, mask: _Flags) -> list[Job]:
+        return [partial(self._restart, row, None, self.settings.start_level) for row in np.flatnonzero(mask)]
+
+    def _restart(self, row: int, seed: int | None, start_level: int, host: LuaHost) -> None:
+        """Run one row to the first decision of its next episode, as `TempestEnv.reset` does."""
+        fleet = self._fleet
+        going_on = bool(self._game_goes_on[row])
+        if going_on:
+            fleet.idle(host, row)
+        if not going_on or fleet.frames["over"][row]:
+            generator = self._generators[row]
+            assert generator is not None
+            game_seed = int(generator.integers(SEED_COUNT)) if seed is None else seed
+            self._seeds[row] = game_seed % SEED_COUNT
+            fleet.reset(host, row, int(self._seeds[row]), start_level)
+            fleet.idle(host, row)
+        frame = fleet.frames[row]
+        frame["objective"] = frame["subjective"] = 0.0
+        frame["done"] = 0
+        self._episode_frames[row] = frame["frames"]
+        self._playing[row], self._game_goes_on[row] = True, False
+
+    def _infos(self, mask: _Flags) -> dict[str, Any]:
+        """Return what `TempestEnv.step` tells, for the rows of the mask and 0 elsewhere."""
+        frames = self._fleet.frames
+        target, lane = frames["expert_target"].astype(np.int64), frames["player_lane"].astype(np.int64)
+        values = {
+            "expert_action": expert_actions(
+                target, lane, frames["open"], frames["expert_fire"], frames["expert_zap"]
+            ),
+            "expert_target": target,
+            "score": frames["score"].astype(np.int64),
+            "lives": frames["lives"].astype(np.int64),
+            "level": frames["level"].astype(np.int64) + 1,
+            "game_state": frames["game_state"].astype(np.int64),
+            "player_lane": lane,
+            "objective_reward": frames["objective"].copy(),
+            "subjective_reward": frames["subjective"].copy(),
+            "life_lost": frames["done"] != 0,
+            "frames": frames["frames"].astype(np.int64),
+            "episode_frames": self._episode_frames.copy(),
+        }
+        if not mask.all():
+            values = {key: np.where(mask, value, value.dtype.type(0)) for key, value in values.items()}
+        return _with_masks(values, mask)
+
+    def _reset_infos(self, mask: _Flags) -> dict[str, Any]:
+        """Return what `TempestEnv.reset` tells beside that."""
+        if not mask.any():
+            return {}
+        game, machine = np.full((2, self.num_envs), None, object)
+        game[mask], machine[mask] = self._fleet.game, "board"
+        return _with_masks({"game": game, "machine": machine, "seed": np.where(mask, self._seeds, 0)}, mask)
+
+    def _final_observations(self, mask: _Flags) -> NDArray[np.object_]:
+        rows = np.full(self.num_envs, None, object)
+        for row in np.flatnonzero(mask):
+            rows[row] = self._fleet.features[row].copy()
+        return rows
+
+    def render(self) -> tuple[NDArray[np.uint8], ...] | None:  # type: ignore[override]
+        """Return every board's picture, each ``(height, width, 3)``, with ``render_mode="rgb_array"``."""
+        if self.render_mode is None:
+            gym.logger.warn("render() without a render_mode: choose 'rgb_array' when making it")
+            return None
+        return tuple(self._fleet.picture(row) for row in range(self.num_envs))
+
+    def clone_state(self) -> bytes:
+        """Return the whole state of all environments: boards, Lua's memory, counters, random generators."""
+        header = {
+            "identity": self._identity(),
+            "seeds": self._seeds.tolist(),
+            "episode_frames": self._episode_frames.tolist(),
+            "playing": self._playing.tolist(),
+            "game_goes_on": self._game_goes_on.tolist(),
+            "generators": [g and g.bit_generator.state for g in self._generators],
+        }
+        return json.dumps(header).encode() + b"\n" + self._fleet.save_state()
+
+    def restore_state(self, state: bytes) -> None:
+        """Go back to a state of `clone_state`; what follows is bit for bit what followed then.
+
+        Raises:
+            ValueError: the state is none, or is of another number of environments or ROM set.
+        """
+        header, rest = split_state(state, self._identity())
+        self._fleet.load_state(rest)
+        self._seeds[:] = header["seeds"]
+        self._episode_frames[:] = header["episode_frames"]
+        self._playing[:] = header["playing"]
+        self._game_goes_on[:] = header["game_goes_on"]
+        for row, generator_state in enumerate(header["generators"]):
+            self._generators[row] = None if generator_state is None else np.random.default_rng()
+            if generator_state is not None:
+                self._generators[row].bit_generator.state = generator_state
+
+    def _identity(self) -> dict[str, Any]:
+        return {"machine": "board", "game": self._fleet.game, "num_envs": self.num_envs}
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """End the threads."""
+        self._fleet.close()
+
+
+def _with_masks(values: dict[str, Any], mask: _Flags) -> dict[str, Any]:
+    return values | {f"_{key}": mask.copy() for key in values}
+
+
+def _reset_mask(mask: Any, count: int) -> _Flags:
+    if mask is None:
+        return np.ones(count, np.bool_)
+    if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.shape != (count,) or not mask.any():
+        raise ValueError(
+            f"options['reset_mask'] must be a bool array of shape ({count},) with a True, got {mask!r}"
+        )
+    return mask.copy()
