@@ -1,0 +1,206 @@
+"""The lane encoder: 16 lane tokens look at 7 enemy tokens (one pre-norm cross-attention block).
+
+As a textbook block it reads::
+
+    lanes   = LayerNorm(W_lane f_lane + b_lane)              (16, C)     f_lane: 7 values of each lane
+    enemies = LayerNorm(W_enemy f_enemy + b_enemy)           (7, C)      f_enemy: 12 values of each slot
+    Q, K, V = W_q lanes + b_q, W_k enemies + b_k, W_v enemies + b_v      split into H heads
+    out     = LayerNorm(mean over lanes of relu(lanes + W_o softmax(Q K^T / sqrt(C/H)) V + b_o))
+
+Every map before the softmax and between softmax and relu is affine in the few values of a token but for one scalar,
+the token's standard deviation s; and s^2 is a quadratic form in those values. So `LaneEncoder.forward` multiplies the
+weight matrices with each other once per batch (`_folded`), and the samples only with the products, which are an order
+of magnitude smaller. It is the same function of the same parameters; `forward_textbook` is the block as written above.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["ENEMY_SLOTS", "LANES", "LAYOUT", "LaneEncoder", "lane_and_enemy_values"]
+
+LANES = 16
+ENEMY_SLOTS = 7
+
+LAYOUT: dict[str, slice] = {
+    "player_lane": slice(5, 6),
+    "is_open": slice(29, 30),
+    "spike_height": slice(31, 47),
+    "lane_angle": slice(47, 63),
+    "enemy_info": slice(86, 128),
+    "enemy_lane": slice(128, 135),
+    "enemy_depth": slice(135, 142),
+    "enemy_rim_lane": slice(142, 149),
+    "enemy_top_lane": slice(171, 178),
+    "enemy_lane_change": slice(181, 188),
+    "enemy_depth_change": slice(188, 195),
+}
+"""Where the encoder finds its inputs among the 195 values (ARCADE F.2)."""
+
+OBSERVATION_SIZE = 195
+LANE_VALUES = 7
+ENEMY_VALUES = 12
+
+
+def lane_and_enemy_values(observations: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Cut observations into tokens.
+
+    Args:
+        observations: (B, 195).
+
+    Returns:
+        lanes (B, 16, 7): spike height, sine and cosine of the tube's angle, signed and absolute distance from the
+        player in eighths of 16 lanes (the shorter way if the tube is closed), whether it is the player's, open flag;
+        enemies (B, 7, 12): type, direction, between lanes, moving away, may shoot, cargo, lane, depth, rim lane, top
+        lane, lane change, depth change; which lanes exist (B, 16) and which slots are used (B, 7), as 0.0 or 1.0.
+    """
+    batch = observations.shape[0]
+    part = {name: observations[:, where] for name, where in LAYOUT.items()}
+    lane = torch.arange(LANES, dtype=observations.dtype, device=observations.device)
+    is_open = part["is_open"]
+    offset = lane - torch.round(15.0 * part["player_lane"])
+    wrapped = torch.remainder(offset + 8.0, 16.0) - 8.0
+    distance = torch.where(is_open > 0.5, offset, wrapped)
+    angle = part["lane_angle"] * (15.0 * math.pi / 8.0)
+    lanes = torch.stack(
+        [
+            part["spike_height"],
+            torch.sin(angle),
+            torch.cos(angle),
+            distance / 8.0,
+            distance.abs() / 8.0,
+            (distance == 0.0).to(observations.dtype),
+            is_open.expand(batch, LANES),
+        ],
+        dim=2,
+    )
+    enemies = torch.cat(
+        [
+            part["enemy_info"].reshape(batch, ENEMY_SLOTS, 6),
+            torch.stack(
+                [
+                    part["enemy_lane"],
+                    part["enemy_depth"],
+                    part["enemy_rim_lane"],
+                    part["enemy_top_lane"],
+                    part["enemy_lane_change"],
+                    part["enemy_depth_change"],
+                ],
+                dim=2,
+            ),
+        ],
+        dim=2,
+    )
+    exists = 1.0 - is_open * (lane == LANES - 1).to(observations.dtype)
+    used = (part["enemy_depth"] > 0.0).to(observations.dtype)
+    return lanes, enemies, exists, used
+
+
+class LaneEncoder(nn.Module):
+    """(B, 195) observations to (B, size) codes by cross-attention from lanes to enemies."""
+
+    def __init__(self, size: int = 128, heads: int = 4) -> None:
+        super().__init__()
+        if size % heads:
+            raise ValueError(f"the encoder's size {size} must be a multiple of its {heads} heads")
+        self.size = size
+        self.heads = heads
+        self.lane_embedding = nn.Linear(LANE_VALUES, size)
+        self.lane_norm = nn.LayerNorm(size)
+        self.enemy_embedding = nn.Linear(ENEMY_VALUES, size)
+        self.enemy_norm = nn.LayerNorm(size)
+        self.query = nn.Linear(size, size)
+        self.key = nn.Linear(size, size)
+        self.value = nn.Linear(size, size)
+        self.mix = nn.Linear(size, size)
+        self.out_norm = nn.LayerNorm(size)
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """Return codes (B, size)."""
+        lanes, enemies, exists, used = lane_and_enemy_values(observations)
+        weights, lane_code, enemy_code, lane_map, enemy_map = self._attend(lanes, enemies, used)
+        batch = weights.shape[0]
+        # What a lane gathers from the enemies, still in terms of their few values, then all maps at once.
+        gathered = torch.matmul(weights.reshape(batch, self.heads * LANES, ENEMY_SLOTS), enemy_code)
+        gathered = gathered.reshape(batch, self.heads, LANES, -1).transpose(1, 2).reshape(batch, LANES, -1)
+        joint = torch.cat([lane_code, gathered], dim=2)
+        mixed = torch.relu(torch.matmul(joint, torch.cat([lane_map, enemy_map], dim=0)))
+        return self._pool(mixed, exists)
+
+    def attention(self, observations: Tensor) -> Tensor:
+        """Return the attention weights (B, heads, 16, 7); 0 for unused slots, all 0 where no slot is used."""
+        lanes, enemies, _, used = lane_and_enemy_values(observations)
+        return self._attend(lanes, enemies, used)[0]
+
+    def forward_textbook(self, observations: Tensor) -> Tensor:
+        """Return what `forward` returns, computed as the module's docstring spells it."""
+        lanes, enemies, exists, used = lane_and_enemy_values(observations)
+        lanes = self.lane_norm(self.lane_embedding(lanes))
+        enemies = self.enemy_norm(self.enemy_embedding(enemies))
+        batch, width = lanes.shape[0], self.size // self.heads
+
+        def split(tokens: Tensor) -> Tensor:
+            return tokens.reshape(batch, -1, self.heads, width).transpose(1, 2)
+
+        queries, keys, values = split(self.query(lanes)), split(self.key(enemies)), split(self.value(enemies))
+        weights = _masked_softmax(queries @ keys.transpose(2, 3) / math.sqrt(width), used)
+        attended = (weights @ values).transpose(1, 2).reshape(batch, LANES, self.size)
+        return self._pool(torch.relu(lanes + self.mix(attended)), exists)
+
+    def _attend(
+        self, lanes: Tensor, enemies: Tensor, used: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Return the weights (B, H, 16, 7), token codes (B, 16, 9) and (B, 7, 14), and the maps from them to C."""
+        width = self.size // self.heads
+        lane_tokens, lane_code = _folded(self.lane_embedding, self.lane_norm, lanes)
+        enemy_tokens, enemy_code = _folded(self.enemy_embedding, self.enemy_norm, enemies)
+        queries = _then(lane_tokens, self.query).reshape(-1, self.heads, width).transpose(0, 1)
+        keys = _then(enemy_tokens, self.key).reshape(-1, self.heads, width).permute(1, 2, 0)
+        values = _then(enemy_tokens, self.value).reshape(-1, self.heads, width).transpose(0, 1)
+        agreement = torch.matmul(queries, keys) / math.sqrt(width)  # (H, 9, 14)
+        batch, lane_terms, enemy_terms = lanes.shape[0], lane_code.shape[2], enemy_code.shape[2]
+        asked = torch.matmul(
+            lane_code, agreement.transpose(0, 1).reshape(lane_terms, self.heads * enemy_terms)
+        )
+        asked = asked.reshape(batch, LANES, self.heads, enemy_terms).transpose(1, 2)
+        scores = torch.matmul(
+            asked.reshape(batch, self.heads * LANES, enemy_terms), enemy_code.transpose(1, 2)
+        )
+        weights = _masked_softmax(scores.reshape(batch, self.heads, LANES, ENEMY_SLOTS), used)
+        mix = self.mix.weight.reshape(self.size, self.heads, width).permute(1, 2, 0)
+        enemy_map = torch.matmul(values, mix).reshape(self.heads * enemy_terms, self.size)
+        lane_map = torch.cat([lane_tokens[:-1], (lane_tokens[-1] + self.mix.bias).unsqueeze(0)])
+        return weights, lane_code, enemy_code, lane_map, enemy_map
+
+    def _pool(self, lanes: Tensor, exists: Tensor) -> Tensor:
+        shares = exists / exists.sum(dim=1, keepdim=True)
+        return self.out_norm((lanes * shares.unsqueeze(2)).sum(dim=1))
+
+
+def _folded(embedding: nn.Linear, norm: nn.LayerNorm, values: Tensor) -> tuple[Tensor, Tensor]:
+    """Write LayerNorm(embedding(values)) as ``code @ tokens``: (n + 2, C) of weights and (B, T, n + 2) of samples."""
+    columns = torch.cat([embedding.weight.T, embedding.bias.unsqueeze(0)])  # (n + 1, C)
+    centred = columns - columns.mean(dim=1, keepdim=True)
+    spread = centred @ centred.T / columns.shape[1]
+    ones = torch.ones_like(values[:, :, :1])
+    affine = torch.cat([values, ones], dim=2)
+    variance = (torch.matmul(affine, spread) * affine).sum(dim=2, keepdim=True)
+    code = torch.cat([affine * torch.rsqrt(variance + norm.eps), ones], dim=2)
+    return torch.cat([centred * norm.weight, norm.bias.unsqueeze(0)]), code
+
+
+def _then(tokens: Tensor, linear: nn.Linear) -> Tensor:
+    """Return the tokens' map (n + 2, C) followed by ``linear``; the last row is the constant term."""
+    mapped = torch.matmul(tokens, linear.weight.T)
+    return torch.cat([mapped[:-1], (mapped[-1] + linear.bias).unsqueeze(0)])
+
+
+def _masked_softmax(scores: Tensor, used: Tensor) -> Tensor:
+    """Softmax over the last axis of (B, H, 16, 7) over the used slots; all 0 where none is."""
+    mask = used[:, None, None, :]
+    scores = scores - (1.0 - mask) * 1e9
+    weights = torch.exp(scores - scores.amax(dim=3, keepdim=True).detach()) * mask
+    return weights / weights.sum(dim=3, keepdim=True).clamp_min(1e-9)

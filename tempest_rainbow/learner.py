@@ -1,0 +1,284 @@
+"""The learner: holds the networks and the optimiser, makes steps on batches, and chooses actions."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tempest_rainbow.batch import Batch
+from tempest_rainbow.learner_config import LearnerConfig
+from tempest_rainbow.loss import Losses, rainbow_loss
+from tempest_rainbow.network import NetworkConfig, RainbowNetwork
+
+__all__ = ["Learner", "NotFiniteError", "StepResult", "choose_device"]
+
+_log = logging.getLogger(__name__)
+
+
+class NotFiniteError(ArithmeticError):
+    """The loss or its gradient is not a finite number; the weights are still those before the step.
+
+    Attributes:
+        step: the number of the step that failed, counted from 1.
+    """
+
+    def __init__(self, step: int) -> None:
+        super().__init__(
+            f"the gradient of learner step {step} is not finite; the weights were left as they were. "
+            "Lower the learning rate, or look for rewards and observations far out of range"
+        )
+        self.step = step
+
+
+@dataclass
+class StepResult:
+    """What one step of learning returns.
+
+    Attributes:
+        priorities: (B,) float32, new priorities of the batch's transitions.
+        metrics: by name, if they were asked for, else empty.
+    """
+
+    priorities: NDArray[np.float32]
+    metrics: dict[str, float]
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device called ``name``; "auto" takes CUDA, else Apple's MPS, else the CPU.
+
+    Raises:
+        ValueError: that device is not there.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            name = "cuda"
+        elif torch.backends.mps.is_available():
+            name = "mps"
+        else:
+            name = "cpu"
+    device = torch.device(name)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"no CUDA device is available for {name!r}; use --device cpu or auto")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise ValueError(f"no MPS device is available for {name!r}; use --device cpu or auto")
+    return device
+
+
+class Learner:
+    """Learns a network from batches. `step` belongs to one thread; `act` may be called from another.
+
+    Attributes:
+        network: the network that learns.
+        target: the network that judges what follows.
+        steps: steps made.
+    """
+
+    def __init__(
+        self,
+        network_config: NetworkConfig,
+        config: LearnerConfig,
+        observation_size: int,
+        action_count: int,
+        device: str = "cpu",
+        seed: int = 0,
+        deterministic: bool = False,
+    ) -> None:
+        """Draw the weights from ``seed`` and make everything ready.
+
+        Args:
+            network_config: the network's settings.
+            config: the learner's settings.
+            observation_size: values per observation.
+            action_count: actions.
+            device: "cpu", "cuda", "mps" or "auto".
+            seed: of the weights.
+            deterministic: same seed and batches, same weights: plain float32, nothing chosen by measurement.
+
+        Raises:
+            ValueError: a setting is out of range or the device is not there.
+        """
+        _check_settings(network_config, config)
+        self.config = config
+        self.device = choose_device(device)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.network = RainbowNetwork(network_config, observation_size, action_count).to(self.device)
+        self.target = copy.deepcopy(self.network).requires_grad_(False)
+        self._acting = copy.deepcopy(self.target)
+        self._acting_lock = threading.Lock()
+        self._parameters = list(self.network.parameters())
+        self._optimiser = torch.optim.AdamW(
+            self._parameters,
+            lr=config.learning_rate,
+            eps=config.adam_epsilon,
+            weight_decay=config.weight_decay,
+            fused=True,
+        )
+        self.steps = 0
+
+    def step(
+        self,
+        batch: Batch,
+        learning_rate: float | None = None,
+        imitation_weight: float = 0.0,
+        metrics: bool = False,
+    ) -> StepResult:
+        """Learn from one batch.
+
+        Args:
+            batch: the transitions.
+            learning_rate: instead of the setting's.
+            imitation_weight: weight of the imitation loss.
+            metrics: also return figures worth a curve.
+
+        Raises:
+            NotFiniteError: the gradient is not finite.
+        """
+        if learning_rate is not None:
+            for group in self._optimiser.param_groups:
+                group["lr"] = learning_rate
+        losses = self._losses(self._tensors(batch, imitation_weight))
+        self._optimiser.zero_grad(set_to_none=True)
+        losses.total.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self._parameters, self.config.gradient_clip, foreach=True)
+        if not bool(torch.isfinite(norm)):
+            raise NotFiniteError(self.steps + 1)
+        self._optimiser.step()
+        self.steps += 1
+        self._sync_target()
+        if self.steps % self.config.publish_steps == 0:
+            self.publish()
+        figures = {}
+        if metrics:
+            figures = {
+                "loss": float(losses.total.detach()),
+                "value_loss": float(losses.value),
+                "imitation_loss": float(losses.imitation),
+                "q": float(losses.q),
+                "agreement": float(losses.agreement),
+                "priority": float(losses.priorities.mean()),
+                "gradient_norm": float(norm),
+            }
+        return StepResult(losses.priorities.float().cpu().numpy(), figures)
+
+    def act(
+        self, observations: NDArray[np.floating], prior_weight: float = 0.0
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Choose the best action for each observation by the last published weights.
+
+        Args:
+            observations: (N, D).
+            prior_weight: adds this times the log-probability of the imitated policy to the expected returns, which
+                keeps the choice near the teacher while the returns are not learnt yet (needs a policy head).
+
+        Returns:
+            actions (N,) and expected returns (N, A), the prior included.
+        """
+        with self._acting_lock, torch.inference_mode():
+            network = self._acting
+            inputs = torch.from_numpy(np.asarray(observations, np.float32)).to(self.device)
+            features = network.features(inputs)
+            values = network.expectation(network.logits(features))
+            if prior_weight > 0.0:
+                values = values + prior_weight * torch.log_softmax(network.policy_logits(features), dim=-1)
+            values = values.cpu()
+        q = values.numpy()
+        return q.argmax(axis=1), q
+
+    def publish(self) -> None:
+        """Give the current weights to `act`."""
+        with self._acting_lock, torch.no_grad():
+            torch._foreach_copy_(list(self._acting.parameters()), self._parameters)
+
+    def get_state(self) -> dict[str, Any]:
+        """Return ``tensors`` by name (copies, on the CPU) and ``scalars`` fit for JSON."""
+        tensors: dict[str, Tensor] = {}
+        for prefix, network in (("network", self.network), ("target", self.target), ("acting", self._acting)):
+            for name, value in network.state_dict().items():
+                tensors[f"{prefix}.{name}"] = value.detach().cpu().clone()
+        for (name, _), parameter in zip(self.network.named_parameters(), self._parameters, strict=True):
+            for key, value in self._optimiser.state.get(parameter, {}).items():
+                tensors[f"optimiser.{key}.{name}"] = value.detach().cpu().clone()
+        return {
+            "tensors": tensors,
+            "scalars": {"steps": self.steps, "learning_rate": self._optimiser.param_groups[0]["lr"]},
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Continue from what `get_state` returned.
+
+        Raises:
+            ValueError: the state is of another network.
+        """
+        tensors: dict[str, Tensor] = state["tensors"]
+        parts: dict[str, dict[str, Tensor]] = {}
+        for name, value in tensors.items():
+            prefix, rest = name.split(".", 1)
+            parts.setdefault(prefix, {})[rest] = value
+        try:
+            with self._acting_lock:
+                self.network.load_state_dict(parts["network"])
+                self.target.load_state_dict(parts["target"])
+                self._acting.load_state_dict(parts["acting"])
+        except (RuntimeError, KeyError) as error:
+            raise ValueError(f"the saved weights are of another network: {error}") from error
+        self._optimiser.state.clear()
+        for name, parameter in self.network.named_parameters():
+            moments = {
+                key: parts["optimiser"][f"{key}.{name}"].clone().to(self.device)
+                for key in ("step", "exp_avg", "exp_avg_sq")
+                if f"{key}.{name}" in parts.get("optimiser", {})
+            }
+            if moments:
+                self._optimiser.state[parameter] = moments
+        self.steps = int(state["scalars"]["steps"])
+        for group in self._optimiser.param_groups:
+            group["lr"] = float(state["scalars"]["learning_rate"])
+
+    def _tensors(self, batch: Batch, imitation_weight: float) -> tuple[Tensor, ...]:
+        def moved(array: NDArray[Any]) -> Tensor:
+            return torch.from_numpy(array).to(self.device)
+
+        return (
+            moved(batch.observations).float(),
+            moved(batch.actions),
+            moved(batch.returns),
+            moved(batch.discounts),
+            moved(batch.next_observations).float(),
+            moved(batch.expert_actions),
+            moved(batch.weights),
+            moved(batch.imitation_weights),
+            torch.tensor(imitation_weight, dtype=torch.float32, device=self.device),
+        )
+
+    def _losses(self, tensors: tuple[Tensor, ...]) -> Losses:
+        return rainbow_loss(self.network, self.target, self.config, *tensors)
+
+    def _sync_target(self) -> None:
+        with torch.no_grad():
+            theirs = list(self.target.parameters())
+            if self.config.target_polyak > 0.0:
+                torch._foreach_lerp_(theirs, self._parameters, self.config.target_polyak)
+            elif self.steps % self.config.target_update_steps == 0:
+                torch._foreach_copy_(theirs, self._parameters)
+
+
+def _check_settings(network: NetworkConfig, config: LearnerConfig) -> None:
+    if config.imitation == "policy" and not network.policy_head:
+        raise ValueError("imitation 'policy' needs a network with policy_head")
+    if config.gradient_clip <= 0.0 or config.learning_rate < 0.0:
+        raise ValueError("gradient_clip must be above 0 and learning_rate not below")
+    if not 0.0 <= config.target_polyak <= 1.0 or config.target_update_steps < 1 or config.publish_steps < 1:
+        raise ValueError(
+            "target_polyak must lie within 0-1, target_update_steps and publish_steps be at least 1"
+        )
+    if config.munchausen_temperature <= 0.0 or config.imitation_temperature <= 0.0:
+        raise ValueError("temperatures must be above 0")
