@@ -1,0 +1,410 @@
+"""Writes the 6502's interpreter as Python text for numba, from the one opcode table.
+
+Every opcode becomes one branch of a chain that LLVM turns into a jump table. Registers are locals: ``a x y sp pc``,
+the flags ``c v d i`` as 0/1, and lazily ``n`` (bit 7 is N) and ``z`` (zero is Z). ``cyc`` is the cycle of the opcode
+fetch; an access in the k-th cycle of an instruction happens at ``cyc + k - 1``. ``event`` is the cycle at which the
+core has to look up from executing: next interrupt, end of the run, or 0 for "now".
+"""
+
+from __future__ import annotations
+
+from tempest_gym.board.layout import (
+    BRIDGE_REACHED,
+    CYCLES_EXHAUSTED,
+    IRQ_CYCLES,
+    SKIP_IDLE,
+    UNDOCUMENTED_OPCODE,
+    WORD,
+)
+from tempest_gym.board.opcodes import OPCODES, Opcode
+
+IDLE_LOOP_BYTES = 16
+"""A backward branch over at most this many bytes may close an idle loop."""
+
+_PROLOGUE = f'''\
+def run(state, words, rom, max_cycles):
+    """Run one board to its next bridge point, at most max_cycles; returns why it stopped."""
+    pc = words[{WORD["pc"]}]
+    a = words[{WORD["a"]}]
+    x = words[{WORD["x"]}]
+    y = words[{WORD["y"]}]
+    sp = words[{WORD["sp"]}]
+    status = words[{WORD["p"]}]
+    c = status & 1
+    z = (status & 2) ^ 2
+    i = (status >> 2) & 1
+    d = (status >> 3) & 1
+    v = (status >> 6) & 1
+    n = status & 0x80
+    cyc = words[{WORD["cycles"]}]
+    limit = cyc + max_cycles
+    event = ZERO
+    rejected = ZERO - 1
+    idle_pc = ZERO - 1
+    idle_registers = ZERO
+    idle_cyc = ZERO
+    result = ZERO + {CYCLES_EXHAUSTED}
+    words[{WORD["stop"]}] = 0
+    if state[{SKIP_IDLE}] == 0:
+        loop_bytes = ZERO
+    else:
+        loop_bytes = ZERO + {IDLE_LOOP_BYTES}
+    while True:
+        if cyc >= event:
+            if words[{WORD["stop"]}] != 0:
+                result = ZERO + {BRIDGE_REACHED}
+                break
+            while words[{WORD["next_irq"]}] <= cyc:
+                words[{WORD["next_irq"]}] += {IRQ_CYCLES}
+                words[{WORD["irq"]}] = 1
+            if words[{WORD["watchdog"]}] <= cyc:
+                cyc = bite(state, words, rom, cyc)
+                pc = rom[0xFFFC] | (np.int64(rom[0xFFFD]) << 8)
+                sp = (sp - 3) & 0xFF
+                i = ZERO + 1
+                event = ZERO
+                continue
+            if cyc >= limit:
+                break
+            event = min(min(words[{WORD["next_irq"]}], words[{WORD["watchdog"]}]), limit)
+            masked = i
+            if words[{WORD["irq_flag_delay"]}] != 0:
+                masked = words[{WORD["irq_flag_delay"]}] - 1
+                words[{WORD["irq_flag_delay"]}] = 0
+                event = ZERO
+            if words[{WORD["irq"]}] != 0 and masked == 0:
+                state[0x100 + sp] = np.uint8((pc >> 8) & 0xFF)
+                sp = (sp - 1) & 0xFF
+                state[0x100 + sp] = np.uint8(pc & 0xFF)
+                sp = (sp - 1) & 0xFF
+                state[0x100 + sp] = np.uint8(pack(n, v, d, i, z, c) & 0xEF)
+                sp = (sp - 1) & 0xFF
+                i = ZERO + 1
+                pc = fetch_word(state, words, rom, ZERO + 0xFFFE, cyc + 5)
+                cyc += 7
+                idle_pc = ZERO - 1
+                continue
+        op = fetch(state, words, rom, pc, cyc)
+'''
+
+_EPILOGUE = f"""\
+        else:
+            words[{WORD["error_pc"]}] = pc
+            words[{WORD["error_opcode"]}] = op
+            result = ZERO + {UNDOCUMENTED_OPCODE}
+            break
+        pc &= 0xFFFF
+    words[{WORD["pc"]}] = pc
+    words[{WORD["a"]}] = a
+    words[{WORD["x"]}] = x
+    words[{WORD["y"]}] = y
+    words[{WORD["sp"]}] = sp
+    words[{WORD["p"]}] = pack(n, v, d, i, z, c)
+    words[{WORD["cycles"]}] = cyc
+    words[{WORD["error"]}] = result
+    return result
+"""
+
+_LOADS = {"LDA": "a", "LDX": "x", "LDY": "y"}
+_STORED = {"STA": "a", "STX": "x", "STY": "y"}
+_COMPARED = {"CMP": "a", "CPX": "x", "CPY": "y"}
+_LOGIC = {"AND": "&", "ORA": "|", "EOR": "^"}
+_TAKEN = {
+    "BCC": "c == 0",
+    "BCS": "c != 0",
+    "BEQ": "z == 0",
+    "BNE": "z != 0",
+    "BMI": "n & 0x80 != 0",
+    "BPL": "n & 0x80 == 0",
+    "BVC": "v == 0",
+    "BVS": "v != 0",
+}
+_TRANSFERS = {"TAX": ("x", "a"), "TAY": ("y", "a"), "TSX": ("x", "sp"), "TXA": ("a", "x"), "TYA": ("a", "y")}
+_STEPS = {"INX": ("x", "+"), "INY": ("y", "+"), "DEX": ("x", "-"), "DEY": ("y", "-")}
+_FLAGS = {"CLC": ("c", 0), "SEC": ("c", 1), "CLD": ("d", 0), "SED": ("d", 1), "CLV": ("v", 0)}
+
+_BYTE = "fetch(state, words, rom, (pc + 1) & 0xFFFF, cyc + 1)"
+_WORD_OPERAND = "fetch_word(state, words, rom, pc + 1, cyc + 1)"
+
+
+def _zero_page_pointer(pointer: str) -> str:
+    return f"np.int64(state[{pointer}]) | (np.int64(state[({pointer} + 1) & 0xFF]) << 8)"
+
+
+def _indexed(base: str, register: str, always: bool, access: int) -> list[str]:
+    """Address ``base + register``, with the access the 6502 makes at the address before the carry is applied."""
+    lines = [f"base = {base}", f"address = (base + {register}) & 0xFFFF"]
+    cross = "(base ^ address) & 0xFF00 != 0"
+    if always:
+        return lines
+    return [*lines, f"if {cross}:", "    cyc += 1"]
+
+
+def _address(opcode: Opcode) -> list[str]:
+    """Lines that leave the effective address in ``address``; a page crossing adds its cycle to ``cyc``."""
+    always = opcode.kind in ("store", "modify")
+    mode = opcode.mode
+    if mode == "zp":
+        return [f"address = {_BYTE}"]
+    if mode in ("zpx", "zpy"):
+        return [f"address = ({_BYTE} + {mode[2]}) & 0xFF"]
+    if mode == "abs":
+        return [f"address = {_WORD_OPERAND}"]
+    if mode in ("abx", "aby"):
+        return _indexed(_WORD_OPERAND, mode[2], always, 4)
+    if mode == "izx":
+        return [f"pointer = ({_BYTE} + x) & 0xFF", f"address = {_zero_page_pointer('pointer')}"]
+    assert mode == "izy"
+    return [f"pointer = {_BYTE}", *_indexed(_zero_page_pointer("pointer"), "y", always, 5)]
+
+
+def _on_zero_page(opcode: Opcode) -> bool:
+    return opcode.mode in ("zp", "zpx", "zpy")
+
+
+def _load(opcode: Opcode) -> list[str]:
+    """Lines that leave the operand in ``m``."""
+    if opcode.mode == "imm":
+        return [f"m = {_BYTE}"]
+    if _on_zero_page(opcode):
+        return [*_address(opcode), "m = np.int64(state[address])"]
+    # The operand is read in the last cycle; a crossing has already moved cyc on by one.
+    return [*_address(opcode), f"m = read(state, words, rom, address, cyc + {opcode.cycles - 1})"]
+
+
+def _modify(opcode: Opcode) -> list[str]:
+    """Lines that turn ``m`` into the new value ``r``."""
+    name = opcode.name
+    value = {
+        "ASL": "r = (m << 1) & 0xFF",
+        "LSR": "r = m >> 1",
+        "ROL": "r = ((m << 1) | c) & 0xFF",
+        "ROR": "r = (m >> 1) | (c << 7)",
+        "INC": "r = (m + 1) & 0xFF",
+        "DEC": "r = (m - 1) & 0xFF",
+    }[name]
+    lines = [value]
+    if name in ("ASL", "ROL"):
+        lines.append("c = m >> 7")
+    elif name in ("LSR", "ROR"):
+        lines.append("c = m & 1")
+    return [*lines, "n = r", "z = r"]
+
+
+def _read_modify_write(opcode: Opcode) -> list[str]:
+    if opcode.mode == "acc":
+        return ["m = a", *_modify(opcode), "a = r"]
+    last = opcode.cycles - 1
+    if _on_zero_page(opcode):
+        return [
+            *_address(opcode),
+            "m = np.int64(state[address])",
+            *_modify(opcode),
+            "if write_zero_page(state, words, address, r) != 0:",
+            "    event = ZERO",
+        ]
+    return [
+        *_address(opcode),
+        f"m = read(state, words, rom, address, cyc + {last - 2})",
+        *_modify(opcode),
+        "if address < 0x0800:",
+        "    if write_zero_page(state, words, address, r) != 0:",
+        "        event = ZERO",
+        "else:",
+        f"    write(state, words, rom, address, m, cyc + {last - 1})",
+        f"    write(state, words, rom, address, r, cyc + {last})",
+        "    event = ZERO",
+    ]
+
+
+def _store(opcode: Opcode) -> list[str]:
+    value = _STORED[opcode.name]
+    if _on_zero_page(opcode):
+        call = f"write_zero_page(state, words, address, {value})"
+    else:
+        call = f"write(state, words, rom, address, {value}, cyc + {opcode.cycles - 1})"
+    return [*_address(opcode), f"if {call} != 0:", "    event = ZERO"]
+
+
+def _add(decimal: str, operand: str) -> list[str]:
+    return [
+        "if d != 0:",
+        f"    packed = {decimal}(a, m, c)",
+        "    a = packed & 0xFF",
+        "    n = (packed >> 8) & 0xFF",
+        "    z = (packed >> 16) & 0xFF",
+        "    c = (packed >> 24) & 1",
+        "    v = (packed >> 25) & 1",
+        "else:",
+        f"    operand = {operand}",
+        "    r = a + operand + c",
+        "    v = ((a ^ r) & (operand ^ r)) >> 7 & 1",
+        "    c = r >> 8",
+        "    a = r & 0xFF",
+        "    n = a",
+        "    z = a",
+    ]
+
+
+def _skip(target: str, cycles: str) -> list[str]:
+    """Lines for a jump backwards: an idle loop is left by jumping to the next event (see idle.py)."""
+    return [
+        f"if pc - {target} < loop_bytes and {target} <= pc and pc != rejected:",
+        f"    if pc != idle_pc and not is_idle_loop(rom, {target}, pc):",
+        "        rejected = pc",
+        "    else:",
+        "        registers = a | (x << 8) | (y << 16) | (pack(n, v, d, i, z, c) << 24)",
+        "        if pc == idle_pc and registers == idle_registers:",
+        f"            period = cyc + {cycles} - idle_cyc",
+        f"            if event > cyc + {cycles}:",
+        f"                cyc += (event - cyc - {cycles}) // period * period",
+        "        idle_pc = pc",
+        "        idle_registers = registers",
+        f"        idle_cyc = cyc + {cycles}",
+    ]
+
+
+def _branch(opcode: Opcode) -> list[str]:
+    return [
+        f"if {_TAKEN[opcode.name]}:",
+        f"    m = {_BYTE}",
+        "    base = pc + 2",
+        "    target = (base + ((m ^ 0x80) - 0x80)) & 0xFFFF",
+        "    if (base ^ target) & 0xFF00 != 0:",
+        "        cyc += 1",
+        *["    " + line for line in _skip("target", "3")],
+        "    cyc += 3",
+        "    pc = target",
+        "else:",
+        "    cyc += 2",
+        "    pc += 2",
+    ]
+
+
+def _push(value: str) -> list[str]:
+    return [f"state[0x100 + sp] = np.uint8({value})", "sp = (sp - 1) & 0xFF"]
+
+
+def _pull(name: str) -> list[str]:
+    return ["sp = (sp + 1) & 0xFF", f"{name} = np.int64(state[0x100 + sp])"]
+
+
+def _unpack() -> list[str]:
+    return [
+        "n = m",
+        "v = (m >> 6) & 1",
+        "d = (m >> 3) & 1",
+        "i = (m >> 2) & 1",
+        "z = (m & 2) ^ 2",
+        "c = m & 1",
+    ]
+
+
+def _delay() -> list[str]:
+    """The next opcode fetch still goes by the old I flag."""
+    return [f"words[{WORD['irq_flag_delay']}] = i + 1", "event = ZERO"]
+
+
+def _control(opcode: Opcode) -> tuple[list[str], bool]:
+    """Lines of stack, jump and flag opcodes, and whether they set ``pc`` themselves."""
+    name = opcode.name
+    if name in _FLAGS:
+        flag, value = _FLAGS[name]
+        return [f"{flag} = ZERO + {value}"], False
+    if name in _TRANSFERS:
+        target, source = _TRANSFERS[name]
+        return [f"{target} = {source}", f"n = {source}", f"z = {source}"], False
+    if name in _STEPS:
+        register, sign = _STEPS[name]
+        return [f"{register} = ({register} {sign} 1) & 0xFF", f"n = {register}", f"z = {register}"], False
+    simple = {
+        "NOP": [],
+        "TXS": ["sp = x"],
+        "CLI": [*_delay(), "i = ZERO"],
+        "SEI": [*_delay(), "i = ZERO + 1"],
+        "PHA": _push("a"),
+        "PHP": _push("pack(n, v, d, i, z, c)"),
+        "PLA": [*_pull("a"), "n = a", "z = a"],
+        "PLP": [*_delay(), *_pull("m"), *_unpack()],
+    }
+    if name in simple:
+        return simple[name], False
+    jumps = {
+        ("JMP", "abs"): [f"target = {_WORD_OPERAND}", *_skip("target", "3"), "pc = target"],
+        ("JMP", "ind"): [
+            f"base = {_WORD_OPERAND}",
+            "m = read(state, words, rom, base, cyc + 3)",
+            "pc = m | (read(state, words, rom, (base & 0xFF00) | ((base + 1) & 0xFF), cyc + 4) << 8)",
+        ],
+        # The high byte of the target is fetched after the pushes.
+        ("JSR", "abs"): [
+            f"m = {_BYTE}",
+            "base = (pc + 2) & 0xFFFF",
+            *_push("base >> 8"),
+            *_push("base & 0xFF"),
+            "pc = m | (fetch(state, words, rom, base, cyc + 5) << 8)",
+        ],
+        ("RTS", "imp"): [*_pull("m"), *_pull("base"), "pc = (m | (base << 8)) + 1"],
+        ("RTI", "imp"): [
+            *_pull("m"),
+            *_unpack(),
+            *_pull("m"),
+            *_pull("base"),
+            "pc = m | (base << 8)",
+            "event = ZERO",
+        ],
+        ("BRK", "imp"): [
+            "base = (pc + 2) & 0xFFFF",
+            *_push("base >> 8"),
+            *_push("base & 0xFF"),
+            *_push("pack(n, v, d, i, z, c)"),
+            "i = ZERO + 1",
+            "pc = fetch_word(state, words, rom, ZERO + 0xFFFE, cyc + 5)",
+        ],
+    }
+    return jumps[name, opcode.mode], True
+
+
+def _body(opcode: Opcode) -> list[str]:
+    name = opcode.name
+    jumped = False
+    if opcode.kind == "branch":
+        return _branch(opcode)
+    if opcode.kind == "store":
+        lines = _store(opcode)
+    elif opcode.kind == "modify":
+        lines = _read_modify_write(opcode)
+    elif name in _LOADS:
+        lines = [*_load(opcode), f"{_LOADS[name]} = m", "n = m", "z = m"]
+    elif name in _LOGIC:
+        lines = [*_load(opcode), f"a = a {_LOGIC[name]} m", "n = a", "z = a"]
+    elif name in _COMPARED:
+        register = _COMPARED[name]
+        lines = [
+            *_load(opcode),
+            f"n = ({register} - m) & 0xFF",
+            "z = n",
+            f"c = ZERO + 1 if {register} >= m else ZERO",
+        ]
+    elif name == "BIT":
+        lines = [*_load(opcode), "n = m", "v = (m >> 6) & 1", "z = a & m"]
+    elif name == "ADC":
+        lines = [*_load(opcode), *_add("add_decimal", "m")]
+    elif name == "SBC":
+        lines = [*_load(opcode), *_add("subtract_decimal", "m ^ 0xFF")]
+    else:
+        lines, jumped = _control(opcode)
+    lines = [*lines, f"cyc += {opcode.cycles}"]
+    return lines if jumped else [*lines, f"pc += {opcode.length}"]
+
+
+def core_source() -> str:
+    """The whole interpreter as Python source: one function ``run(state, words, rom, max_cycles)``."""
+    parts = [_PROLOGUE]
+    keyword = "if"
+    for opcode in OPCODES:
+        parts.append(f"        {keyword} op == 0x{opcode.code:02X}:  # {opcode.name} {opcode.mode}\n")
+        parts.extend(f"            {line}\n" for line in _body(opcode))
+        keyword = "elif"
+    parts.append(_EPILOGUE)
+    return "".join(parts)

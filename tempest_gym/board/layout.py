@@ -1,0 +1,147 @@
+"""Where everything mutable about one board lies in its row of the state array.
+
+A board is one row of a C-contiguous ``(n, STATE_BYTES)`` uint8 array and nothing else: copying the row clones
+the machine. ``STATE_DTYPE`` names the fields; the upper-case constants are the byte offsets of the ones that
+other parts of the package (and the Lua host) use directly.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+CPU_HZ = 1_512_000
+"""Clock of the 6502 and of both POKEYs (HARDWARE 1)."""
+
+IRQ_CYCLES = 6144
+"""CPU cycles from one interrupt to the next (HARDWARE 1)."""
+
+FRAME_CYCLES = 9 * IRQ_CYCLES
+"""CPU cycles of a game frame."""
+
+WATCHDOG_CYCLES = 131_072
+"""CPU cycles from the last write to $5000 to the watchdog's bite: 256 periods of the 3 kHz signal."""
+
+FRAME_COUNTER = 0x03
+"""RAM address of the game's frame counter: its change is the bridge point."""
+
+RANDOM_PERIOD = 131_071
+"""Steps until a POKEY's 17-bit shift register repeats."""
+
+ROM_BYTES = 0x10000
+"""A ROM image holds the CPU's whole address space, ROM bytes at their addresses."""
+
+# Fields after the memories, all int64 so that compiled code reaches them through one view.
+WORDS = (
+    "pc",
+    "a",
+    "x",
+    "y",
+    "sp",
+    "p",
+    "cycles",  # CPU cycles since power-on
+    "bridges",  # bridge points since power-on
+    "phase",  # added to the index of both POKEYs' random sequences, 0..131070
+    "stop",  # the run ends after the present instruction
+    "irq",  # interrupt line
+    "next_irq",  # cycle at which the line is next asserted
+    "irq_flag_delay",  # 0, or 1 + the I flag that still counts at the next opcode fetch
+    "watchdog",  # cycle at which the watchdog bites
+    "resets",  # watchdog resets since power-on
+    "last_split",  # cycle at which the scheduler of MAME last began a time slice
+    "error",
+    "error_pc",
+    "error_opcode",
+    "skctl1",
+    "skctl2",
+    "audctl1",
+    "audctl2",
+    "release1",  # cycle at which SKCTL of POKEY 1 left reset
+    "release2",
+    "earom_address",
+    "earom_latch",
+    "earom_control",
+    "earom_data",
+    "output_4000",
+    "output_60e0",
+    "r0",  # mathbox registers R0-RF, sign extended
+    "r1",
+    "r2",
+    "r3",
+    "r4",
+    "r5",
+    "r6",
+    "r7",
+    "r8",
+    "r9",
+    "ra",
+    "rb",
+    "rc",
+    "rd",
+    "re",
+    "rf",
+    "mathbox_result",
+    "vg_halted",
+    "vg_visible_halt",  # halt flag as a program sees it
+    "vg_halt_cycle",  # cycle from which the flag shows 1, or a far future
+)
+
+_MEMORIES = (
+    ("ram", np.uint8, (0x800,)),
+    ("vram", np.uint8, (0x1000,)),
+    ("colour", np.uint8, (16,)),
+    (
+        "buttons",
+        np.uint8,
+        (),
+    ),  # active-high bits as $60D8 shows them: $08 zap, $10 fire, $20 start 1, $40 start 2
+    ("knob", np.uint8, ()),  # 0-15, the spinner's absolute position
+    ("in0", np.uint8, ()),  # bits 0-5 of $0C00, active low
+    ("in1", np.uint8, ()),  # bits 4-7 of $60C8 as read (bit 4: cocktail cabinet)
+    ("in2", np.uint8, ()),  # bits 0-2 and 7 of $60D8 as read (difficulty, rating)
+    ("dip1", np.uint8, ()),
+    ("dip2", np.uint8, ()),
+    ("skip_idle", np.uint8, ()),  # 1: jump over idle loops (same results, faster)
+    ("spare", np.uint8, (40,)),
+    ("earom", np.uint8, (64,)),
+)
+
+_FIELDS = [(name, kind, shape) for name, kind, shape in _MEMORIES] + [(name, np.int64, ()) for name in WORDS]
+_USED = np.dtype(_FIELDS).itemsize
+STATE_BYTES = -(-_USED // 64) * 64
+"""Bytes of one board, a multiple of 64."""
+
+STATE_DTYPE = np.dtype([*_FIELDS, ("padding", np.uint8, (STATE_BYTES - _USED,))])
+"""Structured dtype of one row: ``boards.state.view(STATE_DTYPE)``."""
+
+
+def offset(name: str) -> int:
+    """Byte offset of a field in the row."""
+    fields = STATE_DTYPE.fields
+    assert fields is not None
+    return int(fields[name][1])
+
+
+RAM = offset("ram")
+VRAM = offset("vram")
+COLOUR = offset("colour")
+EAROM = offset("earom")
+BUTTONS = offset("buttons")
+KNOB = offset("knob")
+IN0 = offset("in0")
+IN1 = offset("in1")
+IN2 = offset("in2")
+DIP1 = offset("dip1")
+DIP2 = offset("dip2")
+SKIP_IDLE = offset("skip_idle")
+PHASE = offset("phase")
+CYCLES = offset("cycles")
+BRIDGES = offset("bridges")
+ERROR = offset("error")
+
+WORD = {name: offset(name) // 8 for name in WORDS}
+"""Index of each int64 field in the row seen as int64."""
+
+# Results of a run.
+BRIDGE_REACHED = 0
+CYCLES_EXHAUSTED = 1
+UNDOCUMENTED_OPCODE = 2

@@ -1,0 +1,166 @@
+"""The CPU's address space (HARDWARE 1): RAM and ROM directly, everything else by its handler.
+
+``state`` is a board's row as uint8, ``words`` the same row as int64, ``rom`` the 64 KiB image, ``cycle`` the CPU
+cycle of the access.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from tempest_gym.board.earom import earom_control, earom_latch
+from tempest_gym.board.layout import (
+    COLOUR,
+    DIP1,
+    DIP2,
+    FRAME_COUNTER,
+    IN0,
+    VRAM,
+    WATCHDOG_CYCLES,
+    WORD,
+)
+from tempest_gym.board.mathbox import mathbox_command
+from tempest_gym.board.pokey import pokey_read, pokey_write
+from tempest_gym.board.vector_generator import (
+    generator_go,
+    generator_halted,
+    generator_reset,
+    generator_write,
+)
+
+_STOP = WORD["stop"]
+_BRIDGES = WORD["bridges"]
+_IRQ = WORD["irq"]
+_WATCHDOG = WORD["watchdog"]
+_EAROM_DATA = WORD["earom_data"]
+_RESULT = WORD["mathbox_result"]
+_OUTPUT_4000 = WORD["output_4000"]
+_OUTPUT_60E0 = WORD["output_60e0"]
+
+THREE_KHZ_BIT = 0x100
+"""The 3 kHz signal is this bit of the CPU's cycle counter."""
+
+
+@numba.njit
+def io_read(state, words, rom, address, cycle):
+    """A read from $0800-$8FFF."""
+    page = address >> 8
+    if page >= 0x30 and page < 0x40:
+        return np.int64(rom[address])
+    if page >= 0x20 and page < 0x30:
+        return np.int64(state[VRAM + (address - 0x2000)])
+    if page == 0x60:
+        low = address & 0xF0
+        if low == 0xC0:
+            return pokey_read(state, words, 0, address & 0x0F, cycle)
+        if low == 0xD0:
+            return pokey_read(state, words, 1, address & 0x0F, cycle)
+        if address == 0x6050:
+            return words[_EAROM_DATA]
+        if address == 0x6060:
+            return words[_RESULT] & 0xFF
+        if address == 0x6070:
+            return (words[_RESULT] >> 8) & 0xFF
+        return 0
+    if address == 0x0C00:
+        value = np.int64(state[IN0] & 0x3F)
+        if generator_halted(state, words, rom, cycle):
+            value |= 0x40
+        if cycle & THREE_KHZ_BIT:
+            value |= 0x80
+        return value
+    if address == 0x0D00:
+        return np.int64(state[DIP1])
+    if address == 0x0E00:
+        return np.int64(state[DIP2])
+    return 0
+
+
+@numba.njit
+def io_write(state, words, rom, address, value, cycle):
+    """A write to $0800-$FFFF. Returns 1 if the core must look at its events again, else 0."""
+    page = address >> 8
+    if page >= 0x20 and page < 0x30:
+        generator_write(state, words, rom, address - 0x2000, value, cycle)
+        state[VRAM + (address - 0x2000)] = np.uint8(value)
+        return 0
+    if page == 0x60:
+        low = address & 0xFF
+        if low < 0x40:
+            earom_latch(words, low, value)
+        elif low == 0x40:
+            earom_control(state, words, value)
+        elif low >= 0x80 and low < 0xA0:
+            mathbox_command(words, low & 0x1F, value)
+        elif low & 0xF0 == 0xC0:
+            pokey_write(words, 0, address & 0x0F, value, cycle)
+        elif low & 0xF0 == 0xD0:
+            pokey_write(words, 1, address & 0x0F, value, cycle)
+        elif low == 0xE0:
+            words[_OUTPUT_60E0] = value
+        return 0
+    if address == 0x5000:
+        words[_IRQ] = 0
+        words[_WATCHDOG] = cycle + WATCHDOG_CYCLES
+        return 1
+    if address >= 0x0800 and address < 0x0810:
+        state[COLOUR + (address - 0x0800)] = np.uint8(value & 0x0F)
+    elif address == 0x4000:
+        words[_OUTPUT_4000] = value
+    elif address == 0x4800:
+        generator_go(state, words, rom, cycle)
+    elif address == 0x5800:
+        generator_reset(state, words, rom, cycle)
+    return 0
+
+
+@numba.njit
+def read(state, words, rom, address, cycle):
+    """The byte at an address, as the CPU sees it at this cycle."""
+    if address < 0x0800:
+        return np.int64(state[address])
+    if address >= 0x9000:
+        return np.int64(rom[address])
+    return io_read(state, words, rom, address, cycle)
+
+
+@numba.njit
+def fetch(state, words, rom, address, cycle):
+    """The same for instruction bytes, which mostly stand in ROM."""
+    if address >= 0x9000:
+        return np.int64(rom[address])
+    if address < 0x0800:
+        return np.int64(state[address])
+    return io_read(state, words, rom, address, cycle)
+
+
+@numba.njit
+def fetch_word(state, words, rom, address, cycle):
+    """A little-endian operand of two bytes, read in two successive cycles."""
+    if address >= 0x9000 and address < 0xFFFF:
+        return np.int64(rom[address]) | (np.int64(rom[address + 1]) << 8)
+    low = fetch(state, words, rom, address & 0xFFFF, cycle)
+    return low | (fetch(state, words, rom, (address + 1) & 0xFFFF, cycle + 1) << 8)
+
+
+@numba.njit
+def write_zero_page(state, words, address, value):
+    """A write to RAM below $0100. Returns 1 at the bridge point, else 0."""
+    if address == FRAME_COUNTER and state[FRAME_COUNTER] != value:
+        words[_STOP] = 1
+        words[_BRIDGES] += 1
+        state[address] = np.uint8(value)
+        return 1
+    state[address] = np.uint8(value)
+    return 0
+
+
+@numba.njit
+def write(state, words, rom, address, value, cycle):
+    """A write anywhere. Returns 1 if the core must look at its events again, else 0."""
+    if address < 0x0800:
+        return write_zero_page(state, words, address, value)
+    if address >= 0x9000:
+        return 0
+    return io_write(state, words, rom, address, value, cycle)
