@@ -99,18 +99,18 @@ function bridge.observe(ram, mem, values, frame)
   features.write(ram, mem, values)
 end
 
---- Act after `observe`: the player's controls in decision frames, the pilot's elsewhere. `poke(address, value)`
+--- Act after `observe`: the player's controls in decision frames, the pilot's elsewhere. `poke(address, value, ram)`
 -- writes a byte of RAM; the returned buttons ($08 zap, $10 fire, $20 start) are held until the next bridge point.
 function bridge.act(ram, mem, poke, fire, zap, spinner)
   local game_state = ram[GAME_STATE]
   local decision = mem[REAL] == 1 and mem[ALIVE] == 1 and (game_state == PLAY or game_state == DESCENT)
   if not decision then
     mem[FIRE], mem[ZAP], mem[TURN] = 0, 0, 0
-    poke(SPINNER, 0)
+    poke(SPINNER, 0, ram)
     return pilot.act(ram, mem, poke)
   end
   mem[FIRE], mem[ZAP], mem[TURN] = fire, zap, spinner
-  poke(SPINNER, spinner % 256)
+  poke(SPINNER, spinner % 256, ram)
   return fire * pilot.FIRE + zap * pilot.ZAP
 end
 

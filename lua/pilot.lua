@@ -62,10 +62,10 @@ function pilot.act(ram, mem, poke)
   if game_state == state.SELECT then
     local entry = pilot.menu_entry(mem[MENU], mem[START_LEVEL])
     if ram[LIMIT] < entry then
-      poke(LIMIT, entry)
+      poke(LIMIT, entry, ram)
     end
     if ram[CURSOR] ~= entry then
-      poke(CURSOR, entry)
+      poke(CURSOR, entry, ram)
     end
     return pulse(ram, pilot.FIRE)
   end
@@ -74,7 +74,7 @@ function pilot.act(ram, mem, poke)
   end
   if mode < 0x40 and STARTABLE[game_state] then
     if ram[CREDITS] < CREDITS_NEEDED then
-      poke(CREDITS, CREDITS_NEEDED)
+      poke(CREDITS, CREDITS_NEEDED, ram)
     end
     return pulse(ram, pilot.START)
   end

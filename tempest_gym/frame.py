@@ -39,9 +39,10 @@ FRAME_DTYPE = np.dtype(
 )
 """The scalar fields of a frame, in the memory layout the in-process Lua host writes.
 
-The wire packet (``protocol.py``) carries all of them but the last five: ``lives``, ``alive`` and ``decision`` follow from
-the features and the game state and mode; ``over`` is 1 in the frame that ends a real game; ``frames`` is the number of game
-frames that one call of the host advanced, over which it sums ``objective`` and ``subjective`` and ors ``done``."""
+The wire packet (``protocol.py``) carries all of them but the last five. ``lives``, ``alive`` and
+``decision`` follow from the features and the game state and mode; ``over`` is 1 in the frame that ends a
+real game; ``frames`` is the number of game frames that one call of the host advanced, over which it sums
+``objective`` and ``subjective`` and ors ``done``."""
 
 
 @dataclass(slots=True)
