@@ -18,7 +18,6 @@ from tempest_gym.board import Boards
 from tempest_gym.frame import FEATURE_COUNT, FRAME_DTYPE, Frame
 from tempest_gym.machines.lua_host import LuaHost
 from tempest_gym.machines.seeding import phase_of
-from tempest_gym.render import draw
 from tempest_gym.roms import RomImage
 
 __all__ = ["START_BRIDGE", "BoardError", "BoardFleet", "BoardMachine", "Job"]
@@ -71,7 +70,7 @@ class BoardFleet:
         self.features = np.zeros((count, FEATURE_COUNT), np.float32)
         self.frames = np.zeros(count, FRAME_DTYPE)
         self._records = self.frames.view(_RECORD)
-        self._errors = self.boards.records["error"]
+        self._errors = self.boards.fields["error"]
         self.fire, self.zap, self.spinner = np.zeros((3, count), np.int32)
         self._helpers = ThreadPoolExecutor(threads - 1, "tempest-board") if threads > 1 else None
         self._start = self._state_at_start()
@@ -106,8 +105,8 @@ class BoardFleet:
     def reset(self, host: LuaHost, row: int, seed: int, start_level: int) -> None:
         """Power one board on, seed it and observe its first frame."""
         self.boards.restore(row, self._start)
-        self.boards.records["phase"][row] = phase_of(seed)
-        host.init(self._memory[row], seed, start_level)
+        self.boards.fields["phase"][row] = phase_of(seed)
+        host.init(self._memory[row], seed, start_level, self.game)
         host.observe(self.boards.state, self._memory, self._row(row), self.features, self.frames)
 
     def advance(
@@ -140,6 +139,8 @@ class BoardFleet:
 
     def picture(self, row: int) -> NDArray[np.uint8]:
         """Draw what the screen of one board shows, shape ``(height, width, 3)``."""
+        from tempest_gym.render import draw
+
         return draw(self.boards.vram[row], self._rom, self.boards.colour[row])
 
     def save_state(self) -> bytes:

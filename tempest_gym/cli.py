@@ -1,0 +1,208 @@
+"""The command ``tempest-gym``."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from gymnasium.error import Error as GymnasiumError
+
+import tempest_gym
+from tempest_gym.machines import MACHINES
+from tempest_gym.play import POLICIES
+
+__all__ = ["main"]
+
+_Command = Callable[[argparse.Namespace], tuple[dict[str, Any], int]]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; 0 is success, 1 a problem found or met, 2 a wrong command line, 130 an interruption."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
+    try:
+        # Whatever a library prints must not get between the JSON and its reader.
+        with contextlib.redirect_stdout(sys.stderr):
+            result, code = options.command(options)
+    except (OSError, ValueError, RuntimeError, GymnasiumError) as error:
+        logging.getLogger(__name__).debug("Where it happened:", exc_info=True)
+        result, code = {"error": str(error)}, 1
+    except KeyboardInterrupt:
+        return 130
+    if options.json:
+        _write(json.dumps(result))
+    elif "error" in result:
+        sys.stderr.write(f"tempest-gym: {result['error']}\n")
+    else:
+        _write(options.show(result))
+    return code
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="tempest-gym", description=tempest_gym.__doc__.splitlines()[0])
+    parser.add_argument("--version", action="version", version=f"tempest-gym {tempest_gym.__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: _Command, show: Callable[[dict[str, Any]], str], text: str) -> Any:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(command=run, show=show)
+        sub.add_argument("--json", action="store_true", help="write one JSON object to standard output")
+        return sub
+
+    command("doctor", _doctor, _show_doctor, "say what was found and what is wrong")
+
+    play = command("play", _play, _show_play, "play whole games with a fixed policy")
+    play.add_argument("--policy", choices=POLICIES, default="expert")
+    play.add_argument("--games", type=_positive, default=1, help="number of games (default 1)")
+    play.add_argument("--seed", type=int, default=0, help="seed of the first game, later ones count up")
+    play.add_argument("--start-level", type=int, default=1, help="level the games start at, 1-81")
+    play.add_argument("--render", action="store_true", help="show the games in a window, at true speed")
+    _machine_options(play)
+
+    bench = command("bench", _bench, _show_values, "measure how fast a machine is here")
+    bench.add_argument("--envs", type=_positive, default=64, help="boards (default 64)")
+    bench.add_argument("--threads", type=_positive, default=1, help="threads for the boards (default 1)")
+    bench.add_argument("--instances", type=_positive, default=1, help="MAMEs (default 1)")
+    bench.add_argument("--seconds", type=float, default=5.0, help="length of each measurement (default 5)")
+    bench.add_argument("--seed", type=int, default=0)
+    _machine_options(bench)
+
+    verify = command("verify", _verify, _show_verify, "compare MAME and the board frame by frame")
+    verify.add_argument("--frames", type=_positive, default=10_000, help="game frames (default 10,000)")
+    verify.add_argument("--seed", type=int, default=0)
+    _rom_option(verify)
+
+    command("precompile", _precompile, _show_values, "compile the board now, not at first use")
+
+    pictures = command("pictures", _pictures, _show_pictures, "save pictures of the game's screens")
+    pictures.add_argument("folder", type=Path)
+    _rom_option(pictures)
+    return parser
+
+
+def _machine_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--machine", choices=MACHINES, default="board")
+    _rom_option(parser)
+
+
+def _rom_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--rom", help="folder, zip or name of a ROM set (default: $TEMPEST_ROM, else Squall)")
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
+    return value
+
+
+def _doctor(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    from tempest_gym.doctor import examine
+
+    result = examine()
+    return dict(result), 1 if result["problems"] else 0
+
+
+def _show_doctor(result: dict[str, Any]) -> str:
+    lines = [
+        f"{key}: {' '.join(map(str, value.values())) if isinstance(value, dict) else value}"
+        for key, value in result.items()
+        if key != "problems"
+    ]
+    problems = [f"problem: {problem}" for problem in result["problems"]]
+    return "\n".join([*lines, *(problems or ["no problems"])])
+
+
+def _play(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    from tempest_gym.env import TempestEnv
+    from tempest_gym.play import play_games, summary
+
+    logger = logging.getLogger(__name__)
+    render_mode = "human" if options.render else None
+    env = TempestEnv(options.machine, options.rom, options.start_level, render_mode=render_mode)
+    games = []
+    with contextlib.closing(env):
+        for game in play_games(env, options.policy, range(options.seed, options.seed + options.games)):
+            logger.info(
+                "seed %(seed)d: %(score)d points, level %(level)d, %(frames)d frames, reward %(reward).1f",
+                game,
+            )
+            games.append(game)
+    return dict(summary(env, options.policy, games)), 0
+
+
+def _show_play(result: dict[str, Any]) -> str:
+    return (
+        f"{result['policy']} on {result['game']} ({result['machine']}), {len(result['games'])} games: "
+        f"mean score {result['mean_score']:.0f}, median {result['median_score']:.0f}"
+    )
+
+
+def _bench(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    from tempest_gym.bench import bench_board, bench_mame
+    from tempest_gym.roms import resolve_rom
+
+    rom = resolve_rom(options.rom)
+    if options.machine == "mame":
+        return dict(bench_mame(rom, options.instances, options.seconds, options.seed)), 0
+    return dict(bench_board(rom, options.envs, options.threads, options.seconds, options.seed)), 0
+
+
+def _verify(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    from tempest_gym.machines import make_machine
+    from tempest_gym.roms import resolve_rom
+    from tempest_gym.verify import verify
+
+    rom = resolve_rom(options.rom)
+    with (
+        contextlib.closing(make_machine("mame", rom)) as mame,
+        contextlib.closing(make_machine("board", rom)) as board,
+    ):
+        result = verify(mame, board, options.frames, options.seed)
+    return dict(result), 0 if result["equal"] else 1
+
+
+def _show_verify(result: dict[str, Any]) -> str:
+    levels = ", ".join(map(str, result["levels_seen"]))
+    if result["equal"]:
+        return f"equal over {result['frames']} frames; levels seen: {levels}"
+    found = result["first_difference"]
+    address = f"${found['address']:04X}" if isinstance(found["address"], int) else found["address"]
+    return (
+        f"first difference at frame {found['frame']}, {found['space']} {address}: "
+        f"MAME {found['mame']}, board {found['board']}; levels seen: {levels}"
+    )
+
+
+def _precompile(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    from tempest_gym.board import precompile
+
+    return {"compiled": str(precompile())}, 0
+
+
+def _pictures(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    from tempest_gym.machines import make_machine
+    from tempest_gym.pictures import save_pictures
+    from tempest_gym.roms import resolve_rom
+
+    with contextlib.closing(make_machine("board", resolve_rom(options.rom))) as machine:
+        return {"pictures": [str(file) for file in save_pictures(machine, options.folder)]}, 0
+
+
+def _show_pictures(result: dict[str, Any]) -> str:
+    return "\n".join(result["pictures"])
+
+
+def _show_values(result: dict[str, Any]) -> str:
+    return "\n".join(f"{key}: {value}" for key, value in result.items())
