@@ -46,6 +46,7 @@ _ARCHIVE_LIMIT = 8 << 20
 _ENTRY_LIMIT = 2000
 _READ_LIMIT = max(size for size, _ in ROM_FILES.values())
 _PROGRAM_START, _VECTOR_START, _PROGRAM_END = 0x9000, 0x3000, 0xE000
+_AVG_PROM_START = 0x8000
 
 _ZIP_FAILURES = (
     zipfile.BadZipFile,
@@ -79,7 +80,8 @@ class RomImage:
         name: ``"squall"``, MAME's name of a genuine set, or ``"homebrew-"`` and the start of the SHA-1.
         kind: MAME's name of the set whose files and layout these are, such as ``"tempest1"``.
         memory: uint8 array of shape ``(65536,)``, read-only: the 6502's address space with the ROMs at
-            their addresses, mirrors included, and 0 elsewhere.
+            their addresses, mirrors included, and 0 elsewhere; but ``avg_prom`` at $8000, which the 6502
+            cannot see.
         files: content of every file by its name.
         avg_prom: the 256 bytes of the vector generator's state PROM.
         sha1: SHA-1 of all files in the order of the set, in hexadecimal.
@@ -280,6 +282,7 @@ def _image(name: str, kind: str, files: dict[str, bytes]) -> RomImage:
         content = b"".join(files[file] for file in names)
         memory[start : start + len(content)] = np.frombuffer(content, np.uint8)
     memory[0x10000 - (_PROGRAM_END - rom_set.mirror) :] = memory[rom_set.mirror : _PROGRAM_END]
+    memory[_AVG_PROM_START : _AVG_PROM_START + 256] = np.frombuffer(files[AVG_PROM], np.uint8)
     memory.setflags(write=False)
     return RomImage(name, kind, memory, files, files[AVG_PROM], _digest(files))
 

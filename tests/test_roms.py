@@ -103,8 +103,9 @@ def test_memory_shows_the_roms_where_the_board_has_them(tmp_path: Path) -> None:
         assert image.memory.dtype == np.uint8
         assert not image.memory.flags.writeable
         assert not image.memory[:0x3000].any()
-        assert not image.memory[0x4000:0x9000].any()
-        assert image.avg_prom == image.files["136002-125.d7"]
+        assert not image.memory[0x4000:0x8000].any()
+        assert image.avg_prom == image.files["136002-125.d7"] == image.memory[0x8000:0x8100].tobytes()
+        assert not image.memory[0x8100:0x9000].any()
     at = small.memory.tobytes()
     assert at[0x9000:0x9800] == small.files["136002-113.d1"]
     assert at[0xD800:0xE000] == at[0xF800:] == small.files["136002-122.r1"]
