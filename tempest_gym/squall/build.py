@@ -6,6 +6,7 @@ Needs ca65 and ld65 of cc65. The same sources always give the same bytes.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import logging
 import shutil
 import subprocess
@@ -129,6 +130,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.output.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         (options.output / name).write_bytes(content)
+    sums = [
+        f"{hashlib.sha1(content).hexdigest()}  {options.output.name}/{name}"
+        for name, content in files.items()
+    ]
+    (options.output.parent / "SHA1SUMS").write_text("\n".join(sums) + "\n")
     log.info("%d files written to %s", len(files), options.output)
     return 0
 
