@@ -1,0 +1,242 @@
+"""The command ``tempest-rainbow``: train, evaluate, watch, export, bench."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+__all__ = ["main"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """Play whole greedy games on held-out seeds and report mean, median, IQM and 95% intervals."""
+
+    policy: str = "bundled"
+    """expert, random, bundled, or a path: run folder (its best checkpoint), checkpoint, weights file."""
+    games: int = 100
+    """Number of games."""
+    seed: int = 10_000
+    """Seed of the first game; the others follow."""
+    envs: int = 64
+    """Greatest number of games at once."""
+    env: str = "tempest_gym:Tempest-v0"
+    """Gymnasium id."""
+    machine: Literal["board", "mame"] = "board"
+    """Tempest only: the board in process, or MAME."""
+    rom: str | None = None
+    """Tempest only: path of a ROM set."""
+    start_level: int = 1
+    """Tempest only: level at which games start."""
+    device: str = "cpu"
+    """Where the network lives: cpu, cuda, mps."""
+    json: bool = False
+    """Print one JSON object to standard output, everything else to standard error."""
+
+
+@dataclass(frozen=True)
+class WatchOptions:
+    """Watch a policy play, in a window or in a video file."""
+
+    policy: str = "bundled"
+    """expert, random, bundled, or a path: run folder (its best checkpoint), checkpoint, weights file."""
+    output: Path | None = None
+    """Video file to write (.mp4 or .gif); without it a window opens."""
+    games: int = 1
+    """Number of games."""
+    seconds: float | None = None
+    """Stop after this many seconds of play."""
+    seed: int = 10_000
+    """Seed of the first game."""
+    env: str = "tempest_gym:Tempest-v0"
+    """Gymnasium id."""
+    machine: Literal["board", "mame"] = "board"
+    """Tempest only: the board in process, or MAME."""
+    rom: str | None = None
+    """Tempest only: path of a ROM set."""
+    start_level: int = 1
+    """Tempest only: level at which games start."""
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """Write a policy as safetensors or ONNX and check that the file computes the same."""
+
+    policy: str = "bundled"
+    """bundled, or a path: run folder (its best checkpoint), checkpoint, weights file."""
+    output: Path = Path("policy.onnx")
+    """File to write; the ending decides: .safetensors or .onnx."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    commands: dict[str, tuple[Callable[[list[str]], int], str]] = {
+        "train": (_train, "train an agent; without arguments Tempest on the board, for an hour"),
+        "evaluate": (_evaluate, "play whole games on held-out seeds and report statistics"),
+        "watch": (_watch, "watch a policy play, in a window or a video file"),
+        "export": (_export, "write a policy as safetensors or ONNX"),
+        "bench": (_bench, "measure learner and replay"),
+    }
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s", datefmt="%H:%M:%S"
+    )
+    if not given or given[0] in ("-h", "--help") or given[0] not in commands:
+        lines = "\n".join(f"  {name:10} {text}" for name, (_, text) in commands.items())
+        usage = (
+            f"usage: tempest-rainbow COMMAND [OPTIONS]\n\n{lines}\n\n"
+            "tempest-rainbow COMMAND --help tells the options."
+        )
+        if given and given[0] not in ("-h", "--help"):
+            sys.stderr.write(f"there is no command {given[0]!r}\n{usage}\n")
+            return 2
+        sys.stdout.write(usage + "\n")
+        return 0
+    command, _ = commands[given[0]]
+    try:
+        return command(given[1:])
+    except ModuleNotFoundError as error:
+        hint = {
+            "pygame": "human",
+            "imageio_ffmpeg": "video",
+            "PIL": "video",
+            "onnx": "onnx",
+            "onnxruntime": "onnx",
+        }
+        extra = hint.get(error.name or "", "rainbow")
+        sys.stderr.write(f"{error.name} is missing: pip install 'tempest-gym[{extra}]'\n")
+        return 1
+    except (ValueError, OSError, RuntimeError) as error:
+        if logging.getLogger().isEnabledFor(logging.DEBUG):
+            raise
+        sys.stderr.write(f"tempest-rainbow {given[0]}: {error}\n")
+        return 1
+
+
+def _parse(options: type, arguments: list[str], command: str) -> Any:
+    import tyro
+
+    return tyro.cli(options, args=arguments, prog=f"tempest-rainbow {command}")
+
+
+def resolve(arguments: list[str]) -> Any:
+    """Return the ``TrainConfig`` that preset, TOML file and command line make together.
+
+    Raises:
+        ConfigError: a setting is unknown or out of range.
+        OSError: the TOML file cannot be read.
+    """
+    import tyro
+
+    from tempest_rainbow.config import TrainConfig, from_toml
+    from tempest_rainbow.presets import preset
+
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for name in ("--preset", "--config", "--resume", "--env"):
+        first.add_argument(name)
+    early, _ = first.parse_known_args(arguments)
+    if early.resume is not None:
+        base = from_toml((Path(early.resume) / "config.toml").read_text(encoding="utf-8"), TrainConfig())
+    else:
+        tempest = early.env is None or early.env.split(":")[-1].startswith("Tempest-")
+        base = preset(early.preset or ("default" if tempest else "classic"))
+    if early.config is not None:
+        base = from_toml(Path(early.config).read_text(encoding="utf-8"), base)
+    config = tyro.cli(TrainConfig, default=base, args=arguments, prog="tempest-rainbow train")
+    config.check()
+    return config
+
+
+def _train(arguments: list[str]) -> int:
+    from tempest_rainbow.run import train
+
+    config = resolve(arguments)
+    return train(config)
+
+
+def _evaluate(arguments: list[str]) -> int:
+    options = _parse(EvaluateOptions, arguments, "evaluate")
+    from functools import partial
+
+    from tempest_rainbow.collect.environments import make_vector
+    from tempest_rainbow.collect.sources import check_spaces
+    from tempest_rainbow.evaluate import evaluate
+    from tempest_rainbow.policy import load_policy
+
+    task = _task(options)
+    with_actions = make_vector(task, 1)
+    try:
+        policy = load_policy(
+            options.policy,
+            check_spaces(with_actions.single_observation_space, with_actions.single_action_space)[1],
+            options.seed,
+            options.device,
+        )
+    finally:
+        with_actions.close()
+    result = evaluate(partial(make_vector, task), policy, options.games, options.seed, envs=options.envs)
+    if options.json:
+        sys.stdout.write(json.dumps(result) + "\n")
+    else:
+        (low, high), (iqm_low, iqm_high) = result["ci95"]["mean"], result["ci95"]["iqm"]
+        sys.stdout.write(
+            f"{result['policy']}: {result['games']} games\n"
+            f"mean    {result['mean']:.1f}  (95%: {low:.1f} to {high:.1f})\n"
+            f"median  {result['median']:.1f}\n"
+            f"IQM     {result['iqm']:.1f}  (95%: {iqm_low:.1f} to {iqm_high:.1f})\n"
+        )
+        if result["level_mean"] is not None:
+            sys.stdout.write(f"level   {result['level_mean']:.2f} (highest {result['level_max']})\n")
+    return 0
+
+
+def _watch(arguments: list[str]) -> int:
+    options = _parse(WatchOptions, arguments, "watch")
+    from tempest_rainbow.watch import watch
+
+    games = watch(
+        _task(options),
+        options.policy,
+        output=options.output,
+        games=options.games,
+        seed=options.seed,
+        seconds=options.seconds,
+    )
+    for seed, score in games:
+        sys.stdout.write(f"seed {seed}: {score:.0f}\n")
+    return 0
+
+
+def _export(arguments: list[str]) -> int:
+    options = _parse(ExportOptions, arguments, "export")
+    from tempest_rainbow.export import export
+
+    difference = export(options.policy, options.output)
+    sys.stdout.write(f"{options.output}: equal to the policy within {difference:.2g}\n")
+    return 0
+
+
+def _bench(arguments: list[str]) -> int:
+    from tempest_rainbow.bench import main as bench
+
+    return bench(arguments)
+
+
+def _task(options: Any) -> Any:
+    from tempest_rainbow.collect.environments import Task
+
+    return Task(
+        env=options.env,
+        tempest=options.env.split(":")[-1].startswith("Tempest-"),
+        machine=options.machine,
+        rom=options.rom,
+        start_level=options.start_level,
+    )

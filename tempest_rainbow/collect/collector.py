@@ -1,0 +1,199 @@
+"""Plays: takes what environments hand over, chooses actions, and writes finished steps into the replay."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tempest_rainbow.batch import ACTOR_EXPERT, ACTOR_POLICY, ACTOR_RANDOM
+from tempest_rainbow.collect.episodes import Episode, EpisodeStatistics
+from tempest_rainbow.collect.exploration import ExpertSeats, random_actions
+from tempest_rainbow.collect.sources import Arrivals, Source
+from tempest_rainbow.replay import Replay
+from tempest_rainbow.schedules import EpsilonSchedule, ExpertSchedule
+
+__all__ = ["Collector", "Exploration"]
+
+Act = Callable[[NDArray[np.float32]], NDArray[np.int64]]
+
+
+@dataclass(frozen=True)
+class Exploration:
+    """Who acts at this moment of the run.
+
+    Attributes:
+        epsilon: share of the agent's actions that are random.
+        expert_ratio: the teacher's share of the play.
+    """
+
+    epsilon: float
+    expert_ratio: float
+
+
+class Collector:
+    """Goes on with every environment that has arrived, once per ``step``.
+
+    A step of an environment is written to the replay when its outcome is known, that is one
+    ``step`` after its action was chosen; a lost life ends the learner's episode while the game goes on.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        act: Act,
+        replay: Replay,
+        epsilon: EpsilonSchedule,
+        expert: ExpertSchedule,
+        *,
+        life_ends: bool,
+        seed: int,
+    ) -> None:
+        """Collect from ``source`` into ``replay``.
+
+        Args:
+            source: the environments.
+            act: gives greedy actions int64 ``(k,)`` for observations float32 ``(k, size)``.
+            replay: where finished steps go.
+            epsilon: shape of random actions, and factor during the descent.
+            expert: for how long who acts is drawn, and factor during the descent.
+            life_ends: a lost life is terminal for learning.
+            seed: of who acts and of random actions.
+        """
+        self.source = source
+        self.replay = replay
+        self.statistics = EpisodeStatistics(source.count)
+        self.seconds = {"environment": 0.0, "inference": 0.0, "insert": 0.0}
+        self.frames = 0
+        self.agreements = 0
+        self.comparisons = 0
+        self._act = act
+        self._epsilon = epsilon
+        self._expert = expert
+        self._life_ends = life_ends
+        self._generator = np.random.default_rng(seed)
+        self._seats = ExpertSeats(source.count)
+        self._observations = np.zeros((source.count, source.observation_size), np.float32)
+        self._actions = np.zeros(source.count, np.int64)
+        self._actors = np.zeros(source.count, np.uint8)
+        self._labels = np.full(source.count, -1, np.int64)
+
+    def step(self, exploration: Exploration) -> tuple[int, list[Episode]]:
+        """Take what has arrived, store it, and send actions; return frames collected and episodes ended."""
+        started = time.perf_counter()
+        arrivals = self.source.recv()
+        received = time.perf_counter()
+        stored = self._store(arrivals)
+        ended = self.statistics.add(arrivals, self._actors[arrivals.ids] == ACTOR_EXPERT)
+        inserted = time.perf_counter()
+        self._choose(arrivals, exploration)
+        self.source.send(arrivals.ids, self._actions[arrivals.ids])
+        chosen = time.perf_counter()
+        self.seconds["environment"] += received - started
+        self.seconds["insert"] += inserted - received
+        self.seconds["inference"] += chosen - inserted
+        self.frames += stored
+        return stored, ended
+
+    def agreement(self) -> float:
+        """Share of the agent's greedy choices that equalled the teacher's since the last call, NaN without
+        any."""
+        share = self.agreements / self.comparisons if self.comparisons else float("nan")
+        self.agreements = self.comparisons = 0
+        return share
+
+    def _store(self, arrivals: Arrivals) -> int:
+        rows = np.flatnonzero(~arrivals.first)
+        if not len(rows):
+            return 0
+        ids = arrivals.ids[rows]
+        terminated = arrivals.terminated[rows]
+        if self._life_ends and "life_lost" in arrivals.info:
+            terminated = terminated | arrivals.info["life_lost"][rows]
+        truncated = arrivals.truncated[rows] & ~terminated
+        self.replay.insert(
+            ids,
+            self._observations[ids],
+            self._actions[ids],
+            arrivals.rewards[rows],
+            terminated,
+            truncated,
+            expert_actions=self._labels[ids],
+            actors=self._actors[ids],
+            final_observations=arrivals.observations[rows],
+        )
+        return len(rows)
+
+    def _choose(self, arrivals: Arrivals, exploration: Exploration) -> None:
+        ids, count = arrivals.ids, len(arrivals.ids)
+        labels = arrivals.info.get("expert_action", np.full(count, -1, np.int64))
+        states = arrivals.info.get("game_state")
+        generator = self._generator
+        if self._expert.unit == "episode":
+            if arrivals.first.any():
+                self._seats.begin(ids[arrivals.first], exploration.expert_ratio, generator)
+            by_expert = self._seats.taken[ids].copy()
+            if exploration.expert_ratio in (0.0, 1.0):
+                by_expert[:] = exploration.expert_ratio == 1.0
+        else:
+            by_expert = generator.random(count) < self._expert.by_state(
+                exploration.expert_ratio, states, count
+            )
+        by_expert &= labels >= 0
+        by_chance = generator.random(count) < self._epsilon.by_state(exploration.epsilon, states, count)
+        by_chance &= ~by_expert
+
+        actions = self._act(arrivals.observations)
+        compared = labels >= 0
+        self.agreements += int(np.count_nonzero((actions == labels) & compared))
+        self.comparisons += int(np.count_nonzero(compared))
+        chance = random_actions(
+            generator,
+            count,
+            self.source.action_count,
+            self._epsilon.fire_probability,
+            self._epsilon.zap_probability,
+        )
+        actions = np.where(by_expert, labels, np.where(by_chance, chance, actions))
+        actors = np.where(by_expert, ACTOR_EXPERT, np.where(by_chance, ACTOR_RANDOM, ACTOR_POLICY))
+
+        self._observations[ids] = arrivals.observations
+        self._actions[ids] = actions
+        self._actors[ids] = actors
+        self._labels[ids] = labels
+
+    def get_state(self) -> dict[str, Any]:
+        """Return what ``set_state`` needs to go on; ``source`` is None where environments cannot be
+        cloned."""
+        return {
+            "source": self.source.get_state(),
+            "frames": self.frames,
+            "generator": self._generator.bit_generator.state,
+            "seats": self._seats.get_state(),
+            "statistics": self.statistics.get_state(),
+            "observations": self._observations.copy(),
+            "actions": self._actions.copy(),
+            "actors": self._actors.copy(),
+            "labels": self._labels.copy(),
+        }
+
+    def set_state(self, state: dict[str, Any]) -> bool:
+        """Go on from a state that ``get_state`` gave; return False if episodes had to begin anew."""
+        self.frames = int(state["frames"])
+        self._generator.bit_generator.state = state["generator"]
+        self.statistics.set_state(state["statistics"])
+        if state["source"] is None or len(state["actions"]) != self.source.count:
+            self.statistics.restart()
+            self.replay.cut(np.arange(self.source.count))
+            return False
+        self.source.set_state(state["source"])
+        self._seats.set_state(state["seats"])
+        self._observations = np.array(state["observations"], np.float32)
+        self._actions = np.array(state["actions"], np.int64)
+        self._actors = np.array(state["actors"], np.uint8)
+        self._labels = np.array(state["labels"], np.int64)
+        return True

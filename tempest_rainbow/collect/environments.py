@@ -1,0 +1,66 @@
+"""Makes the environments of a run: native vector environments, Gymnasium's own, or MAMEs in threads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import gymnasium as gym
+
+from tempest_rainbow.collect.sources import Source, ThreadedSource, VectorSource
+
+__all__ = ["Task", "make_single", "make_source", "make_vector"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """Which environment.
+
+    Attributes:
+        env: Gymnasium id.
+        tempest: the id is Tempest's, so that the other settings apply.
+        machine: ``board`` or ``mame``.
+        rom: path of a ROM set, None for the environment's default.
+        start_level: level at which games start.
+        frame_skip: game frames an action is held for.
+        threads: threads that share boards, None for the environment's default.
+    """
+
+    env: str
+    tempest: bool
+    machine: Literal["board", "mame"] = "board"
+    rom: str | None = None
+    start_level: int = 1
+    frame_skip: int = 1
+    threads: int | None = None
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the keyword arguments of ``gymnasium.make``."""
+        if not self.tempest:
+            return {}
+        return {
+            "machine": self.machine,
+            "rom": self.rom,
+            "start_level": self.start_level,
+            "frame_skip": self.frame_skip,
+        }
+
+
+def make_single(task: Task, *, render_mode: str | None = None) -> gym.Env[Any, Any]:
+    """Make one environment."""
+    return gym.make(task.env, render_mode=render_mode, **task.arguments())
+
+
+def make_vector(task: Task, count: int) -> gym.vector.VectorEnv[Any, Any, Any]:
+    """Make ``count`` environments in one vector environment, natively where Tempest plays on boards."""
+    if task.tempest and task.machine == "board":
+        return gym.make_vec(task.env, num_envs=count, threads=task.threads, **task.arguments())
+    return gym.make_vec(task.env, num_envs=count, vectorization_mode="sync", **task.arguments())
+
+
+def make_source(task: Task, count: int, seed: int, *, deterministic: bool) -> Source:
+    """Make ``count`` environments to collect from, seeded with ``seed``, ``seed`` + 1, ..."""
+    if task.tempest and task.machine == "mame":
+        return ThreadedSource([partial(make_single, task)] * count, seed, together=deterministic)
+    return VectorSource(make_vector(task, count), seed)

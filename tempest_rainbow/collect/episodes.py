@@ -1,0 +1,134 @@
+"""Statistics of the episodes played while collecting."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tempest_rainbow.collect.sources import Arrivals
+
+__all__ = ["Episode", "EpisodeStatistics"]
+
+_WINDOW = 100
+
+
+@dataclass(frozen=True)
+class Episode:
+    """A finished episode.
+
+    Attributes:
+        reward: sum of the rewards.
+        length: steps.
+        score: the game's score at the end, the sum of the rewards where the environment shows none.
+        level: highest level seen, NaN where the environment shows none.
+        expert_share: share of the steps that were the teacher's.
+    """
+
+    reward: float
+    length: int
+    score: float
+    level: float
+    expert_share: float
+
+
+class EpisodeStatistics:
+    """Adds up episodes by environment, and keeps the last 100 of the student's, the teacher's and mixed
+    ones."""
+
+    def __init__(self, count: int) -> None:
+        """Begin with no episodes."""
+        self._reward = np.zeros(count)
+        self._length = np.zeros(count, np.int64)
+        self._expert = np.zeros(count, np.int64)
+        self._level = np.full(count, np.nan)
+        self.finished = 0
+        self._recent: dict[str, deque[Episode]] = {
+            who: deque(maxlen=_WINDOW) for who in ("agent", "expert", "mixed")
+        }
+
+    def add(self, arrivals: Arrivals, by_expert: NDArray[np.bool_]) -> list[Episode]:
+        """Count a step of each arrived environment and return the episodes that ended.
+
+        Args:
+            arrivals: what came back from the step.
+            by_expert: bool ``(k,)``, the action of that step was the teacher's.
+        """
+        ids, went_on = arrivals.ids, ~arrivals.first
+        began = ids[arrivals.first]
+        self._reward[began] = 0.0
+        self._length[began] = 0
+        self._expert[began] = 0
+        self._level[began] = np.nan
+        moved = ids[went_on]
+        self._reward[moved] += arrivals.rewards[went_on]
+        self._length[moved] += 1
+        self._expert[moved] += by_expert[went_on]
+        if "level" in arrivals.info:
+            self._level[moved] = np.fmax(self._level[moved], arrivals.info["level"][went_on])
+        ended = []
+        scores = arrivals.info.get("score")
+        for row in np.flatnonzero((arrivals.terminated | arrivals.truncated) & went_on):
+            index = ids[row]
+            reward = float(self._reward[index])
+            score = float(scores[row]) if scores is not None else reward
+            episode = Episode(
+                reward=reward,
+                length=int(self._length[index]),
+                score=score,
+                level=float(self._level[index]),
+                expert_share=float(self._expert[index] / max(self._length[index], 1)),
+            )
+            ended.append(episode)
+            who = {0.0: "agent", 1.0: "expert"}.get(episode.expert_share, "mixed")
+            self._recent[who].append(episode)
+            self.finished += 1
+        return ended
+
+    def metrics(self) -> dict[str, float]:
+        """Return means over the last episodes of each kind, by metric name."""
+        values = {"episodes/count": float(self.finished)}
+        for who, episodes in self._recent.items():
+            if not episodes:
+                continue
+            values[f"episodes/{who}_reward"] = float(np.mean([episode.reward for episode in episodes]))
+            values[f"episodes/{who}_score"] = float(np.mean([episode.score for episode in episodes]))
+            values[f"episodes/{who}_length"] = float(np.mean([episode.length for episode in episodes]))
+            levels = [episode.level for episode in episodes if not np.isnan(episode.level)]
+            if levels:
+                values[f"episodes/{who}_level"] = float(np.mean(levels))
+        return values
+
+    def get_state(self) -> dict[str, Any]:
+        """Return what ``set_state`` needs to go on."""
+        return {
+            "reward": self._reward.copy(),
+            "length": self._length.copy(),
+            "expert": self._expert.copy(),
+            "level": self._level.copy(),
+            "finished": self.finished,
+            "recent": {
+                who: [[e.reward, e.length, e.score, e.level, e.expert_share] for e in episodes]
+                for who, episodes in self._recent.items()
+            },
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from a state that ``get_state`` gave."""
+        self._reward = np.array(state["reward"])
+        self._length = np.array(state["length"])
+        self._expert = np.array(state["expert"])
+        self._level = np.array(state["level"])
+        self.finished = int(state["finished"])
+        for who, episodes in state["recent"].items():
+            self._recent[who] = deque((Episode(*episode) for episode in episodes), maxlen=_WINDOW)
+
+    def restart(self) -> None:
+        """Forget the episodes under way, which cannot be played to their end."""
+        self._reward[:] = 0.0
+        self._length[:] = 0
+        self._expert[:] = 0
+        self._level[:] = np.nan

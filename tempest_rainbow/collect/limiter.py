@@ -1,0 +1,109 @@
+"""The ratio between learning and collecting, kept by making the one that is ahead wait."""
+
+from __future__ import annotations
+
+import threading
+
+__all__ = ["SampleLimiter"]
+
+
+class SampleLimiter:
+    """Counts how many samples the learner may still draw.
+
+    Every collected frame adds ``samples_per_insert`` to the allowance, every drawn sample takes one
+    away. The learner waits while the allowance is less than a batch, collection waits while it exceeds
+    ``slack``: nothing is ever dropped to keep pace.
+    """
+
+    def __init__(self, samples_per_insert: float, learn_start: int, batch_size: int, slack: float) -> None:
+        """Begin with nothing inserted.
+
+        Args:
+            samples_per_insert: samples learned per frame collected.
+            learn_start: frames collected before learning begins; they add nothing to the allowance.
+            batch_size: samples the learner draws at once.
+            slack: allowance above which collection waits, in samples.
+        """
+        self.samples_per_insert = samples_per_insert
+        self.learn_start = learn_start
+        self.batch_size = batch_size
+        self.slack = max(slack, 2.0 * batch_size)
+        self.learning = True
+        self._paused = False
+        self._closed = False
+        self._allowance = 0.0
+        self._inserted = 0
+        self._condition = threading.Condition()
+
+    @property
+    def allowance(self) -> float:
+        """Samples the learner may still draw."""
+        return self._allowance
+
+    def inserted(self, frames: int) -> None:
+        """Count collected frames."""
+        with self._condition:
+            before = self._inserted
+            self._inserted += frames
+            counting = min(frames, max(self._inserted - max(self.learn_start, before), 0))
+            if self.learning:
+                self._allowance += counting * self.samples_per_insert
+            self._condition.notify_all()
+
+    def sampled(self, samples: int) -> None:
+        """Count drawn samples."""
+        with self._condition:
+            self._allowance -= samples
+            self._condition.notify_all()
+
+    def may_learn(self) -> bool:
+        """Whether a batch may be drawn now."""
+        return self.learning and self._inserted >= self.learn_start and self._allowance >= self.batch_size
+
+    def may_collect(self) -> bool:
+        """Whether collection may go on now."""
+        return not self._paused and (not self.learning or self._allowance <= self.slack)
+
+    def wait_to_learn(self, seconds: float) -> bool:
+        """Wait until a batch may be drawn, at most ``seconds``; return whether it may."""
+        with self._condition:
+            return (
+                self._condition.wait_for(lambda: self._closed or self.may_learn(), seconds)
+                and self.may_learn()
+            )
+
+    def wait_to_collect(self, seconds: float) -> bool:
+        """Wait until collection may go on, at most ``seconds``; return whether it may."""
+        with self._condition:
+            return (
+                self._condition.wait_for(lambda: self._closed or self.may_collect(), seconds)
+                and self.may_collect()
+            )
+
+    def pause(self) -> None:
+        """Let collection wait until ``resume``."""
+        with self._condition:
+            self._paused = True
+
+    def resume(self) -> None:
+        """Let collection go on."""
+        with self._condition:
+            self._paused = False
+            self._condition.notify_all()
+
+    def close(self) -> None:
+        """Wake everyone up for good."""
+        with self._condition:
+            self._closed = True
+            self._condition.notify_all()
+
+    def get_state(self) -> dict[str, float]:
+        """Return what ``set_state`` needs to go on."""
+        with self._condition:
+            return {"allowance": self._allowance, "inserted": self._inserted}
+
+    def set_state(self, state: dict[str, float]) -> None:
+        """Go on from a state that ``get_state`` gave."""
+        with self._condition:
+            self._allowance, self._inserted = float(state["allowance"]), int(state["inserted"])
+            self._condition.notify_all()

@@ -1,0 +1,199 @@
+"""Evaluation: greedy, whole games on held-out seeds, with the statistics that make results comparable.
+
+Interquartile mean and bootstrap intervals as in Agarwal et al. 2021, "Deep Reinforcement
+Learning at the Edge of the Statistical Precipice".
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tempest_rainbow.policy import Policy
+
+__all__ = ["Game", "bootstrap_interval", "evaluate", "interquartile_mean", "play_games", "summary"]
+
+_log = logging.getLogger(__name__)
+
+_RESAMPLES = 10_000
+
+
+def interquartile_mean(scores: ArrayLike) -> float:
+    """Return the mean of the middle half: the lowest and highest quarter (rounded down) are left out.
+
+    Raises:
+        ValueError: there are no scores.
+    """
+    values = np.asarray(scores, np.float64).ravel()
+    if not len(values):
+        raise ValueError("the interquartile mean of no scores is not defined")
+    return float(_row_iqm(values[None])[0])
+
+
+def bootstrap_interval(
+    scores: ArrayLike, statistic: Literal["mean", "iqm"], seed: int = 0
+) -> tuple[float, float]:
+    """Return the 95% percentile bootstrap interval of ``statistic`` over ``scores`` (10,000 resamples)."""
+    values = np.asarray(scores, np.float64).ravel()
+    draws = np.random.default_rng(seed).integers(len(values), size=(_RESAMPLES, len(values)))
+    results = values[draws].mean(axis=1) if statistic == "mean" else _row_iqm(values[draws])
+    low, high = np.percentile(results, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def _row_iqm(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    cut = values.shape[1] // 4
+    return np.sort(values, axis=1)[:, cut : values.shape[1] - cut].mean(axis=1)
+
+
+@dataclass(frozen=True)
+class Game:
+    """A finished evaluation episode.
+
+    Attributes:
+        seed: it was reset with.
+        score: the game's score, the sum of rewards where the environment shows none.
+        reward: sum of rewards.
+        level: highest level seen, NaN where the environment shows none.
+        steps: agent's decisions.
+        truncated: the time limit ended it.
+    """
+
+    seed: int
+    score: float
+    reward: float
+    level: float
+    steps: int
+    truncated: bool
+
+
+@contextmanager
+def _closing(envs: gym.vector.VectorEnv[Any, Any, Any]) -> Iterator[gym.vector.VectorEnv[Any, Any, Any]]:
+    try:
+        yield envs
+    finally:
+        envs.close()
+
+
+def play_games(
+    envs: gym.vector.VectorEnv[Any, Any, Any],
+    policy: Policy,
+    games: int,
+    seed: int,
+    stop: Callable[[], bool] = lambda: False,
+) -> list[Game]:
+    """Play episodes with seeds ``seed`` ... ``seed`` + ``games`` - 1 and return them in that order.
+
+    Every environment plays the first episode after a reset with its seed, in as many rounds as
+    needed, so that short games are not counted more often than long ones.
+
+    Args:
+        envs: as many environments as are to play at once.
+        policy: who plays.
+        games: number of episodes.
+        seed: of the first episode.
+        stop: asked at every step; True gives the evaluation up, which returns the finished games.
+    """
+    finished: dict[int, Game] = {}
+    for offset in range(0, games, envs.num_envs):
+        wanted = min(envs.num_envs, games - offset)
+        finished.update(_round(envs, policy, wanted, seed + offset, stop))
+    return [finished[key] for key in sorted(finished)]
+
+
+def _round(
+    envs: gym.vector.VectorEnv[Any, Any, Any],
+    policy: Policy,
+    wanted: int,
+    seed: int,
+    stop: Callable[[], bool],
+) -> dict[int, Game]:
+    count = envs.num_envs
+    seeds: Any = [seed + index for index in range(count)]  # the base class is annotated for one number only
+    observations, info = envs.reset(seed=seeds)
+    reward_sums, steps, levels = np.zeros(count), np.zeros(count, np.int64), np.full(count, np.nan)
+    playing = np.arange(count) < wanted
+    finished: dict[int, Game] = {}
+    while playing.any() and not stop():
+        flat = np.asarray(observations, np.float32).reshape(count, -1)
+        observations, rewards, terminated, truncated, info = envs.step(policy.act(flat, info))
+        reward_sums[playing] += rewards[playing]
+        steps[playing] += 1
+        if "level" in info:
+            levels[playing] = np.fmax(levels, np.asarray(info["level"], np.float64))[playing]
+        for index in np.flatnonzero(playing & (terminated | truncated)):
+            finished[seed + int(index)] = Game(
+                seed=seed + int(index),
+                score=float(info["score"][index]) if "score" in info else float(reward_sums[index]),
+                reward=float(reward_sums[index]),
+                level=float(levels[index]),
+                steps=int(steps[index]),
+                truncated=bool(truncated[index] and not terminated[index]),
+            )
+            playing[index] = False
+    return finished
+
+
+def summary(policy: str, games: list[Game]) -> dict[str, Any]:
+    """Return the statistics of ``games`` under the keys that ``tempest-rainbow evaluate --json`` prints."""
+    scores = np.array([game.score for game in games])
+    levels = np.array([game.level for game in games])
+    shown = len(levels) > 0 and not np.isnan(levels).any()
+    return {
+        "policy": policy,
+        "games": len(games),
+        "mean": float(scores.mean()),
+        "median": float(np.median(scores)),
+        "iqm": interquartile_mean(scores),
+        "ci95": {
+            "mean": list(bootstrap_interval(scores, "mean")),
+            "iqm": list(bootstrap_interval(scores, "iqm")),
+        },
+        "level_mean": float(levels.mean()) if shown else None,
+        "level_max": int(levels.max()) if shown else None,
+        "scores": [float(score) for score in scores],
+        "seeds": [game.seed for game in games],
+        "levels": [float(level) for level in levels] if shown else None,
+        "steps": [game.steps for game in games],
+        "reward_mean": float(np.mean([game.reward for game in games])),
+        "truncated": sum(game.truncated for game in games),
+    }
+
+
+def evaluate(
+    make_envs: Callable[[int], gym.vector.VectorEnv[Any, Any, Any]],
+    policy: Policy,
+    games: int,
+    seed: int,
+    *,
+    envs: int = 64,
+    stop: Callable[[], bool] = lambda: False,
+) -> dict[str, Any]:
+    """Play ``games`` games and return their statistics (see ``summary``).
+
+    Args:
+        make_envs: makes a vector environment of the given size.
+        policy: who plays.
+        games: number of games.
+        seed: of the first game; game i has seed + i.
+        envs: greatest number of games at once.
+        stop: asked at every step; True gives the evaluation up.
+
+    Raises:
+        RuntimeError: given up before the first game ended.
+        ValueError: fewer than one game was asked for.
+    """
+    if games < 1:
+        raise ValueError(f"an evaluation needs at least 1 game, got {games}")
+    with _closing(make_envs(min(games, envs))) as vector:
+        finished = play_games(vector, policy, games, seed, stop)
+    if not finished:
+        raise RuntimeError("the evaluation was given up before a game had ended")
+    return summary(policy.name, finished)

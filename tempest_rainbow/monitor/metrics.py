@@ -1,0 +1,127 @@
+"""The hub through which a run tells its monitors what happens: metrics, histograms, evaluations, events."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Metrics", "Monitor", "Row"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a run knew at one moment.
+
+    Attributes:
+        frames: frames collected so far, the x axis of every curve.
+        seconds: seconds of this run so far, resumed parts included.
+        values: metrics by name (``group/name``).
+        histograms: raw values by name, for monitors that draw distributions.
+    """
+
+    frames: int
+    seconds: float
+    values: Mapping[str, float]
+    histograms: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+
+class Monitor(Protocol):
+    """Something that follows a run. Methods are called one at a time, from the trainer's threads; they
+    should be quick."""
+
+    def row(self, row: Row) -> None:
+        """Take a row of metrics."""
+
+    def event(self, frames: int, text: str) -> None:
+        """Take a sentence about something that happened: a save, a steering action, a problem."""
+
+    def evaluation(self, frames: int, result: Mapping[str, Any]) -> None:
+        """Take the result of an evaluation (the keys of ``tempest-rainbow evaluate --json``)."""
+
+    def close(self) -> None:
+        """The run is over."""
+
+
+class Metrics:
+    """Hands rows, events and evaluations to every subscribed monitor.
+
+    A monitor that raises is reported once and dropped: watching must never end a run.
+    """
+
+    def __init__(self) -> None:
+        """Begin without monitors."""
+        self._lock = threading.RLock()
+        self._monitors: list[Monitor] = []
+        self._latest: Row | None = None
+
+    @property
+    def latest(self) -> Row | None:
+        """The last row published, None before the first."""
+        return self._latest
+
+    def subscribe(self, monitor: Monitor) -> None:
+        """Let ``monitor`` follow from now on."""
+        with self._lock:
+            self._monitors.append(monitor)
+
+    def unsubscribe(self, monitor: Monitor) -> None:
+        """Let ``monitor`` follow no longer; unknown ones are ignored."""
+        with self._lock:
+            self._monitors = [other for other in self._monitors if other is not monitor]
+
+    def publish(self, row: Row) -> None:
+        """Hand on a row of metrics."""
+        self._latest = row
+        self._each(lambda monitor: monitor.row(row))
+
+    def event(self, frames: int, text: str) -> None:
+        """Hand on a sentence about something that happened."""
+        self._each(lambda monitor: monitor.event(frames, text))
+
+    def evaluation(self, frames: int, result: Mapping[str, Any]) -> None:
+        """Hand on the result of an evaluation."""
+        self._each(lambda monitor: monitor.evaluation(frames, result))
+
+    def close(self) -> None:
+        """Close all monitors and forget them."""
+        self._each(lambda monitor: monitor.close())
+        with self._lock:
+            self._monitors = []
+
+    def _each(self, call: Callable[[Monitor], None]) -> None:
+        with self._lock:
+            for monitor in list(self._monitors):
+                try:
+                    call(monitor)
+                except Exception:
+                    _log.exception("the monitor %s failed and is switched off", type(monitor).__name__)
+                    self.unsubscribe(monitor)
+
+
+class RunningMean:
+    """Mean of what was added since the last ``take``."""
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self._sum: dict[str, float] = {}
+        self._count: dict[str, int] = {}
+
+    def add(self, values: Mapping[str, float]) -> None:
+        """Add one value to each name's mean."""
+        for name, value in values.items():
+            self._sum[name] = self._sum.get(name, 0.0) + float(value)
+            self._count[name] = self._count.get(name, 0) + 1
+
+    def take(self) -> dict[str, float]:
+        """Return the means and begin anew."""
+        means = {name: total / self._count[name] for name, total in self._sum.items()}
+        self._sum, self._count = {}, {}
+        return {name: value for name, value in means.items() if not np.isnan(value)}

@@ -1,0 +1,164 @@
+"""Players for evaluation, watching and export: a trained network, the environment's own teacher, or
+chance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tempest_rainbow.checkpoint import WEIGHTS, CheckpointError, Checkpoints, read_weights
+from tempest_rainbow.collect.exploration import random_actions
+from tempest_rainbow.network import NetworkConfig, RainbowNetwork
+
+__all__ = [
+    "ExpertPolicy",
+    "NetworkPolicy",
+    "Policy",
+    "RandomPolicy",
+    "find_weights",
+    "load_policy",
+    "network_card",
+]
+
+
+class Policy(Protocol):
+    """Chooses actions for many environments at once."""
+
+    name: str
+
+    def act(self, observations: NDArray[np.float32], info: Mapping[str, Any]) -> NDArray[np.int64]:
+        """Return actions int64 ``(k,)`` for observations float32 ``(k, size)`` and the ``info`` that came
+        with them."""
+
+
+class RandomPolicy:
+    """Acts at random, with Tempest's 44 actions as the trainer explores (fire 0.5, zap 0.05)."""
+
+    name = "random"
+
+    def __init__(self, action_count: int, seed: int) -> None:
+        """Draw from ``action_count`` actions."""
+        self._action_count = action_count
+        self._generator = np.random.default_rng(seed)
+
+    def act(self, observations: NDArray[np.float32], info: Mapping[str, Any]) -> NDArray[np.int64]:
+        """Return random actions."""
+        return random_actions(self._generator, len(observations), self._action_count, 0.5, 0.05)
+
+
+class ExpertPolicy:
+    """Does what the environment's teacher advises."""
+
+    name = "expert"
+
+    def act(self, observations: NDArray[np.float32], info: Mapping[str, Any]) -> NDArray[np.int64]:
+        """Return the advised actions.
+
+        Raises:
+            ValueError: the environment gives no ``expert_action``.
+        """
+        if "expert_action" not in info:
+            raise ValueError("this environment has no teacher: its info carries no expert_action")
+        return np.maximum(np.asarray(info["expert_action"], np.int64), 0)
+
+
+class NetworkPolicy:
+    """Acts greedily on a network's expected returns."""
+
+    def __init__(
+        self, name: str, network: RainbowNetwork, card: Mapping[str, Any], device: str = "cpu"
+    ) -> None:
+        """Play with ``network``; ``card`` is the description stored with its weights."""
+        self.name = name
+        self.card = dict(card)
+        self.network = network.to(device).eval()
+        self._device = device
+
+    @torch.inference_mode()
+    def q_values(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return expected returns float32 ``(k, actions)``, with the imitated policy's share if the card
+        names one."""
+        batch = torch.from_numpy(np.ascontiguousarray(observations, np.float32)).to(self._device)
+        features = self.network.features(batch)
+        values = self.network.expectation(self.network.logits(features))
+        weight = float(self.card.get("prior_weight", 0.0))
+        if weight > 0.0:
+            values = values + weight * torch.log_softmax(self.network.policy_logits(features), dim=-1)
+        return values.float().cpu().numpy()
+
+    def act(self, observations: NDArray[np.float32], info: Mapping[str, Any]) -> NDArray[np.int64]:
+        """Return the actions of greatest expected return."""
+        return self.q_values(observations).argmax(axis=1)
+
+
+def network_card(
+    config: NetworkConfig, observation_size: int, action_count: int, **more: Any
+) -> dict[str, Any]:
+    """Return the description that makes stored weights usable: sizes, network settings, and ``more``."""
+    return {
+        "format": 1,
+        "network": asdict(config),
+        "observation_size": observation_size,
+        "action_count": action_count,
+        **more,
+    }
+
+
+def build_network(card: Mapping[str, Any]) -> RainbowNetwork:
+    """Make the (untrained) network that a card describes."""
+    known = {field.name for field in fields(NetworkConfig)}
+    settings: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in card["network"].items()
+        if name in known
+    }
+    return RainbowNetwork(NetworkConfig(**settings), int(card["observation_size"]), int(card["action_count"]))
+
+
+def find_weights(path: Path) -> Path:
+    """Return the weights file that ``path`` stands for: a run folder (its best checkpoint), a checkpoint,
+    or the file itself.
+
+    Raises:
+        CheckpointError: there is nothing of that kind.
+    """
+    if path.is_file():
+        return path
+    if (path / WEIGHTS).is_file():
+        return path / WEIGHTS
+    if (path / "checkpoints").is_dir():
+        return Checkpoints(path / "checkpoints", keep=0).best() / WEIGHTS
+    raise CheckpointError(f"{path} is neither a run folder nor a checkpoint nor a weights file")
+
+
+def load_policy(name: str, action_count: int, seed: int, device: str = "cpu") -> Policy:
+    """Return the policy called ``expert``, ``random`` or ``bundled``, or the one stored at the path ``name``.
+
+    Raises:
+        CheckpointError: nothing usable is stored there.
+        ValueError: the stored network has another number of actions.
+    """
+    if name == "random":
+        return RandomPolicy(action_count, seed)
+    if name == "expert":
+        return ExpertPolicy()
+    path = (
+        Path(str(files("tempest_rainbow") / "bundled" / WEIGHTS))
+        if name == "bundled"
+        else find_weights(Path(name))
+    )
+    weights, card = read_weights(path)
+    if card["action_count"] != action_count:
+        raise ValueError(
+            f"{path} plays with {card['action_count']} actions, this environment has {action_count}"
+        )
+    network = build_network(card)
+    network.load_state_dict(weights)
+    return NetworkPolicy(name, network, card, device)

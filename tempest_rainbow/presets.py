@@ -1,0 +1,135 @@
+"""Named starting points for settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tempest_rainbow.config import ConfigError, EvaluationConfig, TrainConfig
+from tempest_rainbow.learner_config import LearnerConfig
+from tempest_rainbow.network import NETWORK_PRESETS, NetworkConfig
+from tempest_rainbow.replay import ReplayConfig
+from tempest_rainbow.schedules import (
+    BetaSchedule,
+    EpsilonSchedule,
+    ExpertSchedule,
+    ImitationSchedule,
+    LearningRateSchedule,
+)
+
+__all__ = ["PRESETS", "preset"]
+
+
+def default() -> TrainConfig:
+    """Settings that learn most of Tempest in an hour on two CPU cores."""
+    return TrainConfig(
+        envs=64,
+        frames=None,
+        minutes=60.0,
+        batch_size=512,
+        samples_per_insert=2.0,
+        learn_start=20_000,
+        network=NETWORK_PRESETS["fast"],
+        learner=LearnerConfig(learning_rate=3e-4, target_update_steps=500, imitation="policy"),
+        replay=ReplayConfig(capacity=2_000_000, n_step=12, gamma=0.99, priority_exponent=0.5),
+        epsilon=EpsilonSchedule(start=0.1, end=0.005, frames=2_000_000),
+        expert=ExpertSchedule(start=0.5, end=0.05, frames=5_000_000, unit="episode"),
+        imitation=ImitationSchedule(start=1.0, end=0.0, frames=20_000_000, mode="behind", prior=1.0),
+        learning_rate=LearningRateSchedule(warmup_steps=500),
+        beta=BetaSchedule(start=0.4, end=1.0, frames=20_000_000),
+    )
+
+
+def original() -> TrainConfig:
+    """Settings of the original trainer: 934,071 parameters, batch 256, learning rate 5e-5, replay of 15
+    million."""
+    return TrainConfig(
+        envs=16,
+        frames=None,
+        minutes=None,
+        batch_size=256,
+        samples_per_insert=8.0,
+        learn_start=20_000,
+        network=NETWORK_PRESETS["original"],
+        learner=LearnerConfig(
+            learning_rate=5e-5, target_update_steps=2500, gradient_clip=5.0, imitation="softmax"
+        ),
+        replay=ReplayConfig(capacity=15_000_000, n_step=12, gamma=0.99),
+        epsilon=EpsilonSchedule(start=1.0, end=0.01, frames=500_000),
+        expert=ExpertSchedule(start=0.5, end=0.02, frames=5_000_000, unit="frame"),
+        imitation=ImitationSchedule(start=1.0, end=0.0, frames=5_000_000, mode="frames"),
+        beta=BetaSchedule(start=0.4, end=1.0, frames=5_000_000),
+    )
+
+
+def fast_check() -> TrainConfig:
+    """A run of a minute that goes through everything once: learning, evaluation, checkpoints."""
+    base = default()
+    return TrainConfig(
+        envs=8,
+        frames=20_000,
+        minutes=None,
+        batch_size=64,
+        samples_per_insert=0.5,
+        learn_start=2_000,
+        network=NetworkConfig(
+            encoder_size=32,
+            encoder_heads=2,
+            trunk=(64, 64),
+            head=32,
+            action_factors=(4, 11),
+            policy_head=True,
+        ),
+        learner=LearnerConfig(
+            learning_rate=1e-3, target_update_steps=100, compile="off", precision="float32"
+        ),
+        replay=ReplayConfig(capacity=50_000),
+        epsilon=EpsilonSchedule(start=0.5, end=0.05, frames=10_000),
+        expert=base.expert,
+        imitation=base.imitation,
+        evaluation=EvaluationConfig(games=4),
+    )
+
+
+def classic() -> TrainConfig:
+    """Small classic-control tasks such as CartPole-v1: a small network, no teacher, one value per step of
+    up to 200."""
+    return TrainConfig(
+        env="CartPole-v1",
+        envs=8,
+        frames=200_000,
+        minutes=None,
+        batch_size=128,
+        samples_per_insert=8.0,
+        learn_start=2_000,
+        network=NetworkConfig(encoder="none", trunk=(128, 128), head=128, value_min=0.0, value_max=100.0),
+        learner=LearnerConfig(learning_rate=5e-4, target_update_steps=250, imitation="none", compile="off"),
+        replay=ReplayConfig(capacity=100_000, n_step=5, gamma=0.99, dtype="float32"),
+        epsilon=EpsilonSchedule(start=1.0, end=0.02, frames=20_000),
+        expert=ExpertSchedule(start=0.0, end=0.0),
+        imitation=ImitationSchedule(start=0.0),
+        learning_rate=LearningRateSchedule(decay_steps=12_000),
+        beta=BetaSchedule(frames=200_000),
+        evaluation=EvaluationConfig(
+            every_minutes=0.0, every_frames=20_000, games=100, envs=100, solved_at=475.0
+        ),
+    )
+
+
+PRESETS: dict[str, Callable[[], TrainConfig]] = {
+    "default": default,
+    "original": original,
+    "fast-check": fast_check,
+    "classic": classic,
+}
+"""The presets by name."""
+
+
+def preset(name: str) -> TrainConfig:
+    """Return the settings called ``name``.
+
+    Raises:
+        ConfigError: there is no such preset.
+    """
+    if name not in PRESETS:
+        raise ConfigError(f"there is no preset {name!r}; choose one of {', '.join(PRESETS)}")
+    return PRESETS[name]()

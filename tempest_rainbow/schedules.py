@@ -1,0 +1,267 @@
+"""Values that change over a run, each a pure function of counters: exploration, demonstrations, imitation,
+learning rate.
+
+The dataclasses are settings (they are the command line's groups); their ``value`` methods are closed
+forms, so nothing here has to be saved for a run to go on. What does remember something, the epsilon
+pulse and the comparison of student and teacher, has ``get_state`` and ``set_state``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "DESCENT",
+    "BetaSchedule",
+    "EpsilonPulse",
+    "EpsilonSchedule",
+    "ExpertSchedule",
+    "ImitationSchedule",
+    "LearningRateSchedule",
+    "Standing",
+    "cosine",
+    "linear",
+]
+
+DESCENT = 0x20
+"""Game state of the descent through the tube (ARCADE A.2)."""
+
+
+def linear(start: float, end: float, duration: float, now: float) -> float:
+    """Go straight from ``start`` at 0 to ``end`` at ``duration`` and stay there; ``duration`` 0 is ``end``
+    at once."""
+    if now >= duration:
+        return end
+    return start + (end - start) * max(now, 0.0) / duration
+
+
+def cosine(start: float, end: float, duration: float, now: float) -> float:
+    """Go along half a cosine from ``start`` at 0 to ``end`` at ``duration`` and stay there."""
+    if now >= duration:
+        return end
+    return end + (start - end) * 0.5 * (1.0 + math.cos(math.pi * max(now, 0.0) / duration))
+
+
+@dataclass(frozen=True)
+class EpsilonSchedule:
+    """How often the agent acts at random."""
+
+    start: float = 1.0
+    """Share of random actions at the first frame (0 to 1)."""
+    end: float = 0.01
+    """Share of random actions after `frames` frames (0 to 1)."""
+    frames: int = 500_000
+    """Frames over which the share goes from start to end."""
+    descent_factor: float = 0.2
+    """Factor on epsilon during the descent between levels, where one touch of a spike is death (Tempest
+    only)."""
+    zap_probability: float = 0.05
+    """Probability that a random action zaps (44-action environments only)."""
+    fire_probability: float = 0.5
+    """Probability that a random action fires (44-action environments only)."""
+    pulse_value: float = 0.25
+    """Epsilon during a pulse: a short spell of more exploration."""
+    pulse_frames: int = 50_000
+    """Length of a pulse in frames."""
+    pulse_every: int = 0
+    """Frames between automatic pulses once epsilon has reached its end; 0 leaves pulses to the P key."""
+
+    def value(self, frames: int) -> float:
+        """Return epsilon at ``frames`` collected frames, pulses aside."""
+        return linear(self.start, self.end, self.frames, frames)
+
+    def by_state(
+        self, epsilon: float, game_state: NDArray[np.integer] | None, count: int
+    ) -> NDArray[np.float64]:
+        """Return epsilon for each of ``count`` environments, lowered where the game is in the descent."""
+        values = np.full(count, epsilon)
+        if game_state is not None:
+            values[np.asarray(game_state) == DESCENT] *= self.descent_factor
+        return values
+
+
+@dataclass(frozen=True)
+class ExpertSchedule:
+    """How often the teacher acts instead of the agent (environments that give ``expert_action`` only)."""
+
+    start: float = 0.5
+    """Share of the play that is the teacher's at the first frame (0 to 1)."""
+    end: float = 0.02
+    """Share of the play that is the teacher's after `frames` frames (0 to 1)."""
+    frames: int = 5_000_000
+    """Frames over which the share goes from start to end."""
+    descent_factor: float = 2.0
+    """Factor on the share during the descent between levels (unit `frame` only; at most 1 results)."""
+    unit: Literal["frame", "episode"] = "frame"
+    """For how long who acts is drawn: anew for every frame, or for a whole episode."""
+
+    def value(self, frames: int) -> float:
+        """Return the teacher's share at ``frames`` collected frames."""
+        return linear(self.start, self.end, self.frames, frames)
+
+    def by_state(
+        self, ratio: float, game_state: NDArray[np.integer] | None, count: int
+    ) -> NDArray[np.float64]:
+        """Return the share for each of ``count`` environments, raised where the game is in the descent."""
+        values = np.full(count, ratio)
+        if game_state is not None:
+            values[np.asarray(game_state) == DESCENT] *= self.descent_factor
+        return np.minimum(values, 1.0)
+
+
+@dataclass(frozen=True)
+class ImitationSchedule:
+    """Weight of the imitation loss beside the reinforcement loss."""
+
+    start: float = 1.0
+    """Weight at the first frame; for mode `behind` the weight of a student that earns nothing."""
+    end: float = 0.0
+    """Least weight: the end of the line for mode `frames`, the floor for mode `behind`."""
+    frames: int = 5_000_000
+    """Frames over which mode `frames` goes from start to end; mode `behind` uses it as an upper bound on
+    its weight too."""
+    mode: Literal["frames", "behind"] = "frames"
+    """`frames`: a straight line over frames. `behind`: start x max(1 - student's return / teacher's return,
+    0) as QDagger does."""
+
+    prior: float = 0.0
+    """How far the imitated policy guides the agent's own choices: expected return + prior x weight x log-
+    probability."""
+
+    def value(self, frames: int, standing: float) -> float:
+        """Return the weight.
+
+        Args:
+            frames: frames collected so far.
+            standing: the student's mean return over the teacher's (``Standing.ratio``).
+        """
+        line = linear(self.start, self.end, self.frames, frames)
+        if self.mode == "frames":
+            return line
+        behind = min(max(1.0 - standing, 0.0), 1.0)
+        return max(min(self.start * behind, line), self.end)
+
+
+@dataclass(frozen=True)
+class LearningRateSchedule:
+    """Learning rate over learner steps: a linear warm-up to `learner.learning_rate`, then half a cosine (or
+    constant)."""
+
+    warmup_steps: int = 0
+    """Learner steps over which the rate rises in a straight line from 0."""
+    decay_steps: int = 0
+    """Learner steps after the warm-up until `final_fraction` of the peak is reached; 0 keeps the peak."""
+    final_fraction: float = 0.1
+    """Where the cosine ends, as a share of the peak."""
+
+    def value(self, step: int, peak: float) -> float:
+        """Return the rate of learner step ``step`` (0 is the first); during the warm-up (step + 1) /
+        warmup_steps of the peak."""
+        if step < self.warmup_steps:
+            return peak * (step + 1) / self.warmup_steps
+        if self.decay_steps == 0:
+            return peak
+        return cosine(peak, peak * self.final_fraction, self.decay_steps, step - self.warmup_steps)
+
+
+@dataclass(frozen=True)
+class BetaSchedule:
+    """Exponent of the importance weights that correct prioritised sampling."""
+
+    start: float = 0.4
+    """Exponent at the first frame (0 to 1)."""
+    end: float = 1.0
+    """Exponent after `frames` frames (0 to 1)."""
+    frames: int = 5_000_000
+    """Frames over which the exponent goes from start to end."""
+
+    def value(self, frames: int) -> float:
+        """Return the exponent at ``frames`` collected frames."""
+        return linear(self.start, self.end, self.frames, frames)
+
+
+class EpsilonPulse:
+    """A spell of raised epsilon, started by hand or, late in training, by itself."""
+
+    def __init__(self, schedule: EpsilonSchedule) -> None:
+        """Begin without a pulse."""
+        self._schedule = schedule
+        self._until = -1
+        self._next = schedule.frames + schedule.pulse_every
+
+    def start(self, frames: int) -> None:
+        """Begin a pulse now; one that is under way begins anew."""
+        self._until = frames + self._schedule.pulse_frames
+
+    def active(self, frames: int) -> bool:
+        """Whether a pulse is under way at ``frames``; starts the automatic one when it is due."""
+        if self._schedule.pulse_every > 0 and frames >= self._next:
+            self.start(frames)
+            self._next = frames + self._schedule.pulse_every
+        return frames < self._until
+
+    def get_state(self) -> dict[str, int]:
+        """Return what ``set_state`` needs to go on."""
+        return {"until": self._until, "next": self._next}
+
+    def set_state(self, state: dict[str, int]) -> None:
+        """Go on from a state that ``get_state`` gave."""
+        self._until, self._next = int(state["until"]), int(state["next"])
+
+
+@dataclass
+class Standing:
+    """How the student does beside the teacher: mean return of the last episodes that each played alone
+    (QDagger's ratio).
+
+    Attributes:
+        window: how many episodes of each are averaged.
+        least: episodes of each that must be known before the ratio counts; until then it is 0.
+    """
+
+    window: int = 100
+    least: int = 10
+    _student: deque[float] = field(init=False, repr=False)
+    _teacher: deque[float] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Make the two empty windows."""
+        self._student = deque(maxlen=self.window)
+        self._teacher = deque(maxlen=self.window)
+
+    def add(self, score: float, *, by_expert: bool) -> None:
+        """Count a finished episode; ``score`` is its return (or any measure that is 0 for nothing gained)."""
+        (self._teacher if by_expert else self._student).append(float(score))
+
+    @property
+    def student(self) -> float:
+        """The student's mean, NaN without episodes."""
+        return float(np.mean(self._student)) if self._student else math.nan
+
+    @property
+    def teacher(self) -> float:
+        """The teacher's mean, NaN without episodes."""
+        return float(np.mean(self._teacher)) if self._teacher else math.nan
+
+    @property
+    def ratio(self) -> float:
+        """The student's mean over the teacher's, at least 0; 0 while either is unknown or the teacher earns
+        nothing."""
+        if min(len(self._student), len(self._teacher)) < self.least or self.teacher <= 0:
+            return 0.0
+        return max(self.student / self.teacher, 0.0)
+
+    def get_state(self) -> dict[str, Any]:
+        """Return what ``set_state`` needs to go on."""
+        return {"student": list(self._student), "teacher": list(self._teacher)}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from a state that ``get_state`` gave."""
+        self._student = deque(state["student"], maxlen=self.window)
+        self._teacher = deque(state["teacher"], maxlen=self.window)

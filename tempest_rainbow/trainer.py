@@ -1,0 +1,442 @@
+"""The training run: collection and learning side by side, with saving, evaluating and steering in between."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tempest_rainbow.agenda import Agenda
+from tempest_rainbow.batch import ACTOR_EXPERT
+from tempest_rainbow.checkpoint import REPLAY, STATE, CheckpointError, Checkpoints, read_tree
+from tempest_rainbow.collect.collector import Collector
+from tempest_rainbow.collect.environments import Task, make_source, make_vector
+from tempest_rainbow.collect.limiter import SampleLimiter
+from tempest_rainbow.config import TrainConfig
+from tempest_rainbow.evaluate import evaluate
+from tempest_rainbow.guidance import Guidance
+from tempest_rainbow.learner import Learner, NotFiniteError
+from tempest_rainbow.monitor.controls import Controls, Event
+from tempest_rainbow.monitor.metrics import Metrics, Row, RunningMean
+from tempest_rainbow.policy import NetworkPolicy, network_card
+from tempest_rainbow.replay import Replay
+
+__all__ = ["Diverged", "Trainer"]
+
+_log = logging.getLogger(__name__)
+
+_TRAINING_SEEDS = 2**30
+"""Training games are seeded from here on, far from the evaluation's seeds."""
+
+_METRICS_EVERY = 10
+"""Learner steps between those whose metrics are computed."""
+
+
+class Diverged(RuntimeError):
+    """The loss became infinite or NaN; the message names the last good checkpoint."""
+
+
+class Trainer:
+    """One run from its beginning, or its last checkpoint, to its end.
+
+    Attributes:
+        config: the resolved settings.
+        controls: what a person can steer while it goes on.
+        metrics: the hub to subscribe monitors to.
+        checkpoints: the run's checkpoints.
+        learner, replay, collector: the three big parts.
+    """
+
+    def __init__(self, config: TrainConfig, folder: Path, *, controls: Controls, metrics: Metrics) -> None:
+        """Make environments, replay and network.
+
+        Args:
+            config: checked settings.
+            folder: the run's folder; checkpoints go into ``checkpoints`` below it.
+            controls: steering.
+            metrics: monitors are told through it.
+        """
+        self.config = config
+        self.controls = controls
+        self.metrics = metrics
+        self.checkpoints = Checkpoints(folder / "checkpoints", config.checkpoint.keep)
+        if config.threads is not None:
+            torch.set_num_threads(config.threads)
+        self._task = Task(
+            env=config.env,
+            tempest=config.is_tempest,
+            machine=config.machine,
+            rom=config.rom,
+            start_level=config.start_level,
+            frame_skip=config.frame_skip,
+            threads=1 if config.deterministic else config.env_threads,
+        )
+        self._source = make_source(
+            self._task,
+            config.envs,
+            _TRAINING_SEEDS + 10_000 * config.seed,
+            deterministic=config.deterministic,
+        )
+        size, actions = self._source.observation_size, self._source.action_count
+        self.replay = Replay(config.replay, config.envs, size, seed=config.seed)
+        self.learner = Learner(
+            config.network,
+            config.learner,
+            size,
+            actions,
+            device=config.device,
+            seed=config.seed,
+            deterministic=config.deterministic,
+        )
+        self.collector = Collector(
+            self._source,
+            self._act,
+            self.replay,
+            config.epsilon,
+            config.expert,
+            life_ends=config.life_ends,
+            seed=config.seed,
+        )
+        self._limiter = SampleLimiter(
+            config.samples_per_insert,
+            config.learn_start,
+            config.batch_size,
+            slack=2 * config.samples_per_insert * config.envs,
+        )
+        self._guidance = Guidance(config, controls)
+        self._means = RunningMean()
+        self._histograms: dict[str, np.ndarray] = {}
+        self._seconds_before = 0.0
+        self._started = time.monotonic()
+        self._last_row = (0.0, 0, 0)
+        self._learning_seconds = {"sample": 0.0, "learn": 0.0, "wait": 0.0}
+        self._collecting = threading.Lock()
+        self._failure: BaseException | None = None
+        self._stopping = False
+        self._last_evaluation: dict[str, Any] | None = None
+        self._evaluated_at = -1
+        self._saved_at = (-1, -1)
+        controls.listen(self._on_event)
+
+    @property
+    def frames(self) -> int:
+        """Frames collected so far."""
+        return self.collector.frames
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training so far, earlier parts of a resumed run included."""
+        return self._seconds_before + time.monotonic() - self._started
+
+    def run(self) -> dict[str, Any]:
+        """Train until the run's end and return the last evaluation ({} without any).
+
+        Raises:
+            Diverged: the loss is no longer finite.
+        """
+        self._started = time.monotonic()
+        self._last_row = (self.seconds, self.frames, self.learner.steps)
+        config = self.config
+        self._rows = Agenda(config.monitor.every_seconds, 0, self.seconds, self.frames)
+        self._saves, self._evaluations = (
+            Agenda(60 * group.every_minutes, group.every_frames, self.seconds, self.frames)
+            for group in (config.checkpoint, config.evaluation)
+        )
+        try:
+            if self.config.deterministic:
+                self._run_in_turns()
+            else:
+                self._run_side_by_side()
+        except NotFiniteError as error:
+            raise Diverged(self._divergence(error)) from error
+        if self._saved_at != (self.frames, self.learner.steps):
+            self.save()
+        if (
+            self.config.evaluation.at_end
+            and self._evaluated_at != self.learner.steps
+            and not self.controls.pending("quit")
+        ):
+            self._evaluate()
+        self._publish_row()
+        return self._last_evaluation or {}
+
+    def close(self) -> None:
+        """End the environments."""
+        self._stopping = True
+        self._limiter.close()
+        self._source.close()
+        self.replay.close()
+
+    def save(self) -> Path:
+        """Write a checkpoint now."""
+        self._limiter.pause()
+        try:
+            with self._collecting:
+                self._seconds_before, self._started = self.seconds, time.monotonic()
+                path = self.checkpoints.save(
+                    self.frames,
+                    self._get_state(),
+                    self.learner.network.state_dict(),
+                    self._card(),
+                    save_replay=self.replay.save if self.config.checkpoint.replay else None,
+                )
+                self._saved_at = (self.frames, self.learner.steps)
+        finally:
+            self._limiter.resume()
+        self.metrics.event(self.frames, f"saved {path}")
+        return path
+
+    def restore(self, checkpoint: Path) -> None:
+        """Go on from a checkpoint.
+
+        Raises:
+            CheckpointError: it cannot be read, or does not fit these settings.
+        """
+        state = read_tree(checkpoint / STATE)
+        try:
+            self.learner.set_state(state["learner"])
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise CheckpointError(f"{checkpoint} does not fit these settings: {error}") from error
+        notes = []
+        whole = (checkpoint / REPLAY).is_dir()
+        if whole:
+            try:
+                self.replay.load(checkpoint / REPLAY)
+            except ValueError as error:
+                whole = False
+                notes.append(f"the saved replay does not fit ({error}), so it begins empty")
+        else:
+            notes.append(
+                "the checkpoint holds no replay, so it begins empty and is filled before learning goes on"
+            )
+        self._limiter.set_state(state["limiter"] if whole else {"allowance": 0.0, "inserted": 0})
+        if not self.collector.set_state(state["collector"]):
+            notes.append("these environments cannot be put into a saved state, so their episodes begin anew")
+        self._guidance.set_state(state["guidance"])
+        self.controls.set_state(state["controls"])
+        self._seconds_before = float(state["seconds"])
+        if not whole:
+            self.replay.cut(np.arange(self.config.envs))
+        self.metrics.event(self.frames, f"resumed from {checkpoint}" + "".join(f"; {note}" for note in notes))
+
+    def _run_in_turns(self) -> None:
+        while not self._finished():
+            self._attend()
+            self._collect()
+            while self._limiter.may_learn():
+                self._learn()
+
+    def _run_side_by_side(self) -> None:
+        thread = threading.Thread(target=self._collect_forever, name="collect", daemon=True)
+        thread.start()
+        try:
+            while not self._finished():
+                self._attend()
+                before = time.perf_counter()
+                ready = self._limiter.wait_to_learn(0.1)
+                self._learning_seconds["wait"] += time.perf_counter() - before
+                if ready:
+                    self._learn()
+                if self._failure is not None:
+                    raise self._failure
+        finally:
+            self._stopping = True
+            self._limiter.close()
+            thread.join()
+
+    def _collect_forever(self) -> None:
+        try:
+            while not self._stopping:
+                if self._limiter.wait_to_collect(0.2) and not self._stopping:
+                    with self._collecting:
+                        self._collect()
+        except BaseException as error:
+            self._failure = error
+            self._limiter.close()
+
+    def _collect(self) -> None:
+        exploration = self._guidance.exploration(self.frames)
+        frames, ended = self.collector.step(exploration)
+        self._guidance.finished(ended)
+        self._limiter.learning = bool(self.controls["training"])
+        self._limiter.samples_per_insert = self._guidance.samples_per_insert()
+        self._limiter.inserted(frames)
+
+    def _learn(self) -> None:
+        started = time.perf_counter()
+        batch = self.replay.sample(self.config.batch_size, beta=self.config.beta.value(self.frames))
+        sampled = time.perf_counter()
+        if self.config.imitation_by_expert_only:
+            batch.imitation_weights *= batch.actors == ACTOR_EXPERT
+        wanted = self.learner.steps % _METRICS_EVERY == 0
+        result = self.learner.step(
+            batch,
+            learning_rate=self._guidance.learning_rate(self.learner.steps),
+            imitation_weight=self._guidance.imitation_weight(self.frames),
+            metrics=wanted,
+        )
+        self.replay.update_priorities(batch.indices, batch.stamps, result.priorities)
+        self._limiter.sampled(len(batch))
+        if result.metrics:
+            self._means.add({f"learner/{name}": value for name, value in result.metrics.items()})
+            self._histograms = {"replay/priorities": result.priorities}
+        self._learning_seconds["sample"] += sampled - started
+        self._learning_seconds["learn"] += time.perf_counter() - sampled
+
+    def _act(self, observations: NDArray[np.float32]) -> NDArray[np.int64]:
+        return self.learner.act(observations, prior_weight=self._guidance.prior_weight(self.frames))[0]
+
+    def _finished(self) -> bool:
+        config = self.config
+        if self.controls.pending("quit"):
+            return True
+        if config.frames is not None and self.frames >= config.frames:
+            return True
+        if config.minutes is not None and self.seconds >= 60 * config.minutes:
+            return True
+        solved, last = config.evaluation.solved_at, self._last_evaluation
+        return solved is not None and last is not None and last["mean"] >= solved
+
+    def _attend(self) -> None:
+        """Do what is due by time or was asked for."""
+        now = self.seconds, self.frames
+        if self._rows.due(*now) or self.controls.take("report"):
+            self._publish_row()
+        if self.controls.take("pulse"):
+            self._guidance.pulse.start(self.frames)
+        if self.controls.take("flush_replay"):
+            self._flush()
+        if self._evaluations.due(*now) or self.controls.take("evaluate"):
+            self.save()
+            self._evaluate()
+        if self._saves.due(*now) or self.controls.take("save"):
+            self.save()
+
+    def _flush(self) -> None:
+        self._limiter.pause()
+        with self._collecting:
+            self.replay.clear()
+            self._limiter.set_state({"allowance": 0.0, "inserted": 0})
+        self._limiter.resume()
+
+    def _evaluate(self) -> None:
+        """Evaluate the weights just saved, and remember their checkpoint if they are the best so far."""
+        settings = self.config.evaluation
+        policy = NetworkPolicy("agent", self.learner.network, self._card(), str(self.learner.device))
+        frames, checkpoint = self.frames, self.checkpoints.latest()
+        try:
+            result = evaluate(
+                self._evaluation_vector,
+                policy,
+                settings.games,
+                settings.seed,
+                envs=settings.envs,
+                stop=lambda: self.controls.pending("quit"),
+            )
+        except RuntimeError as error:
+            self.metrics.event(frames, str(error))
+            return
+        finally:
+            self.learner.network.train()
+        if result["games"] < settings.games:
+            return
+        self._last_evaluation, self._evaluated_at = result, self.learner.steps
+        self.metrics.evaluation(frames, result)
+        if result["mean"] > self.checkpoints.best_mean():
+            self.checkpoints.mark_best(checkpoint, result)
+
+    def _evaluation_vector(self, count: int) -> Any:
+        return make_vector(self._task, count)
+
+    def _publish_row(self) -> None:
+        seconds, frames, steps = self.seconds, self.frames, self.learner.steps
+        past_seconds, past_frames, past_steps = self._last_row
+        self._last_row = (seconds, frames, steps)
+        span = max(seconds - past_seconds, 1e-9)
+        exploration = self._guidance.exploration(self.frames)
+        values: dict[str, float] = {
+            "speed/frames_per_second": (frames - past_frames) / span,
+            "speed/learner_steps_per_second": (steps - past_steps) / span,
+            "speed/samples_per_insert": (steps - past_steps)
+            * self.config.batch_size
+            / max(frames - past_frames, 1),
+            "progress/frames": frames,
+            "progress/learner_steps": steps,
+            "progress/seconds_left": self._seconds_left((frames - past_frames) / span),
+            "schedule/epsilon": exploration.epsilon,
+            "schedule/expert_ratio": exploration.expert_ratio,
+            "schedule/imitation_weight": self._guidance.imitation_weight(self.frames),
+            "schedule/learning_rate": self._guidance.learning_rate(self.learner.steps),
+            "schedule/beta": self.config.beta.value(frames),
+            "schedule/prior_weight": self._guidance.prior_weight(self.frames),
+            "schedule/standing": self._guidance.standing.ratio,
+            "collect/agreement": self.collector.agreement(),
+            "collect/environments": self.config.envs,
+        }
+        values.update({f"replay/{name}": value for name, value in self.replay.statistics().items()})
+        for clock in (self.collector.seconds, self._learning_seconds):
+            for name in clock:
+                values[f"time/{name}"] = clock[name] / span
+                clock[name] = 0.0
+        values.update(self.collector.statistics.metrics())
+        values.update(self._means.take())
+        known = {name: float(value) for name, value in values.items() if not math.isnan(value)}
+        self.metrics.publish(Row(frames, seconds, known, self._histograms))
+
+    def _seconds_left(self, frames_per_second: float) -> float:
+        left = []
+        if self.config.minutes is not None:
+            left.append(60 * self.config.minutes - self.seconds)
+        if self.config.frames is not None and frames_per_second > 0:
+            left.append((self.config.frames - self.frames) / frames_per_second)
+        return max(min(left), 0.0) if left else math.nan
+
+    def _on_event(self, event: Event) -> None:
+        self.metrics.event(self.frames, str(event))
+        if (
+            event.name == "start_level"
+            and event.new is not None
+            and not self._source.call("set_start_level", event.new)
+        ):
+            self.metrics.event(self.frames, "these environments have no start level to change")
+
+    def _divergence(self, error: NotFiniteError) -> str:
+        try:
+            good = f"the last good checkpoint is {self.checkpoints.latest()}"
+        except CheckpointError:
+            good = "no checkpoint was saved yet"
+        rate = self._guidance.learning_rate(self.learner.steps)
+        command = f"tempest-rainbow train --resume {self.checkpoints.folder.parent}"
+        return (
+            f"training diverged: {error}; {good}. Go on from there with a smaller step, for example by "
+            f"{command} --learner.learning-rate {rate / 4:.1e}"
+        )
+
+    def _card(self) -> dict[str, Any]:
+        return network_card(
+            self.config.network,
+            self._source.observation_size,
+            self._source.action_count,
+            env=self.config.env,
+            frames=self.frames,
+            learner_steps=self.learner.steps,
+            prior_weight=self._guidance.prior_weight(self.frames),
+        )
+
+    def _get_state(self) -> dict[str, Any]:
+        return {
+            "format": 1,
+            "seconds": self.seconds,
+            "learner": self.learner.get_state(),
+            "collector": self.collector.get_state(),
+            "limiter": self._limiter.get_state(),
+            "guidance": self._guidance.get_state(),
+            "controls": self.controls.get_state(),
+        }
