@@ -125,12 +125,12 @@ def _show_doctor(result: dict[str, Any]) -> str:
 
 
 def _play(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
-    from tempest_gym.env import TempestEnv
+    from tempest_gym.env import RenderMode, TempestEnv
     from tempest_gym.play import play_games, summary
 
     logger = logging.getLogger(__name__)
-    render_mode = "human" if options.render else None
-    env = TempestEnv(options.machine, options.rom, options.start_level, render_mode=render_mode)
+    window: RenderMode | None = "human" if options.render else None
+    env = TempestEnv(options.machine, options.rom, options.start_level, render_mode=window)
     games = []
     with contextlib.closing(env):
         for game in play_games(env, options.policy, range(options.seed, options.seed + options.games)):

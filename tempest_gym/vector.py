@@ -102,7 +102,7 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
 
-        self._fleet = BoardFleet(resolve_rom(rom), self.num_envs, self.threads)
+        self.fleet = BoardFleet(resolve_rom(rom), self.num_envs, self.threads)
         self._chunks = self.threads * _CHUNKS_PER_THREAD if self.threads > 1 else 1
         self._generators: list[np.random.Generator | None] = [None] * self.num_envs
         self._seeds = np.zeros(self.num_envs, np.int64)
@@ -141,8 +141,8 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
                 self._generators[row], _ = seeding.np_random(seeds[row])
             if seeds[row] is not None or options:
                 self._game_goes_on[row] = False
-        self._fleet.run([partial(self._restart, int(row), seeds[row], start_level) for row in rows])
-        return self._fleet.features.copy(), {**self._infos(mask), **self._reset_infos(mask)}
+        self.fleet.run([partial(self._restart, int(row), seeds[row], start_level) for row in rows])
+        return self.fleet.features.copy(), {**self._infos(mask), **self._reset_infos(mask)}
 
     def step(self, actions: NDArray[np.int64]) -> _Result:
         """Take one joint action per environment.
@@ -158,7 +158,7 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
             gymnasium.error.ResetNeeded: an episode has ended, and the mode does not start another.
             ValueError: the actions have a wrong shape or value.
         """
-        fleet, settings = self._fleet, self.settings
+        fleet, settings = self.fleet, self.settings
         chosen = self._checked(actions)
         ended = ~self._playing
         if ended.any():
@@ -213,14 +213,16 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
     def _advance(self, rows: NDArray[np.int32], host: LuaHost) -> None:
         """Play the actions on some rows."""
         stop_at_death = self.settings.episode == "life"
-        self._fleet.advance(host, rows, stop_at_death=stop_at_death, skip=self.settings.frame_skip)
+        self.fleet.advance(host, rows, stop_at_death=stop_at_death, skip=self.settings.frame_skip)
 
     def _restarts(self, mask: _Flags) -> list[Job]:
-        return [partial(self._restart, row, None, self.settings.start_level) for row in np.flatnonzero(mask)]
+        return [
+            partial(self._restart, int(row), None, self.settings.start_level) for row in np.flatnonzero(mask)
+        ]
 
     def _restart(self, row: int, seed: int | None, start_level: int, host: LuaHost) -> None:
         """Run one row to the first decision of its next episode, as `TempestEnv.reset` does."""
-        fleet = self._fleet
+        fleet = self.fleet
         going_on = bool(self._game_goes_on[row])
         if going_on:
             fleet.idle(host, row)
@@ -239,7 +241,7 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
 
     def _infos(self, mask: _Flags) -> dict[str, Any]:
         """Return what `TempestEnv.step` tells, for the rows of the mask and 0 elsewhere."""
-        frames = self._fleet.frames
+        frames = self.fleet.frames
         target, lane = frames["expert_target"].astype(np.int64), frames["player_lane"].astype(np.int64)
         values = {
             "expert_action": expert_actions(
@@ -266,13 +268,13 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         if not mask.any():
             return {}
         game, machine = np.full((2, self.num_envs), None, object)
-        game[mask], machine[mask] = self._fleet.game, "board"
+        game[mask], machine[mask] = self.fleet.game, "board"
         return _with_masks({"game": game, "machine": machine, "seed": np.where(mask, self._seeds, 0)}, mask)
 
     def _final_observations(self, mask: _Flags) -> NDArray[np.object_]:
         rows = np.full(self.num_envs, None, object)
         for row in np.flatnonzero(mask):
-            rows[row] = self._fleet.features[row].copy()
+            rows[row] = self.fleet.features[row].copy()
         return rows
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:  # type: ignore[override]
@@ -280,7 +282,7 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         if self.render_mode is None:
             gym.logger.warn("render() without a render_mode: choose 'rgb_array' when making it")
             return None
-        return tuple(self._fleet.picture(row) for row in range(self.num_envs))
+        return tuple(self.fleet.picture(row) for row in range(self.num_envs))
 
     def clone_state(self) -> bytes:
         """Return the whole state of all environments: boards, Lua's memory, counters, random generators."""
@@ -290,9 +292,9 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
             "episode_frames": self._episode_frames.tolist(),
             "playing": self._playing.tolist(),
             "game_goes_on": self._game_goes_on.tolist(),
-            "generators": [g and g.bit_generator.state for g in self._generators],
+            "generators": [each and each.bit_generator.state for each in self._generators],
         }
-        return json.dumps(header).encode() + b"\n" + self._fleet.save_state()
+        return json.dumps(header).encode() + b"\n" + self.fleet.save_state()
 
     def restore_state(self, state: bytes) -> None:
         """Go back to a state of `clone_state`; what follows is bit for bit what followed then.
@@ -301,22 +303,24 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
             ValueError: the state is none, or is of another number of environments or ROM set.
         """
         header, rest = split_state(state, self._identity())
-        self._fleet.load_state(rest)
+        self.fleet.load_state(rest)
         self._seeds[:] = header["seeds"]
         self._episode_frames[:] = header["episode_frames"]
         self._playing[:] = header["playing"]
         self._game_goes_on[:] = header["game_goes_on"]
         for row, generator_state in enumerate(header["generators"]):
-            self._generators[row] = None if generator_state is None else np.random.default_rng()
+            self._generators[row] = None
             if generator_state is not None:
-                self._generators[row].bit_generator.state = generator_state
+                generator = np.random.default_rng()
+                generator.bit_generator.state = generator_state
+                self._generators[row] = generator
 
     def _identity(self) -> dict[str, Any]:
-        return {"machine": "board", "game": self._fleet.game, "num_envs": self.num_envs}
+        return {"machine": "board", "game": self.fleet.game, "num_envs": self.num_envs}
 
     def close_extras(self, **kwargs: Any) -> None:
         """End the threads."""
-        self._fleet.close()
+        self.fleet.close()
 
 
 def _with_masks(values: dict[str, Any], mask: _Flags) -> dict[str, Any]:

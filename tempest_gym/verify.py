@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import numpy as np
 
@@ -22,6 +22,8 @@ _START_LEVELS = (1, 5, 9, 13, 17, 22, 27, 33, 40, 46, 49, 52, 55, 58, 62, 65, 73
 
 _EXPERT_SHARE = 0.8
 """Part of the actions that are the expert's, so that levels get cleared; the others are random."""
+
+_FRAME_FIELDS = tuple(field.name for field in fields(Frame) if field.name != "features")
 
 
 class Difference(TypedDict):
@@ -56,11 +58,10 @@ def verify(mame: Machine, board: Machine, frames: int, seed: int) -> VerifyResul
     """
     levels: set[int] = set()
     for index, (ours, theirs) in enumerate(_games(mame, board, frames, seed)):
-        difference = _difference(mame, board, theirs, ours)
+        found = _difference(index, mame, board, theirs, ours)
         if theirs.decision:
             levels.add(theirs.level + 1)
-        if difference:
-            found = Difference(frame=index, **difference)
+        if found:
             return VerifyResult(
                 frames=index + 1, equal=False, first_difference=found, levels_seen=sorted(levels)
             )
@@ -88,7 +89,7 @@ def _action(frame: Frame, generator: np.random.Generator) -> int:
     )
 
 
-def _difference(mame: Machine, board: Machine, theirs: Frame, ours: Frame) -> dict[str, Any] | None:
+def _difference(frame: int, mame: Machine, board: Machine, theirs: Frame, ours: Frame) -> Difference | None:
     spaces = (
         ("ram", 0x0000, mame.ram(), board.ram()),
         ("colour", 0x0800, mame.colour_ram(), board.colour_ram()),
@@ -99,14 +100,11 @@ def _difference(mame: Machine, board: Machine, theirs: Frame, ours: Frame) -> di
         places = np.flatnonzero(expected != got)
         if len(places):
             at = int(places[0])
-            return {
-                "space": space,
-                "address": start + at,
-                "mame": expected[at].item(),
-                "board": got[at].item(),
-            }
-    for field in fields(Frame):
-        expected, got = getattr(theirs, field.name), getattr(ours, field.name)
-        if field.name != "features" and expected != got:
-            return {"space": "frame", "address": field.name, "mame": expected, "board": got}
+            return Difference(
+                frame=frame, space=space, address=start + at, mame=expected[at].item(), board=got[at].item()
+            )
+    for name in _FRAME_FIELDS:
+        expected, got = getattr(theirs, name), getattr(ours, name)
+        if expected != got:
+            return Difference(frame=frame, space="frame", address=name, mame=expected, board=got)
     return None

@@ -61,7 +61,7 @@ def test_the_expert_turns_the_shorter_way_at_full_speed(is_open):
     lanes = range(15) if is_open else range(16)
     for lane, target in itertools.product(lanes, lanes):
         fire, zap, spinner = CONTROLS[expert_action(target, lane, is_open, True, False)]
-        assert fire and not zap
+        assert (fire, zap) == (True, False)
         if target == lane:
             assert spinner == 0
         else:  # A negative turn leads to higher lanes.

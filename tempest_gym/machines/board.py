@@ -31,12 +31,12 @@ START_BRIDGE = 4
 """The bridge point after power-on at which the seed takes effect and the first frame is handed over."""
 
 _FLAGS = {"done", "save", "fire", "zap", "open", "expert_fire", "expert_zap", "alive", "decision", "over"}
-_NAMES = FRAME_DTYPE.names or ()
+_FIELDS = dict(FRAME_DTYPE.fields or {})
 _RECORD = np.dtype(
     {
-        "names": _NAMES,
-        "formats": [np.dtype(bool) if name in _FLAGS else FRAME_DTYPE[name] for name in _NAMES],
-        "offsets": [FRAME_DTYPE.fields[name][1] for name in _NAMES],
+        "names": list(_FIELDS),
+        "formats": [np.bool_ if name in _FLAGS else field[0] for name, field in _FIELDS.items()],
+        "offsets": [field[1] for field in _FIELDS.values()],
         "itemsize": FRAME_DTYPE.itemsize,
     }
 )
@@ -64,7 +64,6 @@ class BoardFleet:
         """Power every board on and start the Luas."""
         self.game = rom.name
         self.boards = Boards(rom, count)
-        self._rom = rom
         self._hosts = [LuaHost() for _ in range(threads)]
         self._memory = np.zeros((count, self._hosts[0].memory_size), np.float64)
         self.features = np.zeros((count, FEATURE_COUNT), np.float32)
@@ -72,6 +71,7 @@ class BoardFleet:
         self._records = self.frames.view(_RECORD)
         self._errors = self.boards.fields["error"]
         self.fire, self.zap, self.spinner = np.zeros((3, count), np.int32)
+        self.threads = threads
         self._helpers = ThreadPoolExecutor(threads - 1, "tempest-board") if threads > 1 else None
         self._start = self._state_at_start()
 
@@ -116,7 +116,7 @@ class BoardFleet:
         host.advance(
             self.boards.state,
             self._memory,
-            self._rom.memory,
+            self.boards.rom,
             rows,
             self.fire,
             self.zap,
@@ -135,13 +135,21 @@ class BoardFleet:
     def frame(self, row: int) -> Frame:
         """Return what was observed last on one board, with an array of its own."""
         values = self._records.item(row)
-        return Frame(self.features[row].copy(), **dict(zip(_NAMES, values, strict=True)))
+        return Frame(self.features[row].copy(), **dict(zip(_FIELDS, values, strict=True)))
 
     def picture(self, row: int) -> NDArray[np.uint8]:
         """Draw what the screen of one board shows, shape ``(height, width, 3)``."""
-        from tempest_gym.render import draw
+        from tempest_gym.render import render_vectors  # Brings in numba, which play does not need.
 
-        return draw(self.boards.vram[row], self._rom, self.boards.colour[row])
+        boards = self.boards
+        flips = int(boards.fields["output_4000"][row])
+        return render_vectors(
+            boards.vram[row],
+            boards.rom[0x3000:0x4000],
+            boards.colour[row],
+            flip_x=bool(flips & 0x08),
+            flip_y=bool(flips & 0x10),
+        )
 
     def save_state(self) -> bytes:
         """Return everything about every board."""
@@ -217,6 +225,13 @@ class BoardMachine:
         fleet = self._fleet
         fleet.fire[0], fleet.zap[0], fleet.spinner[0] = fire, zap, spinner
         fleet.run([partial(fleet.advance, rows=self._rows, stop_at_death=stop_at_death, skip=skip)])
+        return fleet.frame(0)
+
+    def step(self, fire: bool, zap: bool, spinner: int) -> Frame:
+        """Act at this bridge point and run to the next."""
+        fleet = self._fleet
+        fleet.fire[0], fleet.zap[0], fleet.spinner[0] = fire, zap, spinner
+        fleet.run([partial(fleet.advance, rows=self._rows, limit=1)])
         return fleet.frame(0)
 
     def save_state(self) -> bytes:
