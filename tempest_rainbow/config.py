@@ -89,6 +89,12 @@ class MonitorConfig:
 
     every_seconds: float = 30.0
     """Seconds between rows of metrics."""
+    ui: Literal["auto", "rows", "live", "log"] = "auto"
+    """`rows`: columns under a header; `live`: a panel with a progress bar; `log`: plain lines; `auto`: rows
+    at a terminal,
+    otherwise plain lines."""
+    keyboard: bool = True
+    """Steer by single keys where standard input is a terminal; ? lists them."""
     tensorboard: bool = True
     """Write TensorBoard curves into <run>/tensorboard."""
     histograms: bool = True

@@ -5,20 +5,23 @@ from __future__ import annotations
 import logging
 import re
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
 
 from tempest_rainbow.checkpoint import Checkpoints, write_bytes
-from tempest_rainbow.config import ConfigError, TrainConfig, to_toml
+from tempest_rainbow.config import ConfigError, MonitorConfig, TrainConfig, to_toml
 from tempest_rainbow.monitor.console import Console
 from tempest_rainbow.monitor.controls import Controls
 from tempest_rainbow.monitor.history import History
+from tempest_rainbow.monitor.keyboard import Keyboard, can_read_keys
 from tempest_rainbow.monitor.metrics import Metrics
+from tempest_rainbow.monitor.terminal import LivePanel, Rows
 from tempest_rainbow.trainer import Diverged, Trainer
 
 __all__ = ["make_folder", "stop_on_signals", "train"]
@@ -74,6 +77,16 @@ def stop_on_signals(controls: Controls) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def make_screen(config: MonitorConfig) -> Console | LivePanel:
+    """Return what shows the run in the terminal or the log."""
+    ui = config.ui
+    if ui == "auto":
+        ui = "rows" if sys.stderr.isatty() else "log"
+    if ui == "live":
+        return LivePanel()
+    return Rows() if ui == "rows" else Console()
+
+
 def train(config: TrainConfig) -> int:
     """Run training to its end and return the exit code: 0 done or stopped, 1 diverged, 130 interrupted
     twice."""
@@ -81,24 +94,27 @@ def train(config: TrainConfig) -> int:
     resume = config.resume
     config = replace(config, run=folder, resume=None, config=None)
     controls, metrics = Controls(), Metrics()
-    handler = logging.FileHandler(folder / "log.txt", encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logging.getLogger().addHandler(handler)
-    try:
+    with ExitStack() as stack:
+        stack.enter_context(_log_file(folder / "log.txt"))
+        stack.callback(metrics.close)
         write_bytes(folder / "config.toml", to_toml(config).encode())
-        metrics.subscribe(Console())
+        screen = make_screen(config.monitor)
+        metrics.subscribe(screen)
         metrics.subscribe(History(folder / "history.jsonl"))
         if config.monitor.tensorboard:
             from tempest_rainbow.monitor.tensorboard import TensorBoard
 
+            settings = asdict(config)
             metrics.subscribe(
-                TensorBoard(folder / "tensorboard", asdict(config), histograms=config.monitor.histograms)
+                TensorBoard(folder / "tensorboard", settings, histograms=config.monitor.histograms)
             )
         _log.info("run folder %s; Ctrl-C saves and ends, a second one ends at once", folder)
         trainer = Trainer(config, folder, controls=controls, metrics=metrics)
+        stack.callback(trainer.close)
+        if resume is not None:
+            trainer.restore(Checkpoints(folder / "checkpoints", config.checkpoint.keep).latest())
+        _attach_screen(stack, config.monitor, screen, trainer)
         try:
-            if resume is not None:
-                trainer.restore(Checkpoints(folder / "checkpoints", config.checkpoint.keep).latest())
             with stop_on_signals(controls):
                 trainer.run()
         except Diverged as error:
@@ -107,15 +123,35 @@ def train(config: TrainConfig) -> int:
         except KeyboardInterrupt:
             metrics.event(trainer.frames, "interrupted again: ended without saving")
             return 130
-        finally:
-            trainer.close()
-        best = Checkpoints(folder / "checkpoints", config.checkpoint.keep).best()
+        best = trainer.checkpoints.best()
         _log.info("done; tempest-rainbow evaluate --policy %s%s plays %s", folder, _suffix(config), best.name)
+    return 0
+
+
+def _attach_screen(
+    stack: ExitStack, config: MonitorConfig, screen: Console | LivePanel, trainer: Trainer
+) -> None:
+    """Show a live panel and read keys until ``stack`` ends, where there is a terminal for that."""
+    if isinstance(screen, LivePanel):
+        stack.enter_context(screen.shown())
+    if isinstance(screen, (Rows, LivePanel)) and config.keyboard and can_read_keys():
+        reports = {"attention": trainer.attention_report, "replay": trainer.replay_report}
+        keyboard = Keyboard(trainer.controls, trainer.metrics, screen, reports)
+        keyboard.start()
+        stack.callback(keyboard.stop)
+
+
+@contextmanager
+def _log_file(path: Path) -> Iterator[None]:
+    """Write the log into ``path`` as well."""
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
     finally:
-        metrics.close()
         logging.getLogger().removeHandler(handler)
         handler.close()
-    return 0
 
 
 def _suffix(config: TrainConfig) -> str:

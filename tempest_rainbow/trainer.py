@@ -27,6 +27,7 @@ from tempest_rainbow.monitor.controls import Controls, Event
 from tempest_rainbow.monitor.metrics import Metrics, Row, RunningMean
 from tempest_rainbow.policy import NetworkPolicy, network_card
 from tempest_rainbow.replay import Replay
+from tempest_rainbow.reports import attention_report, replay_report
 
 __all__ = ["Diverged", "Trainer"]
 
@@ -113,6 +114,8 @@ class Trainer:
         self._guidance = Guidance(config, controls)
         self._means = RunningMean()
         self._histograms: dict[str, np.ndarray] = {}
+        self._seen = np.zeros((0, size), np.float32)
+        self._q_values = np.zeros((0, actions), np.float32)
         self._seconds_before = 0.0
         self._started = time.monotonic()
         self._last_row = (0.0, 0, 0)
@@ -290,8 +293,22 @@ class Trainer:
         self._learning_seconds["sample"] += sampled - started
         self._learning_seconds["learn"] += time.perf_counter() - sampled
 
+    def attention_report(self) -> str:
+        """Return which lanes look at which enemies at present, as a table."""
+        with self._collecting:
+            observations = self._seen.copy()
+        return attention_report(self.learner.network, observations)
+
+    def replay_report(self) -> str:
+        """Return the replay's figures as lines."""
+        return replay_report(self.replay)
+
     def _act(self, observations: NDArray[np.float32]) -> NDArray[np.int64]:
-        return self.learner.act(observations, prior_weight=self._guidance.prior_weight(self.frames))[0]
+        actions, values = self.learner.act(
+            observations, prior_weight=self._guidance.prior_weight(self.frames)
+        )
+        self._seen, self._q_values = observations, values
+        return actions
 
     def _finished(self) -> bool:
         config = self.config
@@ -378,17 +395,20 @@ class Trainer:
             "schedule/prior_weight": self._guidance.prior_weight(self.frames),
             "schedule/standing": self._guidance.standing.ratio,
             "collect/agreement": self.collector.agreement(),
-            "collect/environments": self.config.envs,
+            "collect/clients": self._source.count,
         }
         values.update({f"replay/{name}": value for name, value in self.replay.statistics().items()})
         for clock in (self.collector.seconds, self._learning_seconds):
             for name in clock:
                 values[f"time/{name}"] = clock[name] / span
                 clock[name] = 0.0
+        q_values = self._q_values
+        if q_values.size:
+            values["learner/q_min"], values["learner/q_max"] = float(q_values.min()), float(q_values.max())
         values.update(self.collector.statistics.metrics())
         values.update(self._means.take())
         known = {name: float(value) for name, value in values.items() if not math.isnan(value)}
-        self.metrics.publish(Row(frames, seconds, known, self._histograms))
+        self.metrics.publish(Row(frames, seconds, known, {**self._histograms, "learner/q_values": q_values}))
 
     def _seconds_left(self, frames_per_second: float) -> float:
         left = []

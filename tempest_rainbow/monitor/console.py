@@ -25,7 +25,7 @@ COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("agree", "collect/agreement", "{:.2f}"),
     ("loss", "learner/loss", "{:.3f}"),
     ("grad", "learner/gradient_norm", "{:.2f}"),
-    ("q", "learner/q_mean", "{:.2f}"),
+    ("q", "learner/q", "{:.2f}"),
     ("lr", "schedule/learning_rate", "{:.1e}"),
 )
 """What a line shows: label, metric, format; metrics that a run does not have are left out."""
