@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tempest_gym.frame import Frame
+
 __all__ = [
     "ACTION_COUNT",
     "CONTROLS",
     "SPINNER_LEVELS",
+    "advised_action",
     "decode_action",
     "encode_action",
     "expert_action",
@@ -55,6 +58,13 @@ def expert_action(target: int, lane: int, is_open: bool, fire: bool, zap: bool) 
         ahead = distance > 0 if is_open else (distance + 7) % 16 > 7
         spinner = _HIGHER if ahead else _LOWER
     return len(SPINNER_LEVELS) * (2 * fire + zap) + spinner
+
+
+def advised_action(frame: Frame) -> int:
+    """Return the joint action that the expert advises in a frame."""
+    return expert_action(
+        frame.expert_target, frame.player_lane, frame.open, frame.expert_fire, frame.expert_zap
+    )
 
 
 def expert_actions(

@@ -150,12 +150,15 @@ def _show_play(result: dict[str, Any]) -> str:
 
 
 def _bench(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
-    from tempest_gym.bench import bench_board, bench_mame
     from tempest_gym.roms import resolve_rom
 
     rom = resolve_rom(options.rom)
     if options.machine == "mame":
+        from tempest_gym.bench_mame import bench_mame
+
         return dict(bench_mame(rom, options.instances, options.seconds, options.seed)), 0
+    from tempest_gym.bench import bench_board
+
     return dict(bench_board(rom, options.envs, options.threads, options.seconds, options.seed)), 0
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from tempest_gym.actions import ACTION_COUNT, CONTROLS, decode_action, expert_action
+from tempest_gym.actions import ACTION_COUNT, CONTROLS, advised_action, decode_action
 from tempest_gym.frame import Frame
 from tempest_gym.machines import Machine, MachineName, advance_by_frames, make_machine
 from tempest_gym.roms import RomImage, resolve_rom
@@ -211,15 +211,14 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
             self._window.show(self.machine.picture())
 
     def _info(self, frame: Frame) -> dict[str, Any]:
-        target, lane = frame.expert_target, frame.player_lane
         return {
-            "expert_action": expert_action(target, lane, frame.open, frame.expert_fire, frame.expert_zap),
-            "expert_target": target,
+            "expert_action": advised_action(frame),
+            "expert_target": frame.expert_target,
             "score": frame.score,
             "lives": frame.lives,
             "level": frame.level + 1,
             "game_state": frame.game_state,
-            "player_lane": lane,
+            "player_lane": frame.player_lane,
             "objective_reward": frame.objective,
             "subjective_reward": frame.subjective,
             "life_lost": frame.done,

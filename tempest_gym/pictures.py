@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tempest_gym.actions import CONTROLS, expert_action
+from tempest_gym.actions import CONTROLS, advised_action
 from tempest_gym.frame import Frame
 from tempest_gym.machines import Machine
 
@@ -41,19 +41,12 @@ def _save(machine: Machine, file: Path, start_level: int, reached: Callable[[Fra
     in_state = 0
     for _ in range(_LIMIT):
         previous = frame.game_state
-        frame = machine.step(*_controls(frame))
+        frame = machine.step(*CONTROLS[advised_action(frame)])
         in_state = in_state + 1 if frame.game_state == previous else 1
         if reached(frame, in_state):
             file.write_bytes(write_png(machine.picture()))
             return file
     raise RuntimeError(f"{file.stem}: this screen did not come up in {_LIMIT} game frames")
-
-
-def _controls(frame: Frame) -> tuple[bool, bool, int]:
-    action = expert_action(
-        frame.expert_target, frame.player_lane, frame.open, frame.expert_fire, frame.expert_zap
-    )
-    return CONTROLS[action]
 
 
 def write_png(picture: NDArray[np.uint8]) -> bytes:

@@ -8,7 +8,7 @@ from typing import TypedDict
 
 import numpy as np
 
-from tempest_gym.actions import ACTION_COUNT, CONTROLS, expert_action
+from tempest_gym.actions import ACTION_COUNT, CONTROLS, advised_action
 from tempest_gym.frame import Frame
 from tempest_gym.machines import Machine
 
@@ -84,9 +84,7 @@ def _games(mame: Machine, board: Machine, frames: int, seed: int) -> Iterator[tu
 def _action(frame: Frame, generator: np.random.Generator) -> int:
     if generator.random() >= _EXPERT_SHARE:
         return int(generator.integers(ACTION_COUNT))
-    return expert_action(
-        frame.expert_target, frame.player_lane, frame.open, frame.expert_fire, frame.expert_zap
-    )
+    return advised_action(frame)
 
 
 def _difference(frame: int, mame: Machine, board: Machine, theirs: Frame, ours: Frame) -> Difference | None:
