@@ -72,6 +72,7 @@ class Frame:
         alive: the player is not dying.
         decision: the agent may act: a real game, play or descent, alive.
         over: this frame ends a real game.
+        frames: game frames passed since the frame handed over before.
     """
 
     features: np.ndarray
@@ -96,3 +97,4 @@ class Frame:
     alive: bool
     decision: bool
     over: bool
+    frames: int = 1
