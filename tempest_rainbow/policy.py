@@ -138,6 +138,22 @@ def find_weights(path: Path) -> Path:
     raise CheckpointError(f"{path} is neither a run folder nor a checkpoint nor a weights file")
 
 
+def load_stored(name: str, device: str = "cpu") -> NetworkPolicy:
+    """Return the policy ``bundled``, or the one stored at the path ``name``.
+
+    Raises:
+        CheckpointError: nothing usable is stored there.
+    """
+    if name == "bundled":
+        path = Path(str(files("tempest_rainbow") / "bundled" / WEIGHTS))
+    else:
+        path = find_weights(Path(name))
+    weights, card = read_weights(path)
+    network = build_network(card)
+    network.load_state_dict(weights)
+    return NetworkPolicy(name, network, card, device)
+
+
 def load_policy(name: str, action_count: int, seed: int, device: str = "cpu") -> Policy:
     """Return the policy called ``expert``, ``random`` or ``bundled``, or the one stored at the path ``name``.
 
@@ -149,16 +165,9 @@ def load_policy(name: str, action_count: int, seed: int, device: str = "cpu") ->
         return RandomPolicy(action_count, seed)
     if name == "expert":
         return ExpertPolicy()
-    path = (
-        Path(str(files("tempest_rainbow") / "bundled" / WEIGHTS))
-        if name == "bundled"
-        else find_weights(Path(name))
-    )
-    weights, card = read_weights(path)
-    if card["action_count"] != action_count:
+    policy = load_stored(name, device)
+    if policy.card["action_count"] != action_count:
         raise ValueError(
-            f"{path} plays with {card['action_count']} actions, this environment has {action_count}"
+            f"{name} plays with {policy.card['action_count']} actions, this environment has {action_count}"
         )
-    network = build_network(card)
-    network.load_state_dict(weights)
-    return NetworkPolicy(name, network, card, device)
+    return policy

@@ -1,0 +1,109 @@
+"""Writes a policy for use elsewhere, and checks that what was written computes the same."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tempest_rainbow.checkpoint import read_weights, write_weights
+from tempest_rainbow.policy import NetworkPolicy, build_network, load_stored
+
+__all__ = ["export", "export_onnx", "export_safetensors"]
+
+_SAMPLES = 64
+_TOLERANCE = 1e-3
+"""Greatest difference of expected returns between the policy and its export."""
+
+
+def export(policy: str, output: Path) -> float:
+    """Write the policy ``bundled``, or the one stored at a path, and return the greatest difference found.
+
+    Args:
+        policy: bundled, run folder, checkpoint or weights file.
+        output: .safetensors or .onnx.
+
+    Raises:
+        ValueError: the ending is another, or the written file computes something else.
+        ModuleNotFoundError: onnx and onnxruntime are needed and not installed.
+    """
+    player = load_stored(policy)
+    if output.suffix == ".safetensors":
+        return export_safetensors(player, output)
+    if output.suffix == ".onnx":
+        return export_onnx(player, output)
+    raise ValueError(f"an export ends in .safetensors or .onnx, got {output}")
+
+
+def export_safetensors(policy: NetworkPolicy, output: Path) -> float:
+    """Write weights and card as one safetensors file, which every command takes as a policy."""
+    write_weights(output, policy.network.state_dict(), policy.card)
+    weights, card = read_weights(output)
+    network = build_network(card)
+    network.load_state_dict(weights)
+    samples = _samples(policy)
+    return _compare(
+        policy.q_values(samples), NetworkPolicy("export", network, card).q_values(samples), output
+    )
+
+
+class _Returns(torch.nn.Module):
+    """Expected returns as the policy sees them: a network whose output is chosen from by argmax."""
+
+    def __init__(self, policy: NetworkPolicy) -> None:
+        super().__init__()
+        self.network = policy.network
+        self.prior_weight = float(policy.card.get("prior_weight", 0.0))
+
+    def forward(self, observations: torch.Tensor) -> torch.Tensor:
+        features = self.network.features(observations)
+        values = self.network.expectation(self.network.logits(features))
+        if self.prior_weight > 0.0:
+            policy = torch.log_softmax(self.network.policy_logits(features), dim=-1)
+            values = values + self.prior_weight * policy
+        return values
+
+
+def export_onnx(policy: NetworkPolicy, output: Path) -> float:
+    """Write an ONNX file: ``observations`` float32 (batch, size) to ``q_values`` float32 (batch, actions)."""
+    import onnx
+    import onnxruntime
+
+    samples = _samples(policy)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter warns about its own internals
+        torch.onnx.export(
+            _Returns(policy).eval(),
+            (torch.from_numpy(samples[:2]),),
+            str(output),
+            input_names=["observations"],
+            output_names=["q_values"],
+            dynamic_axes={"observations": {0: "batch"}, "q_values": {0: "batch"}},
+            opset_version=17,
+            dynamo=False,
+        )
+    model = onnx.load(str(output))
+    entry = model.metadata_props.add()
+    entry.key, entry.value = "tempest_rainbow", json.dumps(policy.card)
+    onnx.checker.check_model(model)
+    onnx.save(model, str(output))
+    session = onnxruntime.InferenceSession(str(output), providers=["CPUExecutionProvider"])
+    (written,) = session.run(["q_values"], {"observations": samples})
+    return _compare(policy.q_values(samples), written, output)
+
+
+def _samples(policy: NetworkPolicy) -> NDArray[np.float32]:
+    generator = np.random.default_rng(0)
+    size = int(policy.card["observation_size"])
+    return generator.uniform(-1.0, 1.0, (_SAMPLES, size)).astype(np.float32)
+
+
+def _compare(wanted: NDArray[np.float32], got: NDArray[np.float32], output: Path) -> float:
+    difference = float(np.abs(wanted - got).max())
+    if not difference <= _TOLERANCE:
+        raise ValueError(f"{output} computes other values than the policy (difference {difference:.2g})")
+    return difference
