@@ -34,8 +34,8 @@ class Batch:
         expert_actions: (B,) int64, the teacher's advice at t-1, -1 where none is known.
         actors: (B,) uint8, who chose the action: `ACTOR_POLICY`, `ACTOR_RANDOM` or `ACTOR_EXPERT`.
         weights: (B,) float32, importance weights within (0, 1].
-        imitation_weights: (B,) float32, weight of each sample in the imitation loss; 1 where advice is known, else
-            0, free for the caller to overwrite.
+        imitation_weights: (B,) float32, weight of each sample in the imitation loss; 1 where advice is
+            known, else 0, free for the caller to overwrite.
         indices: (B,) int64, rows of the replay, for `Replay.update_priorities`.
         stamps: (B,) int64, tell whether a row was overwritten since.
     """

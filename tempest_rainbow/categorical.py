@@ -1,8 +1,9 @@
 """Categorical double Q-learning as pure functions of tensors.
 
-Names carry the time: ``_tm1`` is the transition's start, ``_t`` its end, m steps later. Shapes: B samples, A actions,
-K atoms. Sources: C51 (https://arxiv.org/abs/1707.06887, algorithm 1), double Q (https://arxiv.org/abs/1509.06461),
-Munchausen (https://arxiv.org/abs/2007.14430), DQfD's margin (https://arxiv.org/abs/1704.03732, equation 2).
+Names carry the time: ``_tm1`` is the transition's start, ``_t`` its end, m steps later. Shapes: B samples, A
+actions, K atoms. Sources: C51 (https://arxiv.org/abs/1707.06887, algorithm 1), double Q
+(https://arxiv.org/abs/1509.06461), Munchausen (https://arxiv.org/abs/2007.14430), DQfD's margin
+(https://arxiv.org/abs/1704.03732, equation 2).
 """
 
 from __future__ import annotations
@@ -59,9 +60,10 @@ def entropy(probabilities: Tensor) -> Tensor:
 
 
 def categorical_loss(logits_tm1: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the cross-entropies (B,) of logits (B, K) to targets (B, K), and their KL part, the priorities (B,).
+    """Return the cross-entropies (B,) of logits (B, K) to targets (B, K), and their KL part (B,).
 
-    The target's own entropy cannot be learnt away, so it says nothing about how much a sample still teaches.
+    The target's own entropy cannot be learnt away, so only the KL part tells how much a sample
+    still teaches: it is the priority.
     """
     cross_entropy = -(target * torch.log_softmax(logits_tm1.float(), dim=-1)).sum(dim=-1)
     return cross_entropy, (cross_entropy.detach() - entropy(target)).clamp_min(0.0)
@@ -79,7 +81,7 @@ def imitation_loss(policy_logits_tm1: Tensor, expert_a_tm1: Tensor) -> Tensor:
 
 
 def margin_loss(q_tm1: Tensor, expert_a_tm1: Tensor, margin: float) -> Tensor:
-    """Return max over a of (Q(a) + margin where a is not the teacher's) - Q(teacher's), (B,); 0 without advice."""
+    """Return max over a of (Q(a) + margin where not the teacher's) - Q(teacher's), (B,); 0 without advice."""
     known = expert_a_tm1 >= 0
     advice = expert_a_tm1.clamp_min(0).unsqueeze(1)
     raised = (q_tm1 + margin).scatter(1, advice, q_tm1.gather(1, advice))
@@ -94,10 +96,11 @@ def munchausen_bonus(q_tm1: Tensor, a_tm1: Tensor, alpha: float, temperature: fl
 
 
 def soft_value(logits_t: Tensor, q_t: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    """Return the mixture (B, K) of the action distributions under the softmax policy, and its entropy bonus (B,).
+    """Return the mixture (B, K) of distributions under the softmax policy, and its entropy bonus (B,).
 
-    The bonus is the temperature times the policy's entropy; Munchausen subtracts each action's scaled log-policy from
-    its own distribution, here all are shifted by the mean of that, which has the same expectation.
+    The bonus is the temperature times the policy's entropy; Munchausen subtracts each action's scaled
+    log-policy from its own distribution, here all are shifted by the mean of that, which has the same
+    expectation.
     """
     policy = torch.softmax(q_t / temperature, dim=-1)
     mixture = (policy.unsqueeze(2) * torch.softmax(logits_t.float(), dim=-1)).sum(dim=1)

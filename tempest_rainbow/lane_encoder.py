@@ -7,10 +7,11 @@ As a textbook block it reads::
     Q, K, V = W_q lanes + b_q, W_k enemies + b_k, W_v enemies + b_v      split into H heads
     out     = LayerNorm(mean over lanes of relu(lanes + W_o softmax(Q K^T / sqrt(C/H)) V + b_o))
 
-Every map before the softmax and between softmax and relu is affine in the few values of a token but for one scalar,
-the token's standard deviation s; and s^2 is a quadratic form in those values. So `LaneEncoder.forward` multiplies the
-weight matrices with each other once per batch (`_folded`), and the samples only with the products, which are an order
-of magnitude smaller. It is the same function of the same parameters; `forward_textbook` is the block as written above.
+Every map before the softmax and between softmax and relu is affine in the few values of a token but for one
+scalar, the token's standard deviation s; and s^2 is a quadratic form in those values. So
+`LaneEncoder.forward` multiplies the weight matrices with each other once per batch (`_folded`), and the
+samples only with the products, which are an order of magnitude smaller. It is the same function of the same
+parameters; `forward_textbook` is the block as written above.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import math
 
 import torch
 from torch import Tensor, nn
+
+from tempest_rainbow import cpu_kernels
 
 __all__ = ["ENEMY_SLOTS", "LANES", "LAYOUT", "LaneEncoder", "lane_and_enemy_values"]
 
@@ -52,10 +55,11 @@ def lane_and_enemy_values(observations: Tensor) -> tuple[Tensor, Tensor, Tensor,
         observations: (B, 195).
 
     Returns:
-        lanes (B, 16, 7): spike height, sine and cosine of the tube's angle, signed and absolute distance from the
-        player in eighths of 16 lanes (the shorter way if the tube is closed), whether it is the player's, open flag;
-        enemies (B, 7, 12): type, direction, between lanes, moving away, may shoot, cargo, lane, depth, rim lane, top
-        lane, lane change, depth change; which lanes exist (B, 16) and which slots are used (B, 7), as 0.0 or 1.0.
+        lanes (B, 16, 7): spike height, sine and cosine of the tube's angle, signed and absolute distance
+        from the player in eighths of 16 lanes (the shorter way if the tube is closed), whether it is the
+        player's, open flag; enemies (B, 7, 12): type, direction, between lanes, moving away, may shoot,
+        cargo, lane, depth, rim lane, top lane, lane change, depth change; which lanes exist (B, 16) and
+        which slots are used (B, 7), as 0.0 or 1.0.
     """
     batch = observations.shape[0]
     part = {name: observations[:, where] for name, where in LAYOUT.items()}
@@ -121,19 +125,16 @@ class LaneEncoder(nn.Module):
     def forward(self, observations: Tensor) -> Tensor:
         """Return codes (B, size)."""
         lanes, enemies, exists, used = lane_and_enemy_values(observations)
-        weights, lane_code, enemy_code, lane_map, enemy_map = self._attend(lanes, enemies, used)
-        batch = weights.shape[0]
-        # What a lane gathers from the enemies, still in terms of their few values, then all maps at once.
-        gathered = torch.matmul(weights.reshape(batch, self.heads * LANES, ENEMY_SLOTS), enemy_code)
-        gathered = gathered.reshape(batch, self.heads, LANES, -1).transpose(1, 2).reshape(batch, LANES, -1)
-        joint = torch.cat([lane_code, gathered], dim=2)
-        mixed = torch.relu(torch.matmul(joint, torch.cat([lane_map, enemy_map], dim=0)))
-        return self._pool(mixed, exists)
+        gathered, _, lane_code, joint_map = self._attend(lanes, enemies, used)
+        # What a lane is and what it gathered from the enemies, still in terms of their few values: all maps
+        # at once.
+        joint = torch.cat([lane_code, gathered.reshape(*gathered.shape[:2], -1)], dim=2)
+        return self._pool(torch.relu(torch.matmul(joint, joint_map)), exists)
 
     def attention(self, observations: Tensor) -> Tensor:
         """Return the attention weights (B, heads, 16, 7); 0 for unused slots, all 0 where no slot is used."""
         lanes, enemies, _, used = lane_and_enemy_values(observations)
-        return self._attend(lanes, enemies, used)[0]
+        return self._attend(lanes, enemies, used)[1].transpose(1, 2)
 
     def forward_textbook(self, observations: Tensor) -> Tensor:
         """Return what `forward` returns, computed as the module's docstring spells it."""
@@ -150,30 +151,22 @@ class LaneEncoder(nn.Module):
         attended = (weights @ values).transpose(1, 2).reshape(batch, LANES, self.size)
         return self._pool(torch.relu(lanes + self.mix(attended)), exists)
 
-    def _attend(
-        self, lanes: Tensor, enemies: Tensor, used: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Return the weights (B, H, 16, 7), token codes (B, 16, 9) and (B, 7, 14), and the maps from them to C."""
-        width = self.size // self.heads
+    def _attend(self, lanes: Tensor, enemies: Tensor, used: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return gathered codes (B, 16, H, 14), weights (B, 16, H, 7), lane codes (B, 16, 9), their map."""
+        heads, width = self.heads, self.size // self.heads
         lane_tokens, lane_code = _folded(self.lane_embedding, self.lane_norm, lanes)
         enemy_tokens, enemy_code = _folded(self.enemy_embedding, self.enemy_norm, enemies)
-        queries = _then(lane_tokens, self.query).reshape(-1, self.heads, width).transpose(0, 1)
-        keys = _then(enemy_tokens, self.key).reshape(-1, self.heads, width).permute(1, 2, 0)
-        values = _then(enemy_tokens, self.value).reshape(-1, self.heads, width).transpose(0, 1)
-        agreement = torch.matmul(queries, keys) / math.sqrt(width)  # (H, 9, 14)
-        batch, lane_terms, enemy_terms = lanes.shape[0], lane_code.shape[2], enemy_code.shape[2]
-        asked = torch.matmul(
-            lane_code, agreement.transpose(0, 1).reshape(lane_terms, self.heads * enemy_terms)
-        )
-        asked = asked.reshape(batch, LANES, self.heads, enemy_terms).transpose(1, 2)
-        scores = torch.matmul(
-            asked.reshape(batch, self.heads * LANES, enemy_terms), enemy_code.transpose(1, 2)
-        )
-        weights = _masked_softmax(scores.reshape(batch, self.heads, LANES, ENEMY_SLOTS), used)
-        mix = self.mix.weight.reshape(self.size, self.heads, width).permute(1, 2, 0)
-        enemy_map = torch.matmul(values, mix).reshape(self.heads * enemy_terms, self.size)
+        lane_terms, enemy_terms = lane_tokens.shape[0], enemy_tokens.shape[0]
+        queries = _then(lane_tokens, self.query).reshape(lane_terms, heads, width).permute(1, 0, 2)
+        keys = _then(enemy_tokens, self.key).reshape(enemy_terms, heads, width).permute(1, 2, 0)
+        agreement = torch.matmul(queries, keys).permute(1, 0, 2) / math.sqrt(width)  # (9, H, 14)
+        asked = torch.matmul(lane_code, agreement.reshape(lane_terms, heads * enemy_terms))
+        gathered, weights = cpu_kernels.attend(asked.reshape(-1, LANES, heads, enemy_terms), enemy_code, used)
+        values = _then(enemy_tokens, self.value).reshape(enemy_terms, heads, width).permute(1, 0, 2)
+        mix = self.mix.weight.reshape(self.size, heads, width).permute(1, 2, 0)
+        enemy_map = torch.matmul(values, mix).reshape(heads * enemy_terms, self.size)
         lane_map = torch.cat([lane_tokens[:-1], (lane_tokens[-1] + self.mix.bias).unsqueeze(0)])
-        return weights, lane_code, enemy_code, lane_map, enemy_map
+        return gathered, weights, lane_code, torch.cat([lane_map, enemy_map])
 
     def _pool(self, lanes: Tensor, exists: Tensor) -> Tensor:
         shares = exists / exists.sum(dim=1, keepdim=True)
@@ -181,7 +174,7 @@ class LaneEncoder(nn.Module):
 
 
 def _folded(embedding: nn.Linear, norm: nn.LayerNorm, values: Tensor) -> tuple[Tensor, Tensor]:
-    """Write LayerNorm(embedding(values)) as ``code @ tokens``: (n + 2, C) of weights and (B, T, n + 2) of samples."""
+    """Write LayerNorm(embedding(values)) as code @ tokens: tokens (n + 2, C) and code (B, T, n + 2)."""
     columns = torch.cat([embedding.weight.T, embedding.bias.unsqueeze(0)])  # (n + 1, C)
     centred = columns - columns.mean(dim=1, keepdim=True)
     spread = centred @ centred.T / columns.shape[1]

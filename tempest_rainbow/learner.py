@@ -114,7 +114,9 @@ class Learner:
         self.target = copy.deepcopy(self.network).requires_grad_(False)
         self._acting = copy.deepcopy(self.target)
         self._acting_lock = threading.Lock()
-        self._parameters = list(self.network.parameters())
+        self._parameters: list[Tensor] = list(self.network.parameters())
+        self._target_parameters: list[Tensor] = list(self.target.parameters())
+        self._acting_parameters: list[Tensor] = list(self._acting.parameters())
         self._optimiser = torch.optim.AdamW(
             self._parameters,
             lr=config.learning_rate,
@@ -162,7 +164,9 @@ class Learner:
                 "loss": float(losses.total.detach()),
                 "value_loss": float(losses.value),
                 "imitation_loss": float(losses.imitation),
-                "q": float(losses.q),
+                "q": float(losses.q.mean()),
+                "q_min": float(losses.q.min()),
+                "q_max": float(losses.q.max()),
                 "agreement": float(losses.agreement),
                 "priority": float(losses.priorities.mean()),
                 "gradient_norm": float(norm),
@@ -176,8 +180,9 @@ class Learner:
 
         Args:
             observations: (N, D).
-            prior_weight: adds this times the log-probability of the imitated policy to the expected returns, which
-                keeps the choice near the teacher while the returns are not learnt yet (needs a policy head).
+            prior_weight: adds this times the log-probability of the imitated policy to the expected returns,
+                which keeps the choice near the teacher while the returns are not learnt yet (needs a policy
+                head).
 
         Returns:
             actions (N,) and expected returns (N, A), the prior included.
@@ -196,7 +201,7 @@ class Learner:
     def publish(self) -> None:
         """Give the current weights to `act`."""
         with self._acting_lock, torch.no_grad():
-            torch._foreach_copy_(list(self._acting.parameters()), self._parameters)
+            torch._foreach_copy_(self._acting_parameters, self._parameters)
 
     def get_state(self) -> dict[str, Any]:
         """Return ``tensors`` by name (copies, on the CPU) and ``scalars`` fit for JSON."""
@@ -264,11 +269,10 @@ class Learner:
 
     def _sync_target(self) -> None:
         with torch.no_grad():
-            theirs = list(self.target.parameters())
             if self.config.target_polyak > 0.0:
-                torch._foreach_lerp_(theirs, self._parameters, self.config.target_polyak)
+                torch._foreach_lerp_(self._target_parameters, self._parameters, self.config.target_polyak)
             elif self.steps % self.config.target_update_steps == 0:
-                torch._foreach_copy_(theirs, self._parameters)
+                torch._foreach_copy_(self._target_parameters, self._parameters)
 
 
 def _check_settings(network: NetworkConfig, config: LearnerConfig) -> None:

@@ -1,4 +1,4 @@
-"""The loss of one batch: categorical double Q-learning plus imitation, as a function of two networks and tensors."""
+"""The loss of one batch: categorical double Q-learning plus imitation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Losses(NamedTuple):
         priorities: (B,) KL divergence of the prediction from the target.
         value: () mean cross-entropy, importance-weighted.
         imitation: () mean imitation loss, weighted.
-        q: () mean expected return of the taken actions.
+        q: (B,) expected return of the taken actions.
         agreement: () share of advised samples where the imitating part prefers the advice.
     """
 
@@ -104,7 +104,7 @@ def rainbow_loss(
         priorities=priorities,
         value=value.detach(),
         imitation=imitation.detach(),
-        q=categorical.expectation(taken.detach(), support).mean(),
+        q=categorical.expectation(taken.detach(), support),
         agreement=agreement,
     )
 

@@ -1,7 +1,8 @@
 """The Rainbow network: optional lane encoder, trunk, dueling heads over the atoms of a return distribution.
 
-Categorical distributions: Bellemare et al. 2017 (https://arxiv.org/abs/1707.06887); dueling heads: Wang et al. 2016
-(https://arxiv.org/abs/1511.06581), applied to logits as in Rainbow (https://arxiv.org/abs/1710.02298).
+Categorical distributions: Bellemare et al. 2017 (https://arxiv.org/abs/1707.06887); dueling heads: Wang et
+al. 2016 (https://arxiv.org/abs/1511.06581), applied to logits as in Rainbow
+(https://arxiv.org/abs/1710.02298).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from tempest_rainbow import lane_encoder
+from tempest_rainbow import cpu_kernels, lane_encoder
 
 __all__ = ["NETWORK_PRESETS", "NetworkConfig", "RainbowNetwork"]
 
@@ -22,7 +23,8 @@ class NetworkConfig:
     """Settings of the network."""
 
     encoder: Literal["auto", "lanes", "none"] = "auto"
-    """Cross-attention between lanes and enemies before the trunk; auto: where observations have 195 values."""
+    """Cross-attention between lanes and enemies before the trunk; auto: where observations have 195
+    values."""
 
     encoder_size: int = 128
     """Width of the encoder's tokens and of its code."""
@@ -46,8 +48,9 @@ class NetworkConfig:
     """Return at the last atom."""
 
     action_factors: tuple[int, ...] = ()
-    """Sizes of independent choices whose product is the action count, slowest index first, such as 4 11: advantages
-    are summed over them, which is cheaper and shares what is learnt. Empty: one advantage per action."""
+    """Sizes of independent choices whose product is the action count, slowest index first, such as 4 11:
+    advantages are summed over them, which is cheaper and shares what is learnt. Empty: one advantage per
+    action."""
 
     policy_head: bool = False
     """Whether the network also imitates the teacher by a linear policy on the trunk."""
@@ -60,7 +63,8 @@ NETWORK_PRESETS: dict[str, NetworkConfig] = {
     ),
     "small": NetworkConfig(encoder="none", trunk=(128, 128), head=128, policy_head=True),
 }
-"""``original``: the 934,071 parameters of tempest_ai; ``fast``: for two CPU cores; ``small``: for small problems."""
+"""``original``: the 934,071 parameters of tempest_ai; ``fast``: for two CPU cores; ``small``: for small
+problems."""
 
 
 class RainbowNetwork(nn.Module):
@@ -72,8 +76,8 @@ class RainbowNetwork(nn.Module):
         """Build the network with freshly drawn weights.
 
         Raises:
-            ValueError: a setting is out of range, the factors do not multiply to ``action_count``, or the lane
-                encoder is demanded for observations that are not Tempest's.
+            ValueError: a setting is out of range, the factors do not multiply to ``action_count``, or the
+                lane encoder is demanded for observations that are not Tempest's.
         """
         super().__init__()
         _check_settings(config, observation_size, action_count)
@@ -140,10 +144,10 @@ class RainbowNetwork(nn.Module):
         start = 0
         for i, size in enumerate(self.factors):
             part_weight, part_bias = weight[start : start + size], bias[start : start + size]
-            part_weight = part_weight - part_weight.mean(dim=0)
-            part_bias = part_bias - part_bias.mean(dim=0)
-            chosen = self.choices[i][actions]
-            total = total + torch.bmm(part_weight[chosen], hidden.unsqueeze(2)).squeeze(2) + part_bias[chosen]
+            # The mean advantage is a linear map of its own, so it needs no advantage of every action either.
+            mean = nn.functional.linear(hidden, part_weight.mean(dim=0), part_bias.mean(dim=0))
+            chosen = cpu_kernels.select_rows(part_weight, part_bias, self.choices[i][actions], hidden)
+            total = total + chosen - mean
             start += size
         return total
 
@@ -194,7 +198,8 @@ def _check_settings(config: NetworkConfig, observation_size: int, action_count: 
         )
     if config.encoder == "lanes" and observation_size != lane_encoder.OBSERVATION_SIZE:
         raise ValueError(
-            f"the lane encoder reads {lane_encoder.OBSERVATION_SIZE} values, the observations have {observation_size}"
+            f"the lane encoder reads {lane_encoder.OBSERVATION_SIZE} values, "
+            f"the observations have {observation_size}"
         )
     if config.atoms < 2 or not config.value_min < config.value_max:
         raise ValueError("expected at least 2 atoms and value_min below value_max")

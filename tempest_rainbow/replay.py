@@ -1,7 +1,7 @@
 """Prioritised replay: every observation stored once, n-step transitions formed when they are drawn.
 
-Rows lie in one ring per environment (`replay_rings`), priorities in a `SumTree`. With the defaults a row of 195
-values takes 403 bytes: float16 observation, action, advice, reward, flags and its share of the tree.
+Rows lie in one ring per environment (`replay_rings`), priorities in a `SumTree`. With the defaults a row of
+195 values takes 403 bytes: float16 observation, action, advice, reward, flags and its share of the tree.
 
 Prioritisation: Schaul et al. 2016 (https://arxiv.org/abs/1511.05952), proportional variant, stratified.
 """
@@ -9,7 +9,7 @@ Prioritisation: Schaul et al. 2016 (https://arxiv.org/abs/1511.05952), proportio
 from __future__ import annotations
 
 import threading
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -84,7 +84,8 @@ class Replay:
             seed: of the generator that draws.
 
         Raises:
-            ValueError: a setting is out of range, or the capacity leaves no room for one window per environment.
+            ValueError: a setting is out of range, or the capacity leaves no room for one window per
+                environment.
             MemoryError: the replay would not fit into memory, or its file not on the disk.
         """
         _check_settings(config, environment_count, observation_size)
@@ -97,8 +98,8 @@ class Replay:
         self.capacity = self._length * environment_count
         if self._length < config.n_step + 2:
             raise ValueError(
-                f"a replay of {capacity} transitions leaves {self._length} to each of {environment_count} environments; "
-                f"windows of {config.n_step} steps need at least {config.n_step + 2}"
+                f"a replay of {capacity} transitions leaves {self._length} to each of "
+                f"{environment_count} environments; windows of {config.n_step} steps need {config.n_step + 2}"
             )
         self.bytes_per_transition = row_bytes
         replay_files.check_room(self.capacity, observation_size, config.dtype, config.path)
@@ -140,8 +141,8 @@ class Replay:
         """Append k steps, each to the ring of its environment, in the order given.
 
         Within one environment the steps must follow each other in time: the observation of a step is what the
-        preceding step led to, unless that one ended the episode. Several steps of one environment may come in one
-        call. A life lost may be marked ``terminated`` although the game goes on.
+        preceding step led to, unless that one ended the episode. Several steps of one environment may come
+        in one call. A life lost may be marked ``terminated`` although the game goes on.
 
         Args:
             environments: (k,) ring of each step.
@@ -155,7 +156,8 @@ class Replay:
             final_observations: (k, D), read only where ``truncated``: what the step led to.
 
         Raises:
-            ValueError: shapes do not fit, a number is not finite or out of range, or a final observation is missing.
+            ValueError: shapes do not fit, a number is not finite or out of range, or a final observation is
+                missing.
         """
         rings = np.ascontiguousarray(environments, np.int64)
         count = rings.shape[0]
@@ -184,7 +186,7 @@ class Replay:
             )
         if not (taken.shape == earned.shape == flags.shape == advice.shape == (count,)):
             raise ValueError(f"expected {count} actions, rewards, endings, expert actions and actors")
-        if count and not (0 <= rings.min() and rings.max() < self.environment_count):
+        if count and not (rings.min() >= 0 and rings.max() < self.environment_count):
             raise ValueError(f"environments must lie within 0-{self.environment_count - 1}, got {rings}")
         if not np.isfinite(earned).all():
             raise ValueError("a reward is not finite")
@@ -209,6 +211,16 @@ class Replay:
             rings = np.unique(np.asarray(environments, np.int64))
             self.dropped += int(self._open_windows[rings].sum())
             self._open_windows[rings] = 0
+
+    def clear(self) -> None:
+        """Forget every transition; the counts of what was inserted and dropped, and the generator, go on."""
+        with self._lock:
+            self._written[:] = 0
+            self._open_windows[:] = 0
+            self._tree.leaves[:] = 0.0
+            self._tree.rebuild()
+            self._largest = 1.0
+            self._drawable = 0
 
     def sample(
         self, batch_size: int, beta: float = 0.4, n_step: int | None = None, gamma: float | None = None
@@ -274,7 +286,8 @@ class Replay:
     def update_priorities(
         self, indices: NDArray[np.int64], stamps: NDArray[np.int64], priorities: NDArray[np.floating]
     ) -> None:
-        """Give drawn transitions new priorities; those overwritten meanwhile are counted as stale and left alone.
+        """Give drawn transitions new priorities; those overwritten meanwhile are counted as stale and left
+        alone.
 
         Args:
             indices: (B,) as in the batch.
@@ -306,7 +319,7 @@ class Replay:
             }
 
     def get_state(self) -> dict[str, Any]:
-        """Return everything that decides what happens next: ``scalars`` (fit for JSON) and ``arrays`` (copies)."""
+        """Return everything that decides what happens next: ``scalars`` (fit for JSON) and ``arrays``."""
         with self._lock:
             return {
                 "scalars": self._scalars(),

@@ -73,8 +73,9 @@ def check_room(capacity: int, observation_size: int, dtype: str, path: Path | No
     memory = available_memory()
     if memory is not None and in_memory > memory:
         raise MemoryError(
-            f"a replay of {capacity:,} transitions needs {in_memory / 1e9:.1f} GB of memory, {memory / 1e9:.1f} GB are "
-            f"available; choose at most {int(0.9 * memory / (in_memory / capacity)):,} transitions or keep it in a file"
+            f"a replay of {capacity:,} transitions needs {in_memory / 1e9:.1f} GB of memory, "
+            f"{memory / 1e9:.1f} GB are available; choose at most "
+            f"{int(0.9 * memory / (in_memory / capacity)):,} transitions or keep it in a file"
         )
 
 

@@ -1,9 +1,9 @@
 """The compiled half of the replay: writing rows into rings and reading n-step windows out of them.
 
-Every environment owns one ring of rows. A row is one step: the observation acted on, the action, what it earned and
-how it ended. The observation that follows a step is the next row's; only a truncated step is followed by a row of its
-own that holds nothing but the final observation. A row may be drawn once its window of n steps is complete.
-All kernels release the GIL; the caller holds the replay's lock.
+Every environment owns one ring of rows. A row is one step: the observation acted on, the action, what it
+earned and how it ended. The observation that follows a step is the next row's; only a truncated step is
+followed by a row of its own that holds nothing but the final observation. A row may be drawn once its window
+of n steps is complete. All kernels release the GIL; the caller holds the replay's lock.
 """
 
 from __future__ import annotations
@@ -55,10 +55,12 @@ def write_rows(
     """Write steps into the rings of their environments, in order, and make completed windows drawable.
 
     Args:
-        rows: observations (R, D) as unsigned integers, actions (R,), rewards (R,), flags (R,), expert actions (R,).
+        rows: observations (R, D) as unsigned integers, actions (R,), rewards (R,), flags (R,), expert
+            actions (R,).
         tree: leaves, nodes, offsets of the sum tree over the R rows.
         cursor: per environment the rows ever written and the rows whose window is still open.
-        step: environments (k,), observations (k, D), actions, rewards, flags, expert actions, final observations.
+        step: environments (k,), observations (k, D), actions, rewards, flags, expert actions, final
+            observations.
         n_step: rows per window.
         value: the tree's value of a newly drawable row.
 
@@ -131,8 +133,8 @@ def gather_windows(
         masses: (B,) float64 within [0, total of the tree).
         n_step: the longest window.
         gamma: discount of one step.
-        out: indices, stamps, values of the tree, observations, actions, returns, discounts, next observations,
-            expert actions and actors; (B, ...) arrays to be filled.
+        out: indices, stamps, values of the tree, observations, actions, returns, discounts, next
+            observations, expert actions and actors; (B, ...) arrays to be filled.
     """
     observations, actions, rewards, flags, experts = rows
     leaves, nodes, offsets = tree
@@ -144,7 +146,8 @@ def gather_windows(
         base = environment * length
         slot = row - base
         indices[i] = row
-        # The number of this row among all that its environment ever wrote tells later whether it is still the same.
+        # The number of this row among all that its environment ever wrote tells later whether it is still
+        # the same.
         count = written[environment]
         stamps[i] = count - 1 - (count - 1 - slot) % length
         values[i] = leaves[row]

@@ -1,7 +1,7 @@
 """A sum tree of 16-way nodes: draws an index in proportion to its value in a few cache lines.
 
-The leaves are float32, the inner nodes float64 and always the exact float64 sum of their children in index order,
-so a tree rebuilt from its leaves equals the tree that grew by updates. All kernels release the GIL.
+The leaves are float32, the inner nodes float64 and always the exact float64 sum of their children in index
+order, so a tree rebuilt from its leaves equals the tree that grew by updates. All kernels release the GIL.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def set_leaf(
 def find_leaf(
     leaves: NDArray[np.float32], nodes: NDArray[np.float64], offsets: NDArray[np.int64], mass: float
 ) -> int:
-    """Return the first leaf whose running sum exceeds ``mass``; never one whose value is 0 (unless all are)."""
+    """Return the first leaf whose running sum exceeds ``mass``; never one whose value is 0."""
     position = 0
     for level in range(offsets.shape[0] - 2, -1, -1):
         base = offsets[level] + position * _FAN_OUT
