@@ -1,0 +1,556 @@
+-- The bridge inside MAME: at each bridge point it hands a frame over, waits for the reply and applies it.
+-- The only file that touches MAME. Runs as -autoboot_script in MAME 0.251 (Lua 5.3) and newer ones (5.4).
+--
+-- Environment variables (all optional):
+--   TEMPEST_CONNECT      HOST:PORT of the server, default 127.0.0.1:9999
+--   TEMPEST_TOKEN        shown to the server in the hello; or TEMPEST_TOKEN_FILE, a file that holds it
+--   TEMPEST_GAME         name of the ROM set, if it is not the one MAME was started with
+--   TEMPEST_SEED         whole number; fixes the random numbers and the expert's, default: the time
+--   TEMPEST_START_LEVEL  1-81, default 1
+--   TEMPEST_RANDOMNESS   "seed" (default) or "mame", which leaves MAME's own random numbers alone
+--   TEMPEST_DEADLINE     seconds to wait for a reply before the server counts as gone, default 30
+--   TEMPEST_RECONNECT    seconds between attempts to reach the server, default 5; 0: end MAME instead
+--   TEMPEST_PIPE         file to write to in place of a socket; replies then come on standard input
+--   TEMPEST_FOLDER       private folder to remove when the server at the other end of the pipe is gone
+
+if TEMPEST_BRIDGE then
+  return -- a reset of the machine runs the script again; everything is still in place
+end
+TEMPEST_BRIDGE = {} -- holds what MAME must not collect
+
+local here = string.match(debug.getinfo(1, "S").source, "^@(.*)main%.lua$") or "lua/"
+package.path = here .. "?.lua;" .. package.path
+
+local bridge = require("bridge")
+local packet = require("packet")
+local state = require("state")
+
+local PROTOCOL = 1
+local START_BRIDGE = 4 -- changes of the frame counter since power-on until the first frame is handed over
+local PATIENCE = 20 -- seconds of game time without a bridge point until the game counts as hung
+local PROBE = 2 -- seconds of waiting between signs of life sent to a server that we end with
+local CYCLES_PER_SECOND = 1e18 / 661375661375 -- MAME cuts the cycle of 1/1.512 MHz to whole attoseconds
+local NINE_BITS, SEVENTEEN_BITS = 0x1FF, 0x1FFFF
+local FRAME_COUNTER = state.address.frame_counter
+local BUTTON_BITS = 0x78
+local COMMAND_MARK, RESPONSE_MARK = 0x80, 0xFFFF
+
+local function setting(name, default)
+  local value = os.getenv("TEMPEST_" .. name)
+  return value ~= nil and value ~= "" and value or default
+end
+
+local function number_setting(name, default)
+  local text = setting(name, default)
+  return tonumber(text) or error("TEMPEST_" .. name .. " must be a number, is " .. text, 0)
+end
+
+local link -- how we talk to the server, nil while it is out of reach
+
+local function remove_tree(folder)
+  for name in lfs.dir(folder) do
+    if name ~= "." and name ~= ".." then
+      local path = folder .. "/" .. name
+      if lfs.symlinkattributes(path, "mode") == "directory" then
+        remove_tree(path)
+      else
+        os.remove(path)
+      end
+    end
+  end
+  lfs.rmdir(folder)
+end
+
+--- End MAME at once. Its own way out is unsafe once a script has run.
+local function finish(code, message)
+  if message then
+    io.stderr:write("tempest bridge: ", message, "\n")
+    io.stderr:flush()
+  end
+  os.exit(code)
+end
+
+--- Wrap a callback: MAME drops errors in some of them silently.
+local function guarded(callback)
+  return function(...)
+    local good, result = xpcall(callback, debug.traceback, ...)
+    if not good then
+      finish(3, "error: " .. tostring(result))
+    end
+    return result
+  end
+end
+
+-- The machine ------------------------------------------------------------------------------------------
+
+local machine = manager.machine
+local cpu = machine.devices[":maincpu"] or error("this machine has no :maincpu; start MAME with a Tempest set", 0)
+local space = cpu.spaces["program"]
+
+local function now()
+  return machine.time:as_double()
+end
+
+local function cycle()
+  return math.floor(machine.time:as_double() * CYCLES_PER_SECOND + 0.5)
+end
+
+local function keep(object)
+  TEMPEST_BRIDGE[#TEMPEST_BRIDGE + 1] = object
+  return object
+end
+
+local function on_read(first, last, callback)
+  return keep(space:install_read_tap(first, last, "tempest", guarded(callback)))
+end
+
+local function on_write(first, last, callback)
+  return keep(space:install_write_tap(first, last, "tempest", guarded(callback)))
+end
+
+--- Register for an event of MAME by whichever name this version has.
+local function on_event(notifier, register, callback)
+  if emu[notifier] then
+    keep(emu[notifier](guarded(callback)))
+  elseif emu[register] then
+    emu[register](guarded(callback))
+  else
+    error("this MAME has neither emu." .. notifier .. " nor emu." .. register, 0)
+  end
+end
+
+-- What must be saved with a state, beside MAME's own and `mem`.
+local vital = { phase = 0, buttons = 0, release_1 = -1, release_2 = -1, audctl_1 = 0, audctl_2 = 0 }
+local VITAL = { "phase", "buttons", "release_1", "release_2", "audctl_1", "audctl_2" }
+
+-- Random numbers by the seed (HARDWARE 1) ---------------------------------------------------------------
+
+--- All values of RANDOM of a shift register, from the moment it is released.
+local function register_values(length, feedback, shift)
+  local values, register = {}, length
+  for i = 0, length - 1 do
+    values[i + 1] = string.char((register >> shift) & 0xFF)
+    register = feedback(register)
+  end
+  return table.concat(values)
+end
+
+local function install_random()
+  local long = register_values(SEVENTEEN_BITS, function(register)
+    local bit_7 = ((register >> 8) ~ (register >> 13)) & 1
+    return (register & 1) << 16 | ((register >> 1) & 0xFF7F) | bit_7 << 7
+  end, 8)
+  local short = register_values(NINE_BITS, function(register)
+    return ((register ~ (register >> 5)) & 1) << 8 | register >> 1
+  end, 0)
+  for pokey, base in ipairs({ 0x60C0, 0x60D0 }) do
+    local release, audctl = "release_" .. pokey, "audctl_" .. pokey
+    on_write(base + 0x8, base + 0x8, function(_, data)
+      vital[audctl] = data
+    end)
+    on_write(base + 0xF, base + 0xF, function(_, data)
+      if data & 3 == 0 then
+        vital[release] = -1
+      elseif vital[release] < 0 then
+        vital[release] = cycle()
+      end
+    end)
+    if now() > 0 then
+      vital[release] = 0 -- started late, so the release was missed: any fixed moment will do
+    end
+    on_read(base + 0xA, base + 0xA, function()
+      local since = vital[release]
+      if since < 0 then
+        return 0xFF
+      end
+      local steps = math.floor(cycle() - since + vital.phase)
+      if vital[audctl] >= 0x80 then
+        return string.byte(short, steps % NINE_BITS + 1)
+      end
+      return string.byte(long, steps % SEVENTEEN_BITS + 1)
+    end)
+  end
+end
+
+-- Talking to the server ---------------------------------------------------------------------------------
+
+local function json_text(text)
+  return '"' .. string.gsub(text, '[%c"\\]', function(c)
+    return string.format("\\u%04x", string.byte(c))
+  end) .. '"'
+end
+
+local function read_token()
+  local file = setting("TOKEN_FILE")
+  if not file then
+    return setting("TOKEN", "")
+  end
+  local stream = assert(io.open(file, "r"))
+  local token = stream:read("l") or ""
+  stream:close()
+  return token
+end
+
+--- Squall carries its name in its program; other sets go by MAME's name.
+local function game_name()
+  local program = space:read_range(0x9000, 0xDFFF, 8)
+  return string.find(program, "SQUALL", 1, true) and "squall" or emu.romname()
+end
+
+local game = setting("GAME") or game_name()
+local token = read_token()
+
+local function hello()
+  local fields = {
+    '"protocol":' .. PROTOCOL,
+    '"token":' .. json_text(token),
+    '"rom":' .. json_text(emu.romname()),
+    '"game":' .. json_text(game),
+    '"mame":' .. json_text(emu.app_version()),
+  }
+  return string.pack(">s2", "{" .. table.concat(fields, ",") .. "}")
+end
+
+--- Standard input and another pipe: reads block, and end when the server does.
+local function pipe_link(path)
+  local input, output = io.stdin, assert(io.open(path, "wb"))
+  input:setvbuf("no")
+  output:setvbuf("no")
+  local self = {}
+
+  function self.send(data)
+    output:write(data)
+  end
+
+  function self.receive(count)
+    local data = input:read(count)
+    if not data or #data < count then
+      local folder = setting("FOLDER")
+      if folder and lfs.attributes(folder .. "/tempest-gym-private", "mode") == "file" then
+        remove_tree(folder)
+      end
+      finish(0)
+    end
+    return data
+  end
+
+  self.send(hello())
+  return self
+end
+
+--- A socket. Reads never block, and a server that is gone cannot be told from a slow one, so there is a deadline.
+-- The hello goes with the first packet: a second write to a server that has closed would kill MAME (SIGPIPE).
+local function socket_link(address, deadline, probing)
+  local socket = emu.file("rw")
+  if socket:open("socket." .. address) then
+    return nil
+  end
+  local self, greeting, ticks = {}, hello(), emu.osd_ticks_per_second()
+
+  function self.send(data)
+    socket:write(greeting .. data)
+    greeting = ""
+  end
+
+  --- Return `count` bytes, or nothing if they do not come in time.
+  function self.receive(count)
+    local data, started, probes = socket:read(count), emu.osd_ticks(), 0
+    while #data < count do
+      data = data .. socket:read(count - #data)
+      local waited = (emu.osd_ticks() - started) / ticks
+      if probing and waited > PROBE * (probes + 1) then
+        probes = probes + 1
+        self.send(string.pack(">HBI4", RESPONSE_MARK, 8, 0))
+      elseif not probing and waited > deadline then
+        return nil
+      end
+    end
+    return data
+  end
+
+  return self
+end
+
+local address = setting("CONNECT", "127.0.0.1:9999")
+local reconnect = number_setting("RECONNECT", 5)
+local deadline = number_setting("DEADLINE", 30)
+local next_attempt = 0
+
+local function connect()
+  if setting("PIPE") then
+    link = pipe_link(setting("PIPE"))
+    return
+  end
+  local ticks = emu.osd_ticks()
+  if ticks < next_attempt then
+    return
+  end
+  next_attempt = ticks + reconnect * emu.osd_ticks_per_second()
+  link = socket_link(address, deadline, reconnect == 0)
+  if not link and reconnect == 0 then
+    finish(4, "no server answers at " .. address)
+  end
+end
+
+-- One bridge point --------------------------------------------------------------------------------------
+
+local ram, mem, features, frame = {}, {}, {}, {}
+local ranges = state.RANGES
+local byte, move = string.byte, table.move
+local started = false -- the seed has taken effect
+for i = 0, bridge.MEMORY - 1 do
+  mem[i] = 0
+end
+
+local function read_ram()
+  for i = 1, #ranges do
+    local first, last = ranges[i][1], ranges[i][2]
+    local data = space:read_range(first, last, 8)
+    move({ byte(data, 1, -1) }, 1, last - first + 1, first, ram)
+  end
+end
+
+local function poke(where, value)
+  ram[where] = value
+  space:write_u8(where, value)
+end
+
+local function signed(value)
+  return value < 128 and value or value - 256
+end
+
+local function start(seed, phase, start_level)
+  vital.phase = phase
+  bridge.init(mem, seed, start_level, game)
+  started = true
+end
+
+local take_orders -- defined below
+
+local function hand_over()
+  bridge.observe(ram, mem, features, frame)
+  link.send(packet.encode(frame, features))
+  take_orders()
+end
+
+local suspended -- what to do once the CPU goes on after the bridge point
+local go_on -- tap that notices it
+local skipped
+
+--- End the CPU's time slice in this very cycle, so that a save or load asked for takes place here; then go on
+-- with `continue` before the game does anything. $60CC is a register of POKEY that does nothing.
+local function suspend(continue)
+  suspended, skipped = continue, false
+  if go_on then
+    go_on:reinstall()
+  else
+    go_on = on_read(0x9000, 0xFFFF, function()
+      if not suspended then
+        return
+      end
+      if not skipped then
+        skipped = true -- the fetch of the next opcode still belongs to the slice that ends
+        return
+      end
+      local continue_now = suspended
+      suspended = nil
+      go_on:remove()
+      continue_now()
+    end)
+  end
+  space:write_u8(0x60CC, 0)
+end
+
+local function lua_state()
+  local values = { now(), started and 1 or 0 }
+  for i, name in ipairs(VITAL) do
+    values[i + 2] = vital[name]
+  end
+  move(mem, 0, bridge.MEMORY - 1, #values + 1, values)
+  return string.pack(">" .. string.rep("d", #values), table.unpack(values))
+end
+
+local function restore_lua_state(data)
+  local count = 2 + #VITAL + bridge.MEMORY
+  local values = { string.unpack(">" .. string.rep("d", count), data) }
+  if math.abs(now() - values[1]) > 1e-5 then
+    error("MAME did not load the state: the time is " .. now() .. ", not " .. values[1], 0)
+  end
+  started = values[2] == 1
+  for i, name in ipairs(VITAL) do
+    vital[name] = values[i + 2]
+  end
+  move(values, 3 + #VITAL, count, 0, mem)
+  read_ram()
+end
+
+local start_state -- the Lua's part of the state at the first frame
+
+local function respond(command, payload)
+  link.send(string.pack(">HBI4", RESPONSE_MARK, command, #payload) .. payload)
+end
+
+local commands = {}
+
+commands[1] = function(payload)
+  local phase, seed, start_level = string.unpack(">I4I4B", payload)
+  if not start_state then
+    error("reset needs a start from power-on: -autoboot_delay 0", 0)
+  end
+  machine:load("start")
+  suspend(function()
+    restore_lua_state(start_state)
+    start(seed, phase, start_level)
+    hand_over()
+  end)
+  return true
+end
+
+commands[2] = function(payload)
+  bridge.set_start_level(mem, byte(payload))
+end
+
+commands[3] = function(payload)
+  machine:save(payload)
+  suspend(function()
+    respond(3, lua_state())
+    take_orders()
+  end)
+  return true
+end
+
+commands[4] = function(payload)
+  local name, data = string.unpack(">s1", payload)
+  machine:load(name)
+  suspend(function()
+    restore_lua_state(string.sub(payload, data))
+    respond(4, "")
+    take_orders()
+  end)
+  return true
+end
+
+commands[5] = function()
+  local video = machine.video
+  video.frameskip = 0 -- pictures are wanted, so let none get old
+  local width, height = video:snapshot_size()
+  respond(5, string.pack(">HH", width, height) .. video:snapshot_pixels())
+end
+
+local function colour_ram()
+  for tag, share in pairs(machine.memory.shares) do
+    if string.find(tag, "colorram$") then
+      local values = {}
+      for i = 0, 15 do
+        values[i + 1] = string.char(share:read_u8(i) & 0xF)
+      end
+      return table.concat(values)
+    end
+  end
+  error("this MAME does not show the colour RAM", 0)
+end
+
+commands[6] = function()
+  local data = space:read_range(0, 0x7FF, 8)
+  -- In a bridge point the game's write to the frame counter is still on its way.
+  data = string.sub(data, 1, FRAME_COUNTER) .. string.char(ram[FRAME_COUNTER]) .. string.sub(data, FRAME_COUNTER + 2)
+  respond(6, data .. colour_ram() .. space:read_range(0x2000, 0x2FFF, 8))
+end
+
+commands[7] = function(payload)
+  finish(payload == "" and 0 or 5, payload ~= "" and "the server says: " .. payload or nil)
+end
+
+--- Take the reply to the last packet, and before it whatever commands come.
+function take_orders()
+  while true do
+    local reply = link.receive(3)
+    if not reply then
+      break
+    end
+    local fire, zap, spinner = byte(reply, 1, 3)
+    if fire ~= COMMAND_MARK then
+      vital.buttons = bridge.act(ram, mem, poke, math.min(fire, 1), math.min(zap, 1), signed(spinner))
+      return
+    end
+    local rest = link.receive(3)
+    local length = rest and string.unpack(">I4", string.char(spinner) .. rest)
+    local payload = rest and (length == 0 and "" or link.receive(length))
+    if not payload then
+      break
+    end
+    local command = commands[zap] or error("the server sent an unknown command: " .. zap, 0)
+    if command(payload) then
+      return -- it goes on later
+    end
+  end
+  io.stderr:write("tempest bridge: no answer from ", address, " for ", deadline, " s; the game goes on alone\n")
+  link = nil
+  vital.buttons = 0
+end
+
+local bridges = now() > 0 and START_BRIDGE or 0
+local last_bridge = now()
+
+local function begin()
+  local seed = number_setting("SEED", os.time()) % 2147483647
+  start(seed, (seed * 81006 + 12345) % SEVENTEEN_BITS, number_setting("START_LEVEL", 1))
+  hand_over()
+end
+
+local function on_bridge_point(value)
+  last_bridge = now()
+  if bridges < START_BRIDGE then
+    bridges = bridges + 1
+    if bridges < START_BRIDGE then
+      return
+    end
+    machine:save("start")
+    suspend(function()
+      start_state = lua_state()
+      connect()
+      if link then
+        read_ram()
+        begin()
+      end
+    end)
+    return
+  end
+  local known = link
+  if not known then
+    connect()
+  end
+  if link then
+    read_ram()
+    ram[FRAME_COUNTER] = value
+    if known and started then
+      hand_over()
+    else
+      begin()
+    end
+  end
+end
+
+if setting("RANDOMNESS", "seed") == "seed" then
+  install_random()
+end
+
+on_read(0x60D8, 0x60D8, function(_, data)
+  return data & ~BUTTON_BITS | vital.buttons
+end)
+
+on_write(FRAME_COUNTER, FRAME_COUNTER, function(_, value)
+  if not suspended and value ~= space:read_u8(FRAME_COUNTER) then
+    on_bridge_point(value)
+  end
+end)
+
+on_event("add_machine_frame_notifier", "register_frame_done", function()
+  if now() - last_bridge > PATIENCE then
+    finish(6, "the game has not changed its frame counter for " .. PATIENCE .. " seconds of its time")
+  end
+end)
+
+on_event("add_machine_stop_notifier", "register_stop", function()
+  finish(0)
+end)

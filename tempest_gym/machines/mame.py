@@ -1,0 +1,282 @@
+"""MAME as a machine: a process of its own, with the project's Lua in it."""
+
+from __future__ import annotations
+
+import os
+import struct
+from typing import Literal, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tempest_gym.frame import Frame
+from tempest_gym.machines import advance_by_frames
+from tempest_gym.machines.mame_link import Link, LinkClosedError, LinkTimeoutError, open_link
+from tempest_gym.machines.mame_process import MameError, MameMissingError
+from tempest_gym.machines.seeding import phase_of
+from tempest_gym.protocol import (
+    PACKET_BYTES,
+    Command,
+    FrameDecoder,
+    Hello,
+    ProtocolError,
+    Response,
+    encode_command,
+    encode_reply,
+)
+from tempest_gym.roms import RomImage
+
+__all__ = ["MameError", "MameMachine", "MameMissingError"]
+
+_RESET = struct.Struct(">IIB")
+_SIZES = struct.Struct(">HH")
+_STATE = struct.Struct(">8s20sBII")
+_STATE_MAGIC = b"TGMAME01"
+_RAM, _COLOUR, _VECTOR = 2048, 16, 4096
+_LUA_LIMIT, _PICTURE_LIMIT = 1 << 16, 1 << 24
+_START_SECONDS = 60.0
+
+
+class MameMachine:
+    """A MAME that runs one ROM set, as a `Machine`.
+
+    After an error the process is gone; ``reset`` starts a new one.
+
+    Args:
+        rom: the ROM set.
+        randomness: ``"seed"``: the seed decides what the game's random numbers are, as on the board;
+            ``"mame"``: they are MAME's own, and a seed fixes less.
+        timeout: seconds that MAME may take for an answer.
+        mame: path or command of MAME; None: found by `find_mame`.
+        link: ``"pipe"``, ``"socket"`` or ``"auto"``.
+
+    Raises:
+        MameMissingError: there is no MAME; the message says how to get it.
+        MameError: it did not start; the message has its last lines.
+        ValueError: randomness or link is another word.
+    """
+
+    name = "mame"
+
+    def __init__(
+        self,
+        rom: RomImage,
+        *,
+        randomness: Literal["seed", "mame"] = "seed",
+        timeout: float = 10.0,
+        mame: str | os.PathLike[str] | None = None,
+        link: Literal["auto", "pipe", "socket"] = "auto",
+    ) -> None:
+        """Start MAME and wait for its first frame."""
+        if randomness not in ("seed", "mame"):
+            raise ValueError(f"randomness must be 'seed' or 'mame', got {randomness!r}")
+        self.game = rom.name
+        self._rom = rom
+        self._randomness = randomness
+        self._timeout = timeout
+        self._mame = mame
+        self._link_kind = link
+        self._link: Link | None = None
+        self._closed = False
+        self._frames = FrameDecoder()
+        self._packet = b""
+        self._saves = 0
+        self._start()
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of MAME, None while there is none."""
+        return self._link.process.pid if self._link else None
+
+    def reset(self, seed: int, start_level: int) -> Frame:
+        """Power on, seed, and return the first frame (bridge point 4)."""
+        if self._link is None:
+            self._start()
+        self._frames.in_game = False
+        self._send(encode_command(Command.RESET, _RESET.pack(phase_of(seed), seed, start_level)))
+        return self._next_frame()
+
+    def step(self, fire: bool, zap: bool, spinner: int) -> Frame:
+        """Act at this bridge point and run to the next; outside decision frames the pilot acts instead."""
+        self._send(encode_reply(fire, zap, spinner))
+        return self._next_frame()
+
+    def advance(
+        self, fire: bool, zap: bool, spinner: int, *, stop_at_death: bool = False, skip: int = 1
+    ) -> Frame:
+        """Act, then run to the next decision frame, the end of the game or, if wished, a death."""
+        return advance_by_frames(self.step, fire, zap, spinner, stop_at_death=stop_at_death, skip=skip)
+
+    def save_state(self) -> bytes:
+        """Return the whole state of MAME's machine and of the Lua."""
+        self._saves += 1
+        name = f"state{self._saves}"
+        lua = self._ask(Command.SAVE, name.encode(), _LUA_LIMIT)
+        file = self._connected().process.states / f"{name}.sta"
+        try:
+            machine = file.read_bytes()
+            file.unlink()
+        except OSError as error:
+            self._fail(f"MAME did not save its state ({error})")
+        head = _STATE.pack(
+            _STATE_MAGIC,
+            bytes.fromhex(self._rom.sha1),
+            self._frames.in_game,
+            len(lua),
+            len(machine),
+        )
+        return head + lua + machine + self._packet
+
+    def load_state(self, state: bytes) -> Frame:
+        """Go back to a saved state, of this or another process, and return its frame.
+
+        Raises:
+            ValueError: it is no state of MAME with this ROM set.
+        """
+        in_game, lua, machine, packet = self._split(state)
+        self._saves += 1
+        name = f"state{self._saves}"
+        file = self._connected().process.states / f"{name}.sta"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(machine)
+        self._ask(Command.LOAD, bytes([len(name)]) + name.encode() + lua)
+        file.unlink(missing_ok=True)
+        self._packet = packet
+        frame = FrameDecoder().decode(packet)
+        self._frames.in_game = in_game
+        return frame
+
+    def ram(self) -> NDArray[np.uint8]:
+        """Return a copy of RAM, shape ``(2048,)``."""
+        return self._memory()[:_RAM]
+
+    def colour_ram(self) -> NDArray[np.uint8]:
+        """Return a copy of colour RAM, shape ``(16,)``."""
+        return self._memory()[_RAM : _RAM + _COLOUR]
+
+    def vector_ram(self) -> NDArray[np.uint8]:
+        """Return a copy of vector RAM, shape ``(4096,)``."""
+        return self._memory()[_RAM + _COLOUR :]
+
+    def memories(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]:
+        """Return RAM, colour RAM and vector RAM at once."""
+        memory = self._memory()
+        return memory[:_RAM], memory[_RAM : _RAM + _COLOUR], memory[_RAM + _COLOUR :]
+
+    def picture(self) -> NDArray[np.uint8]:
+        """Return MAME's own picture of the screen, shape ``(640, 480, 3)``, RGB.
+
+        MAME draws 60 times a second, so it may be one game frame old, and the first one some more.
+        """
+        answer = self._ask(Command.PICTURE, b"", _PICTURE_LIMIT)
+        width, height = _SIZES.unpack_from(answer)
+        if len(answer) != _SIZES.size + 4 * width * height:
+            self._fail(f"MAME sent a picture of {width} x {height} in {len(answer)} bytes")
+        pixels = np.frombuffer(answer, np.uint8, offset=_SIZES.size).reshape(height, width, 4)
+        return np.ascontiguousarray(pixels[:, :, 2::-1])
+
+    def close(self) -> None:
+        """End MAME and remove its folder. May be called twice."""
+        self._closed = True
+        self._drop()
+
+    def _split(self, state: bytes) -> tuple[bool, bytes, bytes, bytes]:
+        """Return the parts of a saved state: in a game, the Lua's part, MAME's part, the last packet."""
+        if len(state) < _STATE.size or state[: len(_STATE_MAGIC)] != _STATE_MAGIC:
+            raise ValueError(f"{len(state)} bytes that are no saved state of MAME")
+        _, sha1, in_game, lua_size, machine_size = _STATE.unpack_from(state)
+        if sha1.hex() != self._rom.sha1:
+            raise ValueError(f"the state belongs to the ROM set {sha1.hex()}, not to {self._rom.sha1}")
+        lua_end = _STATE.size + lua_size
+        machine_end = lua_end + machine_size
+        if len(state) != machine_end + PACKET_BYTES:
+            raise ValueError(f"a saved state of {len(state)} bytes, expected {machine_end + PACKET_BYTES}")
+        return bool(in_game), state[_STATE.size : lua_end], state[lua_end:machine_end], state[machine_end:]
+
+    def _start(self) -> None:
+        if self._closed:
+            raise MameError("this MAME has been closed")
+        environment = {"TEMPEST_GAME": self.game, "TEMPEST_RANDOMNESS": self._randomness, "TEMPEST_SEED": "0"}
+        try:
+            self._link = open_link(self._link_kind, self._rom, environment, self._mame)
+            self._link.connect(_START_SECONDS)
+            hello = self._link.receive(_START_SECONDS)
+            if not isinstance(hello, Hello) or not hello.protocol:
+                self._fail("MAME's Lua did not introduce itself")
+            self._next_frame()
+        except LinkTimeoutError:
+            self._fail(f"MAME did not start within {_START_SECONDS:.0f} seconds")
+        except LinkClosedError:
+            self._fail_of_end("MAME ended while it started")
+        except ProtocolError as error:
+            self._fail(f"MAME's Lua sent rubbish: {error}")
+
+    def _next_frame(self) -> Frame:
+        message = self._receive(0)
+        if not isinstance(message, bytes) or len(message) != PACKET_BYTES:
+            self._fail(f"MAME's Lua sent {type(message).__name__} in place of a frame")
+        try:
+            frame = self._frames.decode(message)
+        except ProtocolError as error:
+            self._fail(f"MAME's Lua sent rubbish: {error}")
+        self._packet = message
+        return frame
+
+    def _ask(self, command: Command, payload: bytes = b"", limit: int = 0) -> bytes:
+        self._send(encode_command(command, payload))
+        answer = self._receive(limit)
+        if not isinstance(answer, Response) or answer.command != command:
+            self._fail(f"MAME's Lua did not answer {command.name}")
+        return answer.payload
+
+    def _memory(self) -> NDArray[np.uint8]:
+        size = _RAM + _COLOUR + _VECTOR
+        answer = self._ask(Command.MEMORY, b"", size)
+        if len(answer) != size:
+            self._fail(f"MAME's Lua sent {len(answer)} bytes of memory, not {size}")
+        return np.frombuffer(answer, np.uint8).copy()
+
+    def _send(self, data: bytes) -> None:
+        link = self._connected()
+        try:
+            link.send(data, self._timeout)
+        except LinkTimeoutError:
+            self._fail(f"MAME took nothing in for {self._timeout:g} seconds")
+        except LinkClosedError:
+            self._fail_of_end("MAME has ended")
+
+    def _receive(self, limit: int) -> object:
+        link = self._connected()
+        try:
+            return link.receive(self._timeout, limit)
+        except LinkTimeoutError:
+            self._fail(f"MAME did not answer for {self._timeout:g} seconds; was it stopped?")
+        except LinkClosedError:
+            self._fail_of_end("MAME has ended")
+        except ProtocolError as error:
+            self._fail(f"MAME's Lua sent rubbish: {error}")
+
+    def _connected(self) -> Link:
+        if self._link is None:
+            raise MameError(
+                "this MAME has been closed" if self._closed else "MAME has ended; reset() starts a new one"
+            )
+        return self._link
+
+    def _fail_of_end(self, text: str) -> NoReturn:
+        code = self._link.process.wait(1.0) if self._link else None
+        if code is not None:
+            text += f" with exit code {code}" if code >= 0 else f", killed by signal {-code}"
+        self._fail(text)
+
+    def _fail(self, text: str) -> NoReturn:
+        """End MAME and raise; the message carries MAME's last lines."""
+        lines = self._link.process.last_lines() if self._link else ""
+        self._drop()
+        raise MameError(f"{text}. MAME's last lines:\n{lines}" if lines else f"{text}. MAME printed nothing")
+
+    def _drop(self) -> None:
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
+            link.process.end()

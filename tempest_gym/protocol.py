@@ -1,0 +1,381 @@
+"""The wire format between the Lua in MAME and Python, byte for byte as ARCADE F.3 and F.4.
+
+A client's first message is a hello, a 16-bit length with that many bytes: none in the original's format, a
+JSON object in ours. After that it sends one packet for each game frame, a 16-bit length (819) and the packet,
+and waits for a reply of three bytes. All numbers are big-endian.
+
+Clients of ours also take commands in place of a reply (first byte $80, which no reply has) and send
+responses in place of a packet (length $FFFF, which no packet has).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+from tempest_gym.features import FEATURES
+from tempest_gym.frame import FEATURE_COUNT, Frame
+
+__all__ = [
+    "PACKET_BYTES",
+    "PROTOCOL_VERSION",
+    "REPLY_BYTES",
+    "Command",
+    "FrameDecoder",
+    "Hello",
+    "MessageParser",
+    "ProtocolError",
+    "Response",
+    "decode_reply",
+    "encode_command",
+    "encode_frame",
+    "encode_hello",
+    "encode_reply",
+    "encode_response",
+]
+
+PROTOCOL_VERSION = 1
+"""Version of hello, commands and responses; the packet and the reply never change."""
+
+_HEADER = struct.Struct(">HddBBBHIBBBhhBBBBB")
+_LENGTH = struct.Struct(">H")
+_REPLY = struct.Struct(">bbb")
+_COMMAND = struct.Struct(">BBI")
+_RESPONSE = struct.Struct(">HBI")
+
+PACKET_BYTES = _HEADER.size + 4 * FEATURE_COUNT
+"""Length of a packet without its own length: 819."""
+
+REPLY_BYTES = _REPLY.size
+
+_COMMAND_MARK = 0x80
+_RESPONSE_MARK = 0xFFFF
+_HELLO_LIMIT = 4096
+_RESPONSE_LIMIT = 16 << 20
+
+_NO_TARGET = (-1, -32768)
+_REAL_GAME = 0x80
+_PLAYABLE = (0x04, 0x20)
+_GAME_ENDS = (0x10, 0x12, 0x24)
+_LIVES_FEATURE, _ALIVE_FEATURE = FEATURES["lives"].start, FEATURES["player_alive"].start
+_LIVES_SCALE = 6.0
+_REWARD_LIMIT = 100_000.0
+
+
+class ProtocolError(ValueError):
+    """The other side sent something that the format does not allow.
+
+    Attributes:
+        reason: one word for counting, such as ``"length"``; the message tells the rest.
+    """
+
+    def __init__(self, reason: str, text: str) -> None:
+        """Take the word and the sentence."""
+        super().__init__(text)
+        self.reason = reason
+
+
+class Command(IntEnum):
+    """What a server may ask of a client of ours; a response bears the same number."""
+
+    RESET = 1
+    """Back to power-on: phase (u32), seed (u32), start level (u8). Answer: a packet."""
+    START_LEVEL = 2
+    """Another start level (u8) for games to come. No answer; the frame still awaits its reply."""
+    SAVE = 3
+    """Save under a name. Answer: a response with the Lua's part of the state."""
+    LOAD = 4
+    """Load a state: length of the name (u8), name, the Lua's part. Answer: an empty response."""
+    PICTURE = 5
+    """The screen. Answer: a response with width (u16), height (u16), BGRA pixels."""
+    MEMORY = 6
+    """Answer: a response with RAM (2048), colour RAM (16), vector RAM (4096)."""
+    QUIT = 7
+    """End, for the reason given as text."""
+    ALIVE = 8
+    """Never asked: a client of ours that waits for long sends such an empty response now and then."""
+
+
+@dataclass(frozen=True)
+class Hello:
+    """A client's introduction.
+
+    Attributes:
+        protocol: version of the commands the client understands, 0 for the original's empty hello.
+        token: what it shows to be let in.
+        rom: MAME's name of its ROM set.
+        game: what it believes to play, ``"squall"`` or a set's name.
+        mame: MAME's version.
+    """
+
+    protocol: int = 0
+    token: str = ""
+    rom: str = ""
+    game: str = ""
+    mame: str = ""
+
+    @classmethod
+    def decode(cls, body: bytes) -> Hello:
+        """Read a hello without its length.
+
+        Raises:
+            ProtocolError: it is neither empty nor a JSON object with the right kinds of values.
+        """
+        if not body:
+            return cls()
+        try:
+            values = json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise ProtocolError("hello", f"the hello is no JSON: {error}") from error
+        if not isinstance(values, dict):
+            raise ProtocolError("hello", f"the hello must be a JSON object, got {type(values).__name__}")
+        protocol = values.get("protocol")
+        if type(protocol) is not int or protocol != PROTOCOL_VERSION:
+            raise ProtocolError(
+                "version", f"the client speaks protocol {protocol!r:.40}, this server {PROTOCOL_VERSION}"
+            )
+        texts = {name: values.get(name, "") for name in ("token", "rom", "game", "mame")}
+        for name, text in texts.items():
+            if not isinstance(text, str):
+                raise ProtocolError("hello", f"{name} in the hello must be a text")
+        return cls(protocol, **texts)
+
+
+@dataclass(frozen=True)
+class Response:
+    """A client's answer to a command."""
+
+    command: int
+    payload: bytes
+
+
+def encode_hello(hello: Hello) -> bytes:
+    """Return a hello with its length; an empty one for protocol 0."""
+    body = b"" if hello.protocol == 0 else json.dumps(vars(hello)).encode()
+    return _LENGTH.pack(len(body)) + body
+
+
+def encode_reply(fire: bool, zap: bool, spinner: int) -> bytes:
+    """Return the reply to a packet; the spinner is cut to -32..31."""
+    return _REPLY.pack(bool(fire), bool(zap), max(-32, min(31, int(spinner))))
+
+
+def decode_reply(reply: bytes) -> tuple[bool, bool, int]:
+    """Return fire, zap and spinner of a reply.
+
+    Raises:
+        ProtocolError: it has another length, or values that no server sends.
+    """
+    if len(reply) != REPLY_BYTES:
+        raise ProtocolError("length", f"a reply has {REPLY_BYTES} bytes, got {len(reply)}")
+    fire, zap, spinner = _REPLY.unpack(reply)
+    if fire not in (0, 1) or zap not in (0, 1) or not -32 <= spinner <= 31:
+        raise ProtocolError("range", f"a reply out of range: fire {fire}, zap {zap}, spinner {spinner}")
+    return bool(fire), bool(zap), spinner
+
+
+def encode_command(command: Command, payload: bytes = b"") -> bytes:
+    """Return a command with its payload."""
+    return _COMMAND.pack(_COMMAND_MARK, command, len(payload)) + payload
+
+
+def encode_response(command: Command, payload: bytes = b"") -> bytes:
+    """Return a response, as a client sends it."""
+    return _RESPONSE.pack(_RESPONSE_MARK, command, len(payload)) + payload
+
+
+def encode_frame(frame: Frame) -> bytes:
+    """Return the packet of a frame with its length, as a client sends it."""
+    return (
+        _LENGTH.pack(PACKET_BYTES)
+        + _HEADER.pack(
+            FEATURE_COUNT,
+            frame.subjective,
+            frame.objective,
+            frame.game_state,
+            frame.game_mode,
+            frame.done,
+            frame.frame,
+            frame.score,
+            frame.save,
+            frame.fire,
+            frame.zap,
+            frame.spinner,
+            frame.expert_target,
+            frame.player_lane,
+            frame.open,
+            frame.expert_fire,
+            frame.expert_zap,
+            frame.level,
+        )
+        + np.asarray(frame.features).astype(">f4").tobytes()
+    )
+
+
+class FrameDecoder:
+    """Reads the packets of one client.
+
+    What a packet lacks follows from it: lives, alive and decision from features and state; the end of a game
+    from the frames before.
+    """
+
+    def __init__(self, in_game: bool = False) -> None:
+        """Start outside a game, or where another decoder was."""
+        self.in_game = in_game
+
+    def decode(self, body: bytes) -> Frame:
+        """Read a packet without its length.
+
+        Raises:
+            ProtocolError: a wrong length or count, a NaN, a value out of range.
+        """
+        if len(body) != PACKET_BYTES:
+            raise ProtocolError("length", f"a packet has {PACKET_BYTES} bytes, got {len(body)}")
+        (
+            count,
+            subjective,
+            objective,
+            state,
+            mode,
+            done,
+            number,
+            score,
+            save,
+            fire,
+            zap,
+            spinner,
+            target,
+            lane,
+            is_open,
+            expert_fire,
+            expert_zap,
+            level,
+        ) = _HEADER.unpack_from(body)
+        if count != FEATURE_COUNT:
+            raise ProtocolError("count", f"a packet has {FEATURE_COUNT} values, got {count}")
+        features = np.frombuffer(body, ">f4", FEATURE_COUNT, _HEADER.size).astype(np.float32)
+        if not np.abs(features).max() <= 1.0:
+            worst = int(np.argmax(~(np.abs(features) <= 1.0)))
+            raise _bad_number(f"feature {worst}", float(features[worst]), 1.0)
+        for name, reward in (("subjective", subjective), ("objective", objective)):
+            if not abs(reward) <= _REWARD_LIMIT:
+                raise _bad_number(f"{name} reward", reward, _REWARD_LIMIT)
+        if max(done, save, fire, zap, is_open, expert_fire, expert_zap) > 1:
+            raise ProtocolError("range", "a flag of the packet is neither 0 nor 1")
+        if lane > 15 or not (target in _NO_TARGET or 0 <= target <= 15) or score > 999_999:
+            raise ProtocolError("range", f"a packet with lane {lane}, target {target} or score {score}")
+        if not -128 <= spinner <= 127:
+            raise ProtocolError("range", f"a packet with spinner {spinner}")
+        real = mode >= _REAL_GAME
+        alive = bool(features[_ALIVE_FEATURE])
+        decision = real and alive and state in _PLAYABLE
+        lives = round(float(features[_LIVES_FEATURE]) * _LIVES_SCALE)
+        over = self.in_game and (not real or lives == 0 or state in _GAME_ENDS)
+        self.in_game = not over and (self.in_game or decision)
+        return Frame(
+            features=features,
+            subjective=subjective,
+            objective=objective,
+            score=score,
+            frame=number,
+            spinner=spinner,
+            expert_target=max(target, -1),
+            game_state=state,
+            game_mode=mode,
+            done=bool(done),
+            save=bool(save),
+            fire=bool(fire),
+            zap=bool(zap),
+            player_lane=lane,
+            open=bool(is_open),
+            expert_fire=bool(expert_fire),
+            expert_zap=bool(expert_zap),
+            level=level,
+            lives=lives,
+            alive=alive,
+            decision=decision,
+            over=over,
+            frames=1,
+        )
+
+
+def _bad_number(name: str, value: float, limit: float) -> ProtocolError:
+    if math.isnan(value):
+        return ProtocolError("nan", f"{name} is no number")
+    return ProtocolError("range", f"{name} is {value:g}, out of {-limit:g}..{limit:g}")
+
+
+Message = Hello | Response | bytes
+"""What a client sends: first a hello, then packets (their bytes, not yet read) and responses."""
+
+
+class MessageParser:
+    """Cuts a client's stream into messages, however it arrives.
+
+    Nothing that a client sends makes it hold more than one message and a received piece.
+    """
+
+    def __init__(self) -> None:
+        """Begin with the hello."""
+        self._pending = bytearray()
+        self._greeted = False
+        self.protocol = 0
+        self.response_limit = 0
+
+    def feed(self, data: bytes) -> Iterator[Message]:
+        """Take what was received and yield the messages that are complete.
+
+        Responses are taken only from a client that announced our protocol, and no longer than
+        ``response_limit`` (16 MiB at most).
+
+        Raises:
+            ProtocolError: a length that no message has.
+        """
+        self._pending += data
+        while True:
+            message = self._next()
+            if message is None:
+                return
+            yield message
+
+    def _next(self) -> Message | None:
+        if len(self._pending) < _LENGTH.size:
+            return None
+        (length,) = _LENGTH.unpack_from(self._pending)
+        if not self._greeted:
+            if length > _HELLO_LIMIT:
+                raise ProtocolError("hello", f"a hello of {length} bytes; at most {_HELLO_LIMIT}")
+            body = self._take(_LENGTH.size, length)
+            if body is None:
+                return None
+            hello = Hello.decode(body)
+            self._greeted, self.protocol = True, hello.protocol
+            return hello
+        if length == _RESPONSE_MARK and self.protocol:
+            return self._response()
+        if length != PACKET_BYTES:
+            raise ProtocolError("length", f"a packet has {PACKET_BYTES} bytes, this one says {length}")
+        return self._take(_LENGTH.size, PACKET_BYTES)
+
+    def _response(self) -> Response | None:
+        if len(self._pending) < _RESPONSE.size:
+            return None
+        _, command, length = _RESPONSE.unpack_from(self._pending)
+        if length > min(self.response_limit, _RESPONSE_LIMIT):
+            raise ProtocolError("response", f"a response of {length} bytes that nobody asked for")
+        payload = self._take(_RESPONSE.size, length)
+        return None if payload is None else Response(command, payload)
+
+    def _take(self, start: int, length: int) -> bytes | None:
+        end = start + length
+        if len(self._pending) < end:
+            return None
+        taken = bytes(self._pending[start:end])
+        del self._pending[:end]
+        return taken
