@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tempest_gym.actions import ACTION_COUNT, CONTROLS, advised_action, decode_action
 from tempest_gym.frame import Frame
-from tempest_gym.machines import Machine, MachineName, advance_by_frames, make_machine
+from tempest_gym.machines import Machine, MachineName, Randomness, advance_by_frames, make_machine
 from tempest_gym.roms import RomImage, resolve_rom
 from tempest_gym.settings import (
     EPISODE_FRAMES,
@@ -91,6 +91,8 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
         reward_clip: largest absolute reward of a step.
         render_mode: None, ``"rgb_array"`` (`render` returns a picture) or ``"human"`` (a window at true
             speed).
+        randomness: ``"seed"``: the seed decides the game's random numbers, on both machines alike; ``"mame"``:
+            they are MAME's own, and a seed fixes less.
 
     Raises:
         TypeError, ValueError: an argument is wrong; the message says what came and what was expected.
@@ -110,6 +112,7 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
         subjective_scale: float = 0.01,
         reward_clip: float = 10.0,
         render_mode: RenderMode | None = None,
+        randomness: Randomness = "seed",
     ) -> None:
         """Check the arguments and set the machine up."""
         self.settings = Settings(
@@ -120,7 +123,7 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
         self.render_mode = render_mode
         self.observation_space = cast("spaces.Space[NDArray[np.float32]]", observation_space())
         self.action_space = action_space()
-        self.machine: Machine = make_machine(machine, resolve_rom(rom))
+        self.machine: Machine = make_machine(machine, resolve_rom(rom), randomness)
         self._window = Window() if render_mode == "human" else None
         self._seed = 0
         self._episode_frames = 0

@@ -14,9 +14,10 @@ from tempest_gym.frame import Frame
 if TYPE_CHECKING:
     from tempest_gym.roms import RomImage
 
-__all__ = ["MACHINES", "Machine", "MachineName", "advance_by_frames", "make_machine"]
+__all__ = ["MACHINES", "Machine", "MachineName", "Randomness", "advance_by_frames", "make_machine"]
 
 MachineName = Literal["board", "mame"]
+Randomness = Literal["seed", "mame"]
 MACHINES: tuple[str, ...] = get_args(MachineName)
 
 
@@ -107,22 +108,25 @@ def advance_by_frames(
             return replace(frame, objective=objective, subjective=subjective, done=died, frames=frames)
 
 
-def make_machine(name: str, rom: RomImage) -> Machine:
+def make_machine(name: str, rom: RomImage, randomness: Randomness = "seed") -> Machine:
     """Build a machine by name.
 
     Args:
         name: ``"board"`` (in process) or ``"mame"``.
         rom: the ROM set to run.
+        randomness: ``"seed"``, or ``"mame"`` for MAME's own random numbers.
 
     Raises:
-        ValueError: no machine has that name.
+        ValueError: no machine has that name, or it cannot give that randomness.
     """
     if name == "board":
+        if randomness != "seed":
+            raise ValueError(f"randomness must be 'seed' on the board, got {randomness!r}")
         from tempest_gym.machines.board import BoardMachine
 
         return BoardMachine(rom)
     if name == "mame":
         from tempest_gym.machines.mame import MameMachine
 
-        return MameMachine(rom)
+        return MameMachine(rom, randomness=randomness)
     raise ValueError(f"machine must be one of {', '.join(map(repr, MACHINES))}, got {name!r}")
