@@ -8,7 +8,7 @@ import numpy as np
 from tempest_gym.board.layout import IRQ_CYCLES, WATCHDOG_CYCLES, WORD
 from tempest_gym.board.opcodes import OPCODES
 
-RESET_CYCLES = 6
+RESET_CYCLES = 7
 
 _RESETS = WORD["resets"]
 _WATCHDOG = WORD["watchdog"]

@@ -24,7 +24,7 @@ from tempest_gym.board.layout import (
 MAX_CYCLES = 3 * CPU_HZ
 """A run gives up when the game has not changed its frame counter for this long."""
 
-POWER_ON_CYCLES = 6
+POWER_ON_CYCLES = 7
 
 
 class HasMemory(Protocol):
@@ -43,11 +43,12 @@ def power_on_state(rom: NDArray[np.uint8]) -> NDArray[np.uint8]:
     fields["skip_idle"] = 1
     fields["pc"] = int(rom[0xFFFC]) | int(rom[0xFFFD]) << 8
     fields["sp"] = 0xFD
-    fields["p"] = 0x34
+    fields["p"] = 0x36
     fields["cycles"] = POWER_ON_CYCLES
     fields["next_irq"] = IRQ_CYCLES
     fields["watchdog"] = WATCHDOG_CYCLES
-    fields["vg_halted"] = 1
+    fields["pots1"] = 0xF0
+    fields["pots2"] = 0xFF
     return row
 
 

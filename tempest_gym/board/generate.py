@@ -123,7 +123,7 @@ _TRANSFERS = {"TAX": ("x", "a"), "TAY": ("y", "a"), "TSX": ("x", "sp"), "TXA": (
 _STEPS = {"INX": ("x", "+"), "INY": ("y", "+"), "DEX": ("x", "-"), "DEY": ("y", "-")}
 _FLAGS = {"CLC": ("c", 0), "SEC": ("c", 1), "CLD": ("d", 0), "SED": ("d", 1), "CLV": ("v", 0)}
 
-_BYTE = "fetch(state, words, rom, (pc + 1) & 0xFFFF, cyc + 1)"
+_BYTE = "fetch(state, words, rom, pc + 1, cyc + 1)"
 _WORD_OPERAND = "fetch_word(state, words, rom, pc + 1, cyc + 1)"
 
 
@@ -200,7 +200,7 @@ def _read_modify_write(opcode: Opcode) -> list[str]:
             *_address(opcode),
             "m = np.int64(state[address])",
             *_modify(opcode),
-            "if write_zero_page(state, words, address, r) != 0:",
+            "if write_ram(state, words, address, r) != 0:",
             "    event = ZERO",
         ]
     return [
@@ -208,7 +208,7 @@ def _read_modify_write(opcode: Opcode) -> list[str]:
         f"m = read(state, words, rom, address, cyc + {last - 2})",
         *_modify(opcode),
         "if address < 0x0800:",
-        "    if write_zero_page(state, words, address, r) != 0:",
+        "    if write_ram(state, words, address, r) != 0:",
         "        event = ZERO",
         "else:",
         f"    write(state, words, rom, address, m, cyc + {last - 1})",
@@ -220,7 +220,7 @@ def _read_modify_write(opcode: Opcode) -> list[str]:
 def _store(opcode: Opcode) -> list[str]:
     value = _STORED[opcode.name]
     if _on_zero_page(opcode):
-        call = f"write_zero_page(state, words, address, {value})"
+        call = f"write_ram(state, words, address, {value})"
     else:
         call = f"write(state, words, rom, address, {value}, cyc + {opcode.cycles - 1})"
     return [*_address(opcode), f"if {call} != 0:", "    event = ZERO"]

@@ -57,6 +57,12 @@ WORDS = (
     "audctl2",
     "release1",  # cycle at which SKCTL of POKEY 1 left reset
     "release2",
+    "pots1",  # inputs as the last POTGO latched them
+    "pots2",
+    "potgo1",  # cycle since which the counters run
+    "potgo2",
+    "pot_count1",  # lines counted before that
+    "pot_count2",
     "earom_address",
     "earom_latch",
     "earom_control",

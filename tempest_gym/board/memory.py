@@ -14,7 +14,6 @@ from tempest_gym.board.layout import (
     COLOUR,
     DIP1,
     DIP2,
-    FRAME_COUNTER,
     IN0,
     VRAM,
     WATCHDOG_CYCLES,
@@ -29,8 +28,6 @@ from tempest_gym.board.vector_generator import (
     generator_write,
 )
 
-_STOP = WORD["stop"]
-_BRIDGES = WORD["bridges"]
 _IRQ = WORD["irq"]
 _WATCHDOG = WORD["watchdog"]
 _EAROM_DATA = WORD["earom_data"]
@@ -94,9 +91,9 @@ def io_write(state, words, rom, address, value, cycle):
         elif low >= 0x80 and low < 0xA0:
             mathbox_command(words, low & 0x1F, value)
         elif low & 0xF0 == 0xC0:
-            pokey_write(words, 0, address & 0x0F, value, cycle)
+            pokey_write(state, words, 0, address & 0x0F, value, cycle)
         elif low & 0xF0 == 0xD0:
-            pokey_write(words, 1, address & 0x0F, value, cycle)
+            pokey_write(state, words, 1, address & 0x0F, value, cycle)
         elif low == 0xE0:
             words[_OUTPUT_60E0] = value
         return 0
@@ -116,18 +113,9 @@ def io_write(state, words, rom, address, value, cycle):
 
 
 @numba.njit
-def read(state, words, rom, address, cycle):
-    """The byte at an address, as the CPU sees it at this cycle."""
-    if address < 0x0800:
-        return np.int64(state[address])
-    if address >= 0x9000:
-        return np.int64(rom[address])
-    return io_read(state, words, rom, address, cycle)
-
-
-@numba.njit
-def fetch(state, words, rom, address, cycle):
-    """The same for instruction bytes, which mostly stand in ROM."""
+def fetch_elsewhere(state, words, rom, address, cycle):
+    """An instruction byte from outside ROM; the address wraps at $10000."""
+    address &= 0xFFFF
     if address >= 0x9000:
         return np.int64(rom[address])
     if address < 0x0800:
@@ -136,31 +124,7 @@ def fetch(state, words, rom, address, cycle):
 
 
 @numba.njit
-def fetch_word(state, words, rom, address, cycle):
-    """A little-endian operand of two bytes, read in two successive cycles."""
-    if address >= 0x9000 and address < 0xFFFF:
-        return np.int64(rom[address]) | (np.int64(rom[address + 1]) << 8)
-    low = fetch(state, words, rom, address & 0xFFFF, cycle)
-    return low | (fetch(state, words, rom, (address + 1) & 0xFFFF, cycle + 1) << 8)
-
-
-@numba.njit
-def write_zero_page(state, words, address, value):
-    """A write to RAM below $0100. Returns 1 at the bridge point, else 0."""
-    if address == FRAME_COUNTER and state[FRAME_COUNTER] != value:
-        words[_STOP] = 1
-        words[_BRIDGES] += 1
-        state[address] = np.uint8(value)
-        return 1
-    state[address] = np.uint8(value)
-    return 0
-
-
-@numba.njit
-def write(state, words, rom, address, value, cycle):
-    """A write anywhere. Returns 1 if the core must look at its events again, else 0."""
-    if address < 0x0800:
-        return write_zero_page(state, words, address, value)
-    if address >= 0x9000:
-        return 0
-    return io_write(state, words, rom, address, value, cycle)
+def fetch_word_elsewhere(state, words, rom, address, cycle):
+    """Two instruction bytes that do not both stand in ROM."""
+    low = fetch_elsewhere(state, words, rom, address, cycle)
+    return low | (fetch_elsewhere(state, words, rom, address + 1, cycle + 1) << 8)

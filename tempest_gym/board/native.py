@@ -27,7 +27,6 @@ from filelock import FileLock
 CACHE_VARIABLE = "TEMPEST_GYM_CACHE"
 """Environment variable that moves the cache folder."""
 
-_CORE = "tempest_board_core"
 _RUN = "tempest_board_run"
 _RUN_ROWS = "tempest_board_run_rows"
 
@@ -144,12 +143,12 @@ def _initialise() -> None:
 
 def _compile() -> bytes:
     """Object code with the functions ``tempest_board_run`` and ``tempest_board_run_rows``."""
-    from tempest_gym.board.core import compiled_core
+    from tempest_gym.board.core import compile_all
 
-    module, symbol = compiled_core()
-    parsed = llvm.parse_assembly(module.replace(symbol, _CORE))
-    entry = llvm.parse_assembly(str(_entry_points()))
-    entry.link_in(parsed)
+    parts = compile_all()
+    module = llvm.parse_assembly(str(_entry_points(parts)))
+    for part in parts:
+        module.link_in(llvm.parse_assembly(part.assembly))
     machine = llvm.Target.from_default_triple().create_target_machine(
         cpu=llvm.get_host_cpu_name(),
         features=llvm.get_host_cpu_features().flatten(),
@@ -158,23 +157,37 @@ def _compile() -> bytes:
         codemodel="jitdefault",
         jit=True,
     )
-    return bytes(machine.emit_object(entry))
+    return bytes(machine.emit_object(module))
 
 
-def _entry_points() -> ir.Module:
-    """``run`` and ``run_rows``, thin C functions around the core, which wants its state under two types."""
+def _entry_points(parts: list[Any]) -> ir.Module:
+    """Plain C functions around what numba compiled: the handlers for the core, ``run`` and ``run_rows`` for us."""
+    from tempest_gym.board.core import PREFIX
     from tempest_gym.board.layout import STATE_BYTES
 
+    i64 = ir.IntType(64)
     byte = ir.IntType(8).as_pointer()
-    i64, i32 = ir.IntType(64), ir.IntType(32)
+    kinds = {"int64": i64, "int32": ir.IntType(32), "uint8*": byte, "int64*": i64.as_pointer()}
     module = ir.Module("tempest_board")
     module.triple = llvm.get_default_triple()
-    core = ir.Function(module, ir.FunctionType(i32, [byte, i64.as_pointer(), byte, i64]), _CORE)
+    functions = {}
+    for part in parts:
+        arguments = [kinds[str(kind)] for kind in part.signature.args]
+        answer = kinds[str(part.signature.return_type)]
+        inner_type = ir.FunctionType(ir.IntType(32), [answer.as_pointer(), byte.as_pointer(), *arguments])
+        inner = ir.Function(module, inner_type, part.symbol)
+        outer = ir.Function(module, ir.FunctionType(answer, arguments), PREFIX + part.name)
+        builder = ir.IRBuilder(outer.append_basic_block())
+        place, excinfo = builder.alloca(answer), builder.alloca(byte)
+        builder.call(inner, [place, excinfo, *outer.args])
+        builder.ret(builder.load(place))
+        functions[part.name] = outer
 
-    run = ir.Function(module, ir.FunctionType(i32, [byte, byte, i64]), _RUN)
-    builder = ir.IRBuilder(run.append_basic_block())
+    run = ir.Function(module, ir.FunctionType(ir.IntType(32), [byte, byte, i64]), _RUN)
     state, rom, cycles = run.args
-    builder.ret(builder.call(core, [state, builder.bitcast(state, i64.as_pointer()), rom, cycles]))
+    builder = ir.IRBuilder(run.append_basic_block())
+    words = builder.bitcast(state, i64.as_pointer())
+    builder.ret(builder.call(functions["core"], [state, words, rom, cycles]))
 
     rows = ir.Function(module, ir.FunctionType(ir.VoidType(), [byte, byte, i64, i64]), _RUN_ROWS)
     state, rom, count, cycles = rows.args
@@ -185,8 +198,7 @@ def _entry_points() -> ir.Module:
     index.add_incoming(i64(0), entry)
     builder.cbranch(builder.icmp_signed("<", index, count), body, done)
     builder = ir.IRBuilder(body)
-    row = builder.gep(state, [builder.mul(index, i64(STATE_BYTES))])
-    builder.call(run, [row, rom, cycles])
+    builder.call(run, [builder.gep(state, [builder.mul(index, i64(STATE_BYTES))]), rom, cycles])
     index.add_incoming(builder.add(index, i64(1)), body)
     builder.branch(head)
     ir.IRBuilder(done).ret_void()
