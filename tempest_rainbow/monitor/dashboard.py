@@ -1,11 +1,12 @@
-"""The trainer's end of the dashboard: a process of its own, fed with lines of JSON and sending lines of JSON back.
+"""The trainer's end of the dashboard: a process of its own that takes and sends lines of JSON.
 
-The web server runs apart from the trainer so that viewers cost the training no time under Python's lock, and so
-that whatever happens there cannot end a run.
+The web server runs apart from the trainer so that viewers cost the training no time under Python's lock,
+and so that whatever happens there cannot end a run.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import math
@@ -14,6 +15,7 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -56,7 +58,7 @@ def read_token(config: DashboardConfig) -> str | None:
     """Return the token, None where none is needed.
 
     Raises:
-        DashboardError: the address is not this machine's own and there is no token, or the token is too short.
+        DashboardError: the address is not loopback and there is no token, or the token is too short.
     """
     token = os.environ.get(_TOKEN_VARIABLE) or None
     if config.token_file is not None:
@@ -66,8 +68,8 @@ def read_token(config: DashboardConfig) -> str | None:
             raise DashboardError(f"the dashboard's token file cannot be read: {error}") from error
     if token is None and not is_loopback(config.host):
         raise DashboardError(
-            f"a dashboard on {config.host} can be reached from other machines, so it needs a token: put one into a file and "
-            f"give --dashboard.token-file, or set {_TOKEN_VARIABLE}"
+            f"a dashboard on {config.host} can be reached from other machines, so it needs a token: "
+            f"put one into a file and give --dashboard.token-file, or set {_TOKEN_VARIABLE}"
         )
     if token is not None and len(token) < 16:
         raise DashboardError(f"the dashboard's token has {len(token)} characters, it needs at least 16")
@@ -93,7 +95,8 @@ class Dashboard:
             controls: what browsers may change.
             title: name of the run.
             history: the run's ``history.jsonl``; what it holds already is shown from the start.
-            picture: gives one picture of a game as JSON-able values (``jpeg``: base64), called only while somebody watches.
+            picture: gives one picture of a game as JSON-able values (``jpeg``: base64); called only while
+                somebody watches.
 
         Raises:
             DashboardError: there is no token where one is needed.
@@ -127,7 +130,12 @@ class Dashboard:
                 "title": title,
                 "history": str(history),
                 "settings": {
-                    name: {"low": setting.low, "high": setting.high, "kind": setting.kind.__name__, "text": setting.text}
+                    name: {
+                        "low": setting.low,
+                        "high": setting.high,
+                        "kind": setting.kind.__name__,
+                        "text": setting.text,
+                    }
                     for name, setting in SETTINGS.items()
                 },
                 "values": self._values(),
@@ -184,7 +192,7 @@ class Dashboard:
     def _send(self, message: Mapping[str, Any]) -> None:
         """Queue a message; a server that does not read loses messages, never the trainer time."""
         try:
-            self._outbox.put_nowait(json.dumps(message))
+            self._outbox.put_nowait(json.dumps({"time": time.time(), **message}))
         except queue.Full:
             self.dropped += 1
 
@@ -201,10 +209,8 @@ class Dashboard:
                 if not self._closing.is_set():
                     _log.warning("the dashboard has ended; training goes on without it")
                 break
-        try:
+        with contextlib.suppress(BrokenPipeError):
             pipe.close()
-        except BrokenPipeError:
-            pass
 
     def _read(self) -> None:
         pipe = self._process.stdout

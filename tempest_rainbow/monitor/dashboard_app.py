@@ -1,4 +1,4 @@
-"""The dashboard's server: reads a run's messages from standard input, shows them in browsers, writes commands to standard output.
+"""The dashboard's server: messages of a run come by standard input, commands leave by standard output.
 
 Started by ``dashboard.Dashboard``. It ends when its standard input does, that is with the trainer.
 """
@@ -10,7 +10,6 @@ import json
 import logging
 import sys
 import threading
-import time
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -47,8 +46,7 @@ class Board:
 
     def take(self, message: dict[str, Any]) -> None:
         """Keep a message of the trainer and hand it on to every page."""
-        now = time.time()
-        self._remember(message, now)
+        self._remember(message, message["time"])
         if message["kind"] == "settings":
             self.values = message["values"]
             for page in list(self.pages.values()):
@@ -57,7 +55,10 @@ class Board:
         if message["kind"] == "picture":
             self._broadcast(message, [page for page in self.pages.values() if page.watching])
         else:
-            self._broadcast({**message, "time": now}, list(self.pages.values()))
+            self._broadcast(message, list(self.pages.values()))
+            if message["kind"] == "row":
+                for page in list(self.pages.values()):
+                    page.follow_schedules(message)
 
     def opening(self) -> dict[str, Any]:
         """Return what a new page begins with; later only what is new is sent."""
@@ -93,7 +94,8 @@ class Board:
         elif kind == "evaluation":
             result = message["result"]
             low, high = result["ci95"]["mean"]
-            text = f"evaluation over {result['games']} games: mean {result['mean']:.0f} (95% {low:.0f} to {high:.0f})"
+            text = f"evaluation over {result['games']} games: mean {result['mean']:.0f}"
+            text += f" (95% {low:.0f} to {high:.0f})"
             self.events.append({"kind": "event", "frames": message["frames"], "text": text, "time": at})
             self.timeline.add(Point(at, message["frames"], {"evaluation/mean": result["mean"]}))
 

@@ -20,8 +20,9 @@ _COOKIE = "tempest_session"
 _LONGEST_FORM = 4096
 _LOGIN = """<!doctype html><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>tempest-rainbow</title><body style="font-family:sans-serif;max-width:20em;margin:4em auto">
-<h3>tempest-rainbow</h3><form method="post" action="/login"><label>Token<br>
-<input name="token" type="password" autofocus style="width:100%"></label><p><button>Open</button></p></form>"""
+<h3>tempest-rainbow</h3><form method="post" action="/login">
+<label>Token<br><input name="token" type="password" autofocus style="width:100%"></label>
+<p><button>Open</button></p></form>"""
 
 
 def is_loopback(host: str) -> bool:
@@ -38,8 +39,8 @@ class Guard:
     """ASGI middleware that answers before the dashboard does.
 
     Every request must name a host that is ours, which defeats names that were rebound to this machine, and
-    must not come from another origin, which defeats other sites' pages. With a token, a browser must also have
-    logged in; its cookie never leaves this origin.
+    must not come from another origin, which defeats other sites' pages. With a token, a browser must also
+    have logged in; its cookie never leaves this origin.
     """
 
     def __init__(self, app: Any, *, token: str | None) -> None:

@@ -1,4 +1,4 @@
-"""A run's history in bounded memory: recent rows as they came, old ones thinned out evenly on a logarithmic age."""
+"""A run's history in bounded memory: recent rows as they came, old ones thinned out by their age."""
 
 from __future__ import annotations
 

@@ -1,0 +1,221 @@
+// What moves on the dashboard. The server calls tempest.begin once and tempest.take for every message after it.
+"use strict";
+
+window.tempest = (() => {
+  const KNEE = 60; // seconds of age below which the axis is about linear
+  const MOST_POINTS = 1600;
+  const COLOURS = ["#4aa8ff", "#ffb02e", "#5fd38d", "#ff6b6b"];
+  let layout = null;
+  let time = [], frames = [], values = {};
+  let large = null, largeElement = null, axis = "age";
+  const greatest = {};
+
+  const chartOf = (id) => getElement(id)?.chart;
+  const age = (t) => -Math.log10(1 + Math.max(Date.now() / 1000 - t, 0) / KNEE);
+
+  function ageText(x) {
+    const s = KNEE * (10 ** -x - 1);
+    if (s < 1) return "now";
+    if (s < 90) return `-${Math.round(s)}s`;
+    if (s < 5400) return `-${Math.round(s / 60)}m`;
+    if (s < 129600) return `-${Math.round(s / 3600)}h`;
+    return `-${Math.round(s / 86400)}d`;
+  }
+
+  function count(v) {
+    for (const [limit, unit] of [[1e9, "G"], [1e6, "M"], [1e3, "K"]])
+      if (Math.abs(v) >= limit) return (v / limit).toPrecision(3) + unit;
+    return String(Math.round(v * 100) / 100);
+  }
+
+  const formats = {
+    count,
+    whole: (v) => String(Math.round(v)),
+    short: (v) => v.toPrecision(3),
+    science: (v) => v.toExponential(1),
+    duration: (v) => {
+      const s = Math.round(v), pad = (n) => String(n).padStart(2, "0");
+      return `${Math.floor(s / 3600)}:${pad(Math.floor(s / 60) % 60)}:${pad(s % 60)}`;
+    },
+  };
+
+  function series(list, x) {
+    return list.map(([label, metric], index) => {
+      const ys = values[metric] || [];
+      const data = [];
+      for (let i = 0; i < time.length; i++) if (ys[i] != null) data.push([x(i), ys[i]]);
+      return {
+        name: label, type: "line", data, showSymbol: data.length < 2, connectNulls: true, animation: false,
+        lineStyle: { width: 1.5 }, itemStyle: { color: COLOURS[index % COLOURS.length] },
+      };
+    });
+  }
+
+  function drawSmall() {
+    const xs = time.map(age);
+    const least = Math.min(-0.3, xs.length ? xs[0] : 0);
+    for (const [id, , list] of Object.values(layout.charts)) {
+      chartOf(id)?.setOption({
+        grid: { left: 38, right: 6, top: 6, bottom: 16 },
+        xAxis: {
+          type: "value", min: least, max: 0, splitNumber: 3, splitLine: { show: false }, axisLine: { onZero: false },
+          axisLabel: { fontSize: 8, formatter: ageText },
+        },
+        yAxis: { type: "value", scale: true, splitNumber: 2, axisLine: { onZero: false }, axisLabel: { fontSize: 8, formatter: count }, splitLine: { lineStyle: { opacity: 0.2 } } },
+        series: series(list, (i) => xs[i]),
+      });
+    }
+  }
+
+  function drawLarge(fresh) {
+    const chart = large && chartOf(largeElement);
+    if (!chart) {
+      if (large && fresh) setTimeout(() => drawLarge(true), 50);
+      return;
+    }
+    const [, title, list] = layout.charts[large];
+    document.getElementById("large-title").textContent = title;
+    const byAge = axis === "age";
+    chart.setOption({
+      grid: { left: 60, right: 20, top: 40, bottom: 70 },
+      legend: { top: 4, textStyle: { color: "#888" } },
+      tooltip: { trigger: "axis", axisPointer: { label: { formatter: (p) => (byAge ? ageText(p.value) : count(p.value)) } } },
+      xAxis: {
+        type: "value", scale: true, max: byAge ? 0 : null, name: byAge ? "" : "frames", axisLine: { onZero: false },
+        axisLabel: { formatter: byAge ? ageText : count },
+      },
+      yAxis: { type: "value", scale: true, axisLine: { onZero: false }, axisLabel: { formatter: count } },
+      ...(fresh ? { dataZoom: [{ type: "inside" }, { type: "slider", labelFormatter: byAge ? ageText : count }, { type: "inside", yAxisIndex: 0 }] } : {}),
+      series: series(list, byAge ? (i) => age(time[i]) : (i) => frames[i]),
+    }, fresh);
+  }
+
+  function showRow(row) {
+    const known = { ...row.values, seconds: row.seconds };
+    for (const [id, metric, end] of Object.values(layout.gauges)) {
+      const value = known[metric];
+      if (value == null) continue;
+      greatest[metric] = Math.max(greatest[metric] || 0, Math.abs(value));
+      const top = end ?? niceCeiling(greatest[metric]);
+      chartOf(id)?.setOption({ series: [{ min: value < 0 && end == null ? -top : 0, max: top, detail: { formatter: (v) => count(v) }, data: [{ value }] }] });
+    }
+    layout.cards.forEach(([metric, form], index) => {
+      if (known[metric] != null) document.getElementById(`card${index}`).textContent = formats[form](known[metric]);
+    });
+    const left = known["progress/seconds_left"];
+    document.getElementById("status").textContent = left == null ? "running" : `${formats.duration(left)} to go`;
+  }
+
+  function niceCeiling(v) {
+    if (!(v > 0)) return 1;
+    const unit = 10 ** Math.floor(Math.log10(v));
+    return Math.ceil(v / unit) * unit;
+  }
+
+  function append(t, f, row) {
+    time.push(t);
+    frames.push(f);
+    for (const name of Object.keys(row)) values[name] ??= Array(time.length - 1).fill(null);
+    for (const [name, list] of Object.entries(values)) list.push(row[name] ?? null);
+    if (time.length > MOST_POINTS) thin();
+  }
+
+  function thin() {
+    const kept = [];
+    let last = null;
+    const width = -age(time[0]) / (MOST_POINTS / 2);
+    time.forEach((t, i) => {
+      const bin = Math.floor(-age(t) / width);
+      if (bin === last) kept[kept.length - 1] = i;
+      else kept.push(i);
+      last = bin;
+    });
+    const pick = (list) => kept.map((i) => list[i]);
+    time = pick(time);
+    frames = pick(frames);
+    for (const name of Object.keys(values)) values[name] = pick(values[name]);
+  }
+
+  function showEvent(event) {
+    const list = document.getElementById("events");
+    const line = document.createElement("div");
+    line.textContent = `${new Date(event.time * 1000).toLocaleTimeString()}  [${count(event.frames)}]  ${event.text}`;
+    list.prepend(line);
+    while (list.childElementCount > 200) list.lastChild.remove();
+  }
+
+  function showPicture(picture) {
+    document.getElementById("live").src = `data:image/jpeg;base64,${picture.jpeg}`;
+    const overlay = document.getElementById("overlay");
+    overlay.replaceChildren();
+    const { lanes, enemies, attention } = picture;
+    if (!attention) return;
+    const add = (name, attributes) => {
+      const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+      for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+      overlay.append(element);
+    };
+    enemies.forEach((enemy, slot) => {
+      if (!enemy) return;
+      let total = 0;
+      lanes.forEach((lane, index) => {
+        const weight = attention[index][slot];
+        total += weight;
+        if (weight > 0.15)
+          add("line", { x1: lane[0], y1: lane[1], x2: enemy[0], y2: enemy[1], stroke: "#4aa8ff", "stroke-width": 0.002 + 0.006 * weight, "stroke-opacity": weight });
+      });
+      add("circle", { cx: enemy[0], cy: enemy[1], r: 0.01 + 0.02 * (total / lanes.length), fill: "none", stroke: "#ffb02e", "stroke-width": 0.004 });
+    });
+    lanes.forEach((lane, index) => {
+      add("circle", { cx: lane[0], cy: lane[1], r: 0.008, fill: "#4aa8ff", "fill-opacity": Math.max(...attention[index]) });
+    });
+  }
+
+  function take(message) {
+    if (!layout) return;
+    if (message.kind === "row") {
+      append(message.time, message.frames, message.values);
+      showRow(message);
+      drawSmall();
+      drawLarge(false);
+    } else if (message.kind === "event") showEvent(message);
+    else if (message.kind === "evaluation") {
+      append(message.time, message.frames, { "evaluation/mean": message.result.mean });
+      const { games, mean, ci95 } = message.result;
+      showEvent({ ...message, text: `evaluation over ${games} games: mean ${mean.toFixed(0)} (95% ${ci95.mean[0].toFixed(0)} to ${ci95.mean[1].toFixed(0)})` });
+    } else if (message.kind === "picture") showPicture(message);
+  }
+
+  function begin(where, opening) {
+    layout = where;
+    ({ time, frames, values } = opening);
+    document.getElementById("events").replaceChildren();
+    opening.events.forEach(showEvent);
+    if (opening.latest) showRow(opening.latest);
+    const started = Date.now();
+    const drawn = () => {
+      const ready = Object.values(layout.charts).every(([id]) => chartOf(id));
+      if (ready || Date.now() - started > 5000) drawSmall();
+      else setTimeout(drawn, 50);
+      if (ready && opening.latest) showRow(opening.latest);
+    };
+    drawn();
+  }
+
+  function enlarge(key, element) {
+    large = key;
+    largeElement = element;
+    if (key) drawLarge(true);
+  }
+
+  return {
+    begin, take, enlarge,
+    axis: (which) => { axis = which; drawLarge(true); },
+    get points() { return time.length; },
+  };
+})();
+
+(function announce() {
+  if (window.emitEvent && window.socket?.connected !== false && document.getElementById("events")) emitEvent("tempest_ready");
+  else setTimeout(announce, 50);
+})();
