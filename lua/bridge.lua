@@ -6,12 +6,16 @@ local pilot = require("pilot")
 local reward = require("reward")
 local state = require("state")
 
+local min, max = math.min, math.max
+local bit, equal = state.bit, state.equal
+
 local A, M = state.address, state.memory
 local PLAY, DESCENT = state.PLAY, state.DESCENT
 local GAME_OVER, INITIALS, SCORE_SHOW = state.GAME_OVER, state.INITIALS, state.SCORE_SHOW
 local GAME_STATE, GAME_MODE, LIVES, EDGE, LANE = A.game_state, A.game_mode, A.lives, A.player_edge, A.player_lane
 local RAM_LEVEL, SPINNER = A.level, A.spinner
-local FRAMES, IN_GAME, REAL, ALIVE, MOVED, PLAYER_LANE = M.frames, M.in_game, M.real, M.alive, M.moved, M.player_lane
+local FRAMES, IN_GAME, REAL, ALIVE, DECISION = M.frames, M.in_game, M.real, M.alive, M.decision
+local MOVED, PLAYER_LANE = M.moved, M.player_lane
 local FIRE, ZAP, TURN, SCORE, START_LEVEL = M.fire, M.zap, M.spinner, M.score, M.start_level
 local MENU = M.menu
 
@@ -40,36 +44,30 @@ function bridge.set_start_level(mem, start_level)
 end
 
 --- 1 in the frame that ends a real game, however it ends; the next can come only after another decision frame.
-local function game_over(ram, mem, game_state, decision)
-  if mem[IN_GAME] == 0 then
-    mem[IN_GAME] = decision
-    return 0
-  end
-  local ended = mem[REAL] == 0
-    or ram[LIVES] == 0
-    or game_state == GAME_OVER
-    or game_state == INITIALS
-    or game_state == SCORE_SHOW
-  if ended then
-    mem[IN_GAME] = 0
-    return 1
-  end
-  return 0
+local function game_over(ram, mem, game_state)
+  local in_game = mem[IN_GAME]
+  local off = max(equal(game_state, GAME_OVER), max(equal(game_state, INITIALS), equal(game_state, SCORE_SHOW)))
+  local ended = max(max(1 - mem[REAL], 1 - min(ram[LIVES], 1)), off)
+  mem[IN_GAME] = in_game * (1 - ended) + (1 - in_game) * mem[DECISION]
+  return in_game * ended
 end
 
---- Everything but the features: decode `ram` into `mem` and fill in `frame`. Once per bridge point.
-function bridge.update(ram, mem, frame)
+--- Observe a bridge point, once: `values` gets the features, `frame` the rest. Writes nothing into the game.
+function bridge.observe(ram, mem, values, frame)
   local game_state, lane = ram[GAME_STATE], ram[LANE] % 16
   local was_real, was_alive = mem[REAL], mem[ALIVE]
-  mem[REAL] = ram[GAME_MODE] >= 128 and 1 or 0
-  mem[ALIVE] = ram[EDGE] < 128 and 1 or 0
-  mem[MOVED] = mem[PLAYER_LANE] ~= lane and 1 or 0
+  local real, alive = bit(ram[GAME_MODE], 128), 1 - bit(ram[EDGE], 128)
+  local decision = real * alive * max(equal(game_state, PLAY), equal(game_state, DESCENT))
+  mem[REAL] = real
+  mem[ALIVE] = alive
+  mem[DECISION] = decision
+  mem[MOVED] = 1 - equal(mem[PLAYER_LANE], lane)
   mem[PLAYER_LANE] = lane
   mem[FRAMES] = mem[FRAMES] + 1
   state.decode(ram, mem)
+  features.write(ram, mem, values)
 
-  local playable = mem[REAL] == 1 and mem[ALIVE] == 1 and (game_state == PLAY or game_state == DESCENT)
-  frame.objective, frame.done = reward.objective(ram, mem, was_real, was_alive)
+  frame.objective, frame.done = reward.objective(ram, mem, game_state, was_real, was_alive)
   frame.subjective = reward.subjective(ram, mem)
   frame.score = mem[SCORE]
   frame.frame = mem[FRAMES] % 65536
@@ -83,35 +81,30 @@ function bridge.update(ram, mem, frame)
   frame.open = state.is_open(ram)
   frame.level = ram[RAM_LEVEL]
   frame.lives = ram[LIVES]
-  frame.alive = mem[ALIVE]
-  frame.decision = playable and 1 or 0
-  frame.over = game_over(ram, mem, game_state, frame.decision)
-  if playable then
+  frame.alive = alive
+  frame.decision = decision
+  frame.over = game_over(ram, mem, game_state)
+  frame.expert_target, frame.expert_fire, frame.expert_zap = -1, 0, 0
+  if decision == 1 then
     frame.expert_target, frame.expert_fire, frame.expert_zap = expert.advise(ram, mem)
-  else
-    frame.expert_target, frame.expert_fire, frame.expert_zap = -1, 0, 0
   end
-end
-
---- Observe a bridge point: `values` gets the features, `frame` the rest. Writes nothing into the game.
-function bridge.observe(ram, mem, values, frame)
-  bridge.update(ram, mem, frame)
-  features.write(ram, mem, values)
 end
 
 --- Act after `observe`: the player's controls in decision frames, the pilot's elsewhere. `poke(address, value, ram)`
 -- writes a byte of RAM; the returned buttons ($08 zap, $10 fire, $20 start) are held until the next bridge point.
 function bridge.act(ram, mem, poke, fire, zap, spinner)
-  local game_state = ram[GAME_STATE]
-  local decision = mem[REAL] == 1 and mem[ALIVE] == 1 and (game_state == PLAY or game_state == DESCENT)
-  if not decision then
-    mem[FIRE], mem[ZAP], mem[TURN] = 0, 0, 0
-    poke(SPINNER, 0, ram)
-    return pilot.act(ram, mem, poke)
+  if mem[DECISION] == 1 then
+    mem[FIRE] = fire
+    mem[ZAP] = zap
+    mem[TURN] = spinner
+    poke(SPINNER, spinner % 256, ram)
+    return fire * pilot.FIRE + zap * pilot.ZAP
   end
-  mem[FIRE], mem[ZAP], mem[TURN] = fire, zap, spinner
-  poke(SPINNER, spinner % 256, ram)
-  return fire * pilot.FIRE + zap * pilot.ZAP
+  mem[FIRE] = 0
+  mem[ZAP] = 0
+  mem[TURN] = 0
+  poke(SPINNER, 0, ram)
+  return pilot.act(ram, mem, poke)
 end
 
 return bridge

@@ -62,163 +62,185 @@ end
 features.COUNT = count
 
 local A, M = state.address, state.memory
-local SLOTS, RIM, FAR, LANES = state.SLOTS, state.RIM, state.FAR, state.LANES
-local PULSAR, PLAY = state.PULSAR, state.PLAY
-local relative, signed = state.relative, state.signed
+local RIM, FAR, PULSAR, PLAY = state.RIM, state.FAR, state.PULSAR, state.PLAY
+local relative, signed, bit, at_most, equal = state.relative, state.signed, state.bit, state.at_most, state.equal
+local each_lane, each_slot, each_shot, each_enemy_shot =
+  state.each_lane, state.each_slot, state.each_shot, state.each_enemy_shot
 
--- Features that are min(byte, limit) / limit: name, address, number of bytes, limit.
-local BYTES = {
-  { "game_state", A.game_state, 1, 36 },
-  { "game_mode", A.game_mode, 1, 255 },
-  { "countdown", A.countdown, 1, 255 },
-  { "lives", A.lives, 1, 6 },
-  { "player_level", A.player_level, 1, 98 },
-  { "player_lane", A.player_lane, 1, 15 },
-  { "player_depth", A.player_depth, 1, 255 },
-  { "zapper_uses", A.zapper_uses, 1, 2 },
-  { "zapper_clock", A.zapper_clock, 1, 19 },
-  { "shot_depth", A.shot_depth, 8, 256 },
-  { "level", A.level, 1, 98 },
-  { "open", A.open, 1, 1 },
-  { "lane_angle", A.lane_angle, 16, 15 },
-  { "enemy_count", A.enemy_count, 5, 7 },
-  { "enemy_room", A.enemy_room, 5, 7 },
-  { "in_tube", A.in_tube, 1, 7 },
-  { "on_rim", A.on_rim, 1, 7 },
-  { "pending", A.pending, 1, 63 },
-  { "pulsar_flip_wait", A.pulsar_flip_wait, 1, 40 },
-  { "pulse_phase", A.pulse_phase, 1, 255 },
-  { "flipper_program", A.flipper_program, 1, 135 },
-  { "hop_threshold", A.hop_threshold, 1, 255 },
-}
-local byte_feature, byte_address, byte_limit, byte_count = {}, {}, {}, 0
-for _, entry in ipairs(BYTES) do
-  for i = 0, entry[3] - 1 do
-    byte_count = byte_count + 1
-    byte_feature[byte_count] = at[entry[1]] + i
-    byte_address[byte_count] = entry[2] + i
-    byte_limit[byte_count] = entry[4]
-  end
+--- min(byte, limit) / limit, the most common formula.
+local function scaled(byte, limit)
+  return min(byte, limit) / limit
 end
 
---- x clamped to -m..m, over m; never -0, so that all Lua versions give the same bytes.
-local function signed_scaled(x, m)
-  return (max(-m, min(x, m)) + 0) / m
+--- x clamped to -limit..limit, over limit; never -0, so that all Lua versions give the same bytes.
+local function signed_scaled(x, limit)
+  return (max(-limit, min(x, limit)) + 0) / limit
 end
 
---- A relative lane, or -1 where `used` is 0: one formula without branches, exact for both.
+--- A relative lane, or -1 where `used` is 0.
 local function relative_lane(used, offset)
   return (used * max(-15, min(offset, 15)) - 15 * (1 - used)) / 15
 end
 
-local PLAYER_LANE, PLAYER_EDGE, SHOTS_FLYING, LEVEL, PULSE_STEP = A.player_lane, A.player_edge, A.shots_flying, A.level, A.pulse_step
-local OUT_ALIVE, OUT_EDGE, OUT_SHOTS_LEFT = at.player_alive, at.player_edge, at.shots_left
-local OUT_PLACE, OUT_PULSE_STEP = at.level_place, at.pulse_step
-local SPEED_LOW, SPEED_HIGH, OUT_SPEED = A.speed_low, A.speed_high, at.enemy_speed
-local SHOT_DEPTH, SHOT_LANE, OUT_SHOT_LANE = A.shot_depth, A.shot_lane, at.shot_lane
-local SPIKE, OUT_SPIKE = A.spike, at.spike_height
+-- Local names let LuaJIT take indices and addresses as constants: F_ is the feature, the rest are addresses.
+local F_GAME_STATE, GAME_STATE = at.game_state, A.game_state
+local F_GAME_MODE, GAME_MODE = at.game_mode, A.game_mode
+local F_COUNTDOWN, COUNTDOWN = at.countdown, A.countdown
+local F_LIVES, LIVES = at.lives, A.lives
+local F_PLAYER_LEVEL, PLAYER_LEVEL = at.player_level, A.player_level
+local F_PLAYER_LANE, PLAYER_LANE = at.player_lane, A.player_lane
+local F_ALIVE, F_EDGE, EDGE = at.player_alive, at.player_edge, A.player_edge
+local F_PLAYER_DEPTH, PLAYER_DEPTH = at.player_depth, A.player_depth
+local F_ZAPPER_USES, ZAPPER_USES = at.zapper_uses, A.zapper_uses
+local F_ZAPPER_CLOCK, ZAPPER_CLOCK = at.zapper_clock, A.zapper_clock
+local F_SHOTS_LEFT, SHOTS_FLYING = at.shots_left, A.shots_flying
+local F_SHOT_DEPTH, SHOT_DEPTH = at.shot_depth, A.shot_depth
+local F_SHOT_LANE, SHOT_LANE = at.shot_lane, A.shot_lane
 
---- The game, the player and the level: whatever is no enemy.
-local function write_scene(ram, open, player, out)
-  for i = 1, byte_count do
-    out[byte_feature[i]] = min(ram[byte_address[i]], byte_limit[i]) / byte_limit[i]
-  end
-  local edge = ram[PLAYER_EDGE]
-  out[OUT_ALIVE] = 1 - (edge - edge % 128) / 128
-  out[OUT_EDGE] = edge % 16 / 15
-  out[OUT_SHOTS_LEFT] = (8 - min(ram[SHOTS_FLYING], 8)) / 8
-  out[OUT_PLACE] = ram[LEVEL] % 16 / 15
-  out[OUT_PULSE_STEP] = signed_scaled(signed(ram[PULSE_STEP]), 12)
-  for kind = 0, 4 do
-    local speed = 256 * signed(ram[SPEED_HIGH + kind]) + ram[SPEED_LOW + kind]
-    out[OUT_SPEED + kind] = signed_scaled(speed, 2560)
-  end
-  for shot = 0, state.SHOTS - 1 do
-    local used = min(ram[SHOT_DEPTH + shot], 1)
-    out[OUT_SHOT_LANE + shot] = relative_lane(used, relative(player, ram[SHOT_LANE + shot] % 16, open))
-  end
-  for lane = 0, LANES - 1 do
-    local depth = ram[SPIKE + lane]
-    out[OUT_SPIKE + lane] = (255 - depth) * min(depth, 1) / 255
-  end
+local function write_shot(shot, ram, out, player, open)
+  local depth = ram[SHOT_DEPTH + shot]
+  out[F_SHOT_DEPTH + shot] = depth / 256
+  out[F_SHOT_LANE + shot] = relative_lane(min(depth, 1), relative(player, ram[SHOT_LANE + shot] % 16, open))
 end
 
-local ENEMY_INFO, ENEMY_FLAGS, ENEMY_DEPTH = A.enemy_info, A.enemy_flags, A.enemy_depth
-local OUT_INFO = at.enemy_info
-local TYPE, LANE, DEPTH, OFFSET = M.enemy_type, M.enemy_lane, M.enemy_depth, M.enemy_offset
-local LAST_TYPE, LAST_LANE, LAST_DEPTH = M.last_type, M.last_lane, M.last_depth
-local OUT_LANE, OUT_DEPTH, OUT_RIM, OUT_TOP = at.enemy_lane, at.enemy_depth, at.rim_lane, at.top_lane
-local OUT_PULSAR_DEPTH, OUT_PULSAR_LANE = at.pulsar_depth, at.pulsar_lane
-local OUT_LANE_CHANGE, OUT_DEPTH_CHANGE = at.lane_change, at.depth_change
-
---- The seven enemy slots. Comparisons are arithmetic on 0 and 1, so that a compiled trace never branches on the data.
-local function write_enemies(ram, mem, open, playing, out)
-  for slot = 0, SLOTS - 1 do
-    local info, flags = ram[ENEMY_INFO + slot], ram[ENEMY_FLAGS + slot]
-    local used = min(ram[ENEMY_DEPTH + slot], 1)
-    local place = OUT_INFO + 6 * slot
-    local low = info % 128
-    out[place] = used * (info % 8) / 7
-    out[place + 1] = used * (low - low % 64) / 64
-    out[place + 2] = used * (info - low) / 128
-    low = flags % 128
-    out[place + 3] = used * (flags - low) / 128
-    out[place + 4] = used * (low - low % 64) / 64
-    out[place + 5] = used * (flags % 4) / 3
-
-    local kind, depth, offset = mem[TYPE + slot], mem[DEPTH + slot], mem[OFFSET + slot]
-    local at_rim = used * (1 - min(max(depth - RIM, RIM - depth), 1))
-    local above_rim = used * (1 - min(max(depth - RIM, 0), 1))
-    local pulsar = used * (1 - min(max(kind - PULSAR, PULSAR - kind), 1))
-    local flips = used * (1 - min(max(kind - PULSAR, 0), 1)) -- flipper or pulsar
-    out[OUT_LANE + slot] = relative_lane(used, offset)
-    out[OUT_DEPTH + slot] = depth / 255
-    out[OUT_RIM + slot] = relative_lane(at_rim, offset)
-    out[OUT_PULSAR_DEPTH + slot] = pulsar * depth / 255
-    out[OUT_PULSAR_LANE + slot] = relative_lane(pulsar, offset)
-    out[OUT_TOP + slot] = relative_lane(flips * above_rim, offset)
-
-    local was, last = mem[LAST_TYPE + slot], mem[LAST_DEPTH + slot]
-    local same = playing * used * min(last, 1) * (1 - min(max(kind - was, was - kind), 1))
-    out[OUT_LANE_CHANGE + slot] = signed_scaled(same * relative(mem[LAST_LANE + slot], mem[LANE + slot], open), 8)
-    out[OUT_DEPTH_CHANGE + slot] = signed_scaled(same * (depth - last), 128)
-  end
+local function write_player(ram, out, player, open)
+  out[F_GAME_STATE] = scaled(ram[GAME_STATE], 36)
+  out[F_GAME_MODE] = ram[GAME_MODE] / 255
+  out[F_COUNTDOWN] = ram[COUNTDOWN] / 255
+  out[F_LIVES] = scaled(ram[LIVES], 6)
+  out[F_PLAYER_LEVEL] = scaled(ram[PLAYER_LEVEL], 98)
+  out[F_PLAYER_LANE] = scaled(ram[PLAYER_LANE], 15)
+  out[F_ALIVE] = 1 - bit(ram[EDGE], 128)
+  out[F_EDGE] = ram[EDGE] % 16 / 15
+  out[F_PLAYER_DEPTH] = ram[PLAYER_DEPTH] / 255
+  out[F_ZAPPER_USES] = scaled(ram[ZAPPER_USES], 2)
+  out[F_ZAPPER_CLOCK] = scaled(ram[ZAPPER_CLOCK], 19)
+  out[F_SHOTS_LEFT] = (8 - min(ram[SHOTS_FLYING], 8)) / 8
+  each_shot(write_shot, ram, out, player, open)
 end
 
-local ENEMY_SHOT_LANE, ENEMY_SHOT_DEPTH, ENEMY_SHOT_FRACTION = A.enemy_shot_lane, A.enemy_shot_depth, A.enemy_shot_fraction
-local OUT_ENEMY_SHOT_LANE, OUT_ENEMY_SHOT_DEPTH = at.enemy_shot_lane, at.enemy_shot_depth
-local NEAREST, OUT_THREAT = M.nearest, at.threat_depth
+local F_LEVEL, LEVEL, F_PLACE, F_OPEN = at.level, A.level, at.level_place, at.open
+local F_SPIKE, SPIKE = at.spike_height, A.spike
+local F_ANGLE, ANGLE = at.lane_angle, A.lane_angle
 
-local function write_enemy_shots(ram, open, player, out)
-  for shot = 0, state.ENEMY_SHOTS - 1 do
-    local depth = ram[ENEMY_SHOT_DEPTH + shot]
-    local used = min(depth, 1)
-    local lane = ram[ENEMY_SHOT_LANE + shot] % 16
-    out[OUT_ENEMY_SHOT_DEPTH + shot] = used * (depth + ram[ENEMY_SHOT_FRACTION + shot] / 256) / 256
-    out[OUT_ENEMY_SHOT_LANE + shot] = relative_lane(used, relative(player, lane, open))
-  end
+local function write_lane(lane, ram, out)
+  local tip = ram[SPIKE + lane]
+  out[F_SPIKE + lane] = (255 - tip) * min(tip, 1) / 255
+  out[F_ANGLE + lane] = scaled(ram[ANGLE + lane], 15)
 end
+
+local F_COUNT, COUNT = at.enemy_count, A.enemy_count
+local F_ROOM, ROOM = at.enemy_room, A.enemy_room
+local F_SPEED, SPEED_LOW, SPEED_HIGH = at.enemy_speed, A.speed_low, A.speed_high
+
+local function write_type(kind, ram, out)
+  out[F_COUNT + kind] = scaled(ram[COUNT + kind], 7)
+  out[F_ROOM + kind] = scaled(ram[ROOM + kind], 7)
+  out[F_SPEED + kind] = signed_scaled(256 * signed(ram[SPEED_HIGH + kind]) + ram[SPEED_LOW + kind], 2560)
+end
+
+local F_IN_TUBE, IN_TUBE = at.in_tube, A.in_tube
+local F_ON_RIM, ON_RIM = at.on_rim, A.on_rim
+local F_PENDING, PENDING = at.pending, A.pending
+local F_FLIP_WAIT, FLIP_WAIT = at.pulsar_flip_wait, A.pulsar_flip_wait
+local F_PULSE_STEP, PULSE_STEP = at.pulse_step, A.pulse_step
+local F_PULSE_PHASE, PULSE_PHASE = at.pulse_phase, A.pulse_phase
+local F_PROGRAM, PROGRAM = at.flipper_program, A.flipper_program
+local F_HOP, HOP = at.hop_threshold, A.hop_threshold
+
+local function write_level(ram, out, open)
+  out[F_LEVEL] = scaled(ram[LEVEL], 98)
+  out[F_OPEN] = open
+  out[F_PLACE] = ram[LEVEL] % 16 / 15
+  each_lane(write_lane, ram, out)
+  write_type(0, ram, out)
+  write_type(1, ram, out)
+  write_type(2, ram, out)
+  write_type(3, ram, out)
+  write_type(4, ram, out)
+  out[F_IN_TUBE] = scaled(ram[IN_TUBE], 7)
+  out[F_ON_RIM] = scaled(ram[ON_RIM], 7)
+  out[F_PENDING] = scaled(ram[PENDING], 63)
+  out[F_FLIP_WAIT] = scaled(ram[FLIP_WAIT], 40)
+  out[F_PULSE_STEP] = signed_scaled(signed(ram[PULSE_STEP]), 12)
+  out[F_PULSE_PHASE] = ram[PULSE_PHASE] / 255
+  out[F_PROGRAM] = scaled(ram[PROGRAM], 135)
+  out[F_HOP] = ram[HOP] / 255
+end
+
+local F_INFO, INFO, FLAGS = at.enemy_info, A.enemy_info, A.enemy_flags
+
+local function write_info(slot, ram, out)
+  local used, info, flags = min(ram[A.enemy_depth + slot], 1), ram[INFO + slot], ram[FLAGS + slot]
+  local place = F_INFO + 6 * slot
+  out[place] = used * (info % 8) / 7
+  out[place + 1] = used * bit(info, 64)
+  out[place + 2] = used * bit(info, 128)
+  out[place + 3] = used * bit(flags, 128)
+  out[place + 4] = used * bit(flags, 64)
+  out[place + 5] = used * (flags % 4) / 3
+end
+
+local TYPE, DEPTH, OFFSET = M.enemy_type, M.enemy_depth, M.enemy_offset
+local F_LANE, F_DEPTH, F_RIM, F_TOP = at.enemy_lane, at.enemy_depth, at.rim_lane, at.top_lane
+local F_PULSAR_DEPTH, F_PULSAR_LANE = at.pulsar_depth, at.pulsar_lane
+
+local function write_place(slot, mem, out)
+  local kind, depth, offset = mem[TYPE + slot], mem[DEPTH + slot], mem[OFFSET + slot]
+  local used = min(depth, 1)
+  local pulsar = used * equal(kind, PULSAR)
+  local flips = used * at_most(kind, PULSAR) -- a flipper or a pulsar
+  out[F_LANE + slot] = relative_lane(used, offset)
+  out[F_DEPTH + slot] = depth / 255
+  out[F_RIM + slot] = relative_lane(used * equal(depth, RIM), offset)
+  out[F_PULSAR_DEPTH + slot] = pulsar * depth / 255
+  out[F_PULSAR_LANE + slot] = relative_lane(pulsar, offset)
+  out[F_TOP + slot] = relative_lane(flips * at_most(depth, RIM), offset)
+end
+
+local LANE, LAST_TYPE, LAST_LANE, LAST_DEPTH = M.enemy_lane, M.last_type, M.last_lane, M.last_depth
+local F_LANE_CHANGE, F_DEPTH_CHANGE = at.lane_change, at.depth_change
+
+local function write_change(slot, mem, out, open, playing)
+  local depth, last = mem[DEPTH + slot], mem[LAST_DEPTH + slot]
+  local same = playing * min(depth, 1) * min(last, 1) * equal(mem[TYPE + slot], mem[LAST_TYPE + slot])
+  out[F_LANE_CHANGE + slot] = signed_scaled(same * relative(mem[LAST_LANE + slot], mem[LANE + slot], open), 8)
+  out[F_DEPTH_CHANGE + slot] = signed_scaled(same * (depth - last), 128)
+end
+
+local F_ENEMY_SHOT_DEPTH, ENEMY_SHOT_DEPTH, ENEMY_SHOT_FRACTION =
+  at.enemy_shot_depth, A.enemy_shot_depth, A.enemy_shot_fraction
+local F_ENEMY_SHOT_LANE, ENEMY_SHOT_LANE = at.enemy_shot_lane, A.enemy_shot_lane
+
+local function write_enemy_shot(shot, ram, out, player, open)
+  local depth = ram[ENEMY_SHOT_DEPTH + shot]
+  local used, lane = min(depth, 1), ram[ENEMY_SHOT_LANE + shot] % 16
+  out[F_ENEMY_SHOT_DEPTH + shot] = used * (depth + ram[ENEMY_SHOT_FRACTION + shot] / 256) / 256
+  out[F_ENEMY_SHOT_LANE + shot] = relative_lane(used, relative(player, lane, open))
+end
+
+local NEAREST, F_THREAT = M.nearest, at.threat_depth
 
 --- Least depth of spike tip, enemies and enemy shots in a lane; FAR for none and beyond the ends of an open tube.
-local function threat(ram, mem, open, lane)
-  if open == 1 and (lane < 0 or lane > 14) then
-    return FAR
-  end
-  lane = lane % 16
-  local tip = ram[SPIKE + lane]
-  return min(mem[NEAREST + lane], tip + FAR * (1 - min(tip, 1)))
+local function threat(ram, mem, lane, open)
+  local off, place = state.off_board(lane, open), lane % 16
+  local tip = ram[SPIKE + place]
+  local depth = min(mem[NEAREST + place], tip + FAR * (1 - min(tip, 1)))
+  return depth + off * (FAR - depth)
 end
 
 --- Write all features of the frame that `state.decode` has just decoded.
 function features.write(ram, mem, out)
-  local open, player = state.is_open(ram), ram[PLAYER_LANE] % 16
-  local playing = ram[A.game_state] == PLAY and 1 or 0
-  write_scene(ram, open, player, out)
-  write_enemies(ram, mem, open, playing, out)
-  write_enemy_shots(ram, open, player, out)
-  out[OUT_THREAT] = threat(ram, mem, open, player) / 255
-  out[OUT_THREAT + 1] = threat(ram, mem, open, player - 1) / 255
-  out[OUT_THREAT + 2] = threat(ram, mem, open, player + 1) / 255
+  local open, player = min(ram[A.open], 1), ram[PLAYER_LANE] % 16
+  write_player(ram, out, player, open)
+  write_level(ram, out, open)
+  each_slot(write_info, ram, out)
+  each_slot(write_place, mem, out)
+  each_enemy_shot(write_enemy_shot, ram, out, player, open)
+  out[F_THREAT] = threat(ram, mem, player, open) / 255
+  out[F_THREAT + 1] = threat(ram, mem, player - 1, open) / 255
+  out[F_THREAT + 2] = threat(ram, mem, player + 1, open) / 255
+  each_slot(write_change, mem, out, open, equal(ram[GAME_STATE], PLAY))
 end
 
 return features

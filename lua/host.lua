@@ -6,45 +6,44 @@ local compat = require("compat")
 local features = require("features")
 local state = require("state")
 
+local min = math.min
+
 local host = {}
 
 host.MEMORY = bridge.MEMORY
 
 -- Far longer than the longest way from one decision to the next, entering three initials by time-out: 96 * 32 frames.
 local LONGEST_WAY = 20000
+host.LONGEST_WAY = LONGEST_WAY
 
-local NO_DECISION = -1
+local GOING, DONE, NO_DECISION = 0, 1, 2
+host.NO_DECISION = NO_DECISION
 
---- Act, run one board to its next bridge point and observe, until a decision frame, the end of the game or (if
--- wanted) a death. Rewards are summed over the way. Returns 0, the board's error code, or NO_DECISION.
---   run(ram, buttons, board): advances the board and brings `ram` up to date; returns 0 or an error code
---   poke(address, value, ram): writes a byte of the game's RAM
-local function advance_row(run, poke, board, ram, mem, values, frame, fire, zap, spinner, stop_at_death, skip)
-  local objective, subjective, died, frames = 0, 0, 0, 0
-  repeat
-    local buttons = bridge.act(ram, mem, poke, fire, zap, spinner)
-    local code = run(ram, buttons, board)
-    if code ~= 0 then
-      return code
-    end
-    bridge.update(ram, mem, frame)
-    frames = frames + 1
-    objective = objective + frame.objective
-    subjective = subjective + frame.subjective
-    if frame.done == 1 then
-      died = 1
-    end
-    skip = skip - frame.decision
-    if frames == LONGEST_WAY then
-      return NO_DECISION
-    end
-  until frame.over == 1
-    or (died == 1 and stop_at_death == 1)
-    or (frame.decision == 1 and (died == 1 or skip <= 0))
-  frame.objective, frame.subjective = objective, subjective
-  frame.done, frame.frames = died, frames
-  features.write(ram, mem, values)
-  return 0
+local M = state.memory
+local PASSED, DECISIONS, DEATHS, OBJECTIVE, SUBJECTIVE = M.passed, M.decisions, M.deaths, M.objective, M.subjective
+
+--- Whether a board has come far enough after a frame; the sums over the way are kept in its memory until then.
+local function progress(mem, frame, stop_at_death, skip, limit)
+  local passed, decision = mem[PASSED] + 1, frame.decision
+  local decisions, deaths = mem[DECISIONS] + decision, mem[DEATHS] + frame.done
+  local objective, subjective = mem[OBJECTIVE] + frame.objective, mem[SUBJECTIVE] + frame.subjective
+  mem[PASSED], mem[DECISIONS], mem[DEATHS] = passed, decisions, deaths
+  mem[OBJECTIVE], mem[SUBJECTIVE] = objective, subjective
+  if
+    (decision == 1 and (decisions >= skip or deaths > 0))
+    or frame.over == 1
+    or (deaths > 0 and stop_at_death == 1)
+    or passed >= limit
+  then
+    frame.frames = passed
+    frame.done = min(deaths, 1)
+    frame.objective = objective
+    frame.subjective = subjective
+    mem[PASSED], mem[DECISIONS], mem[DEATHS] = 0, 0, 0
+    mem[OBJECTIVE], mem[SUBJECTIVE] = 0, 0
+    return passed >= LONGEST_WAY and NO_DECISION or DONE
+  end
+  return GOING
 end
 
 --- Observe without advancing.
@@ -55,6 +54,8 @@ end
 
 --- The host for LuaJIT. `frame_definition` is the C type of a frame, `buttons` where a state row holds its buttons.
 function host.native(frame_definition, buttons_at)
+  -- A frame is one long trace without loops; the default limits are made for short ones.
+  jit.opt.start("-loop", "maxrecord=16000", "maxirconst=8000", "maxsnap=4000", "maxside=2000", "maxtrace=8000", "maxmcode=65536", "sizemcode=1024")
   local ffi = require("ffi")
   local cast = ffi.cast
   local bytes, numbers = ffi.typeof("uint8_t *"), ffi.typeof("double *")
@@ -65,11 +66,6 @@ function host.native(frame_definition, buttons_at)
 
   local function poke(address, value, ram)
     ram[address] = value
-  end
-
-  local function run(ram, buttons, board)
-    ram[buttons_at] = buttons
-    return board.run(ram, board.rom, board.max_cycles)
   end
 
   local native = { frame_bytes = ffi.sizeof(frame_type) }
@@ -95,23 +91,27 @@ function host.native(frame_definition, buttons_at)
   -- A row whose board stopped on an error stays as it is: the board's state tells.
   function native.advance(
     run_address, rom, max_cycles, states, stride, memory, indices, count, fire, zap, spinner, values, frames,
-    stop_at_death, skip
+    stop_at_death, skip, limit
   )
-    local board = { run = cast(runner, run_address), rom = cast(bytes, rom), max_cycles = max_cycles }
+    local run = cast(runner, run_address)
+    rom = cast(bytes, rom)
     states, memory, indices = cast(bytes, states), cast(numbers, memory), cast(ints, indices)
     fire, zap, spinner = cast(ints, fire), cast(ints, zap), cast(ints, spinner)
     values, frames = cast(floats, values), cast(frame_pointer, frames)
-    local lost = -1
-    for i = 0, count - 1 do
+    local lost, i = -1, 0
+    while i < count do
       local row = indices[i]
-      local code = advance_row(
-        run, poke, board,
-        states + row * stride, memory + row * bridge.MEMORY, values + row * features.COUNT, frames + row,
-        fire[row], zap[row], spinner[row], stop_at_death, skip
-      )
+      local ram, mem, frame = states + row * stride, memory + row * bridge.MEMORY, frames + row
+      ram[buttons_at] = bridge.act(ram, mem, poke, fire[row], zap[row], spinner[row])
+      local code = DONE
+      if run(ram, rom, max_cycles) == 0 then
+        bridge.observe(ram, mem, values + row * features.COUNT, frame)
+        code = progress(mem, frame, stop_at_death, skip, limit)
+      end
       if code == NO_DECISION and lost < 0 then
         lost = row
       end
+      i = i + min(code, 1)
     end
     return lost
   end
@@ -175,25 +175,25 @@ function host.portable(frame_format, frame_fields)
     return results(mem, values, frame)
   end
 
-  --- Returns the code, and after a code of 0 the new memory, features and frame.
-  function portable.advance(run_board, poke_board, memory, image, fire, zap, spinner, stop_at_death, skip)
+  --- Returns DONE alone if the board stopped on an error; otherwise DONE or NO_DECISION with the new memory, features and
+  -- frame.
+  function portable.advance(run_board, poke_board, memory, image, fire, zap, spinner, stop_at_death, skip, limit)
     local ram, mem, values, frame = {}, load_memory(memory), {}, {}
-    local function run(_, buttons)
-      local code, image_after = run_board(buttons)
-      if code == 0 then
-        load_ram(ram, image_after)
-      end
-      return code
-    end
     local function poke(address, value)
       poke_board(address, value)
     end
+    local code, failed
     load_ram(ram, image)
-    local code = advance_row(run, poke, nil, ram, mem, values, frame, fire, zap, spinner, stop_at_death, skip)
-    if code ~= 0 then
-      return code
-    end
-    return 0, results(mem, values, frame)
+    repeat
+      failed, image = run_board(bridge.act(ram, mem, poke, fire, zap, spinner))
+      if failed ~= 0 then
+        return DONE
+      end
+      load_ram(ram, image)
+      bridge.observe(ram, mem, values, frame)
+      code = progress(mem, frame, stop_at_death, skip, limit)
+    until code ~= GOING
+    return code, results(mem, values, frame)
   end
 
   return portable

@@ -2,82 +2,68 @@
 
 local state = require("state")
 
-local A, M = state.address, state.memory
-local PLAY, DESCENT, START, SELECT = state.PLAY, state.DESCENT, state.START, state.SELECT
-local GAME_STATE, OPEN = A.game_state, A.open
-local LEVEL, SCORE, USES, WAVE, WAVE_OPEN = M.level, M.score, M.zapper_uses, M.wave, M.wave_open
-local REAL, ALIVE, PLAYER_LANE, MOVED, NEAREST = M.real, M.alive, M.player_lane, M.moved, M.nearest
-local RAM_SCORE, RAM_LEVEL, RAM_USES, PENDING = A.score, A.level, A.zapper_uses, A.pending
+local min, max = math.min, math.max
 
-local DEATH = -1000
+local A, M = state.address, state.memory
+local PLAY, START, SELECT = state.PLAY, state.START, state.SELECT
+local at_most, equal, off_board = state.at_most, state.equal, state.off_board
+local RAM_SCORE, RAM_LEVEL, RAM_USES, PENDING = A.score, A.level, A.zapper_uses, A.pending
+local LEVEL, SCORE, USES, WAVE, WAVE_OPEN = M.level, M.score, M.zapper_uses, M.wave, M.wave_open
+local REAL, ALIVE, DECISION = M.real, M.alive, M.decision
+local PLAYER_LANE, MOVED, NEAREST = M.player_lane, M.moved, M.nearest
+
+local DEATH = 1000
 local ZAP_PENALTY = 1000 -- for a zap when the whole wave is still to come
-local LARGEST_CHANGE = 1000 -- bonuses and resets are at least this
+local LARGEST_GAIN = 999 -- greater changes are bonuses and resets
 local SCORE_WRAP = 1000000
 local DANGER_DEPTH = 0x80
 local LANE_WORTH = 2.0
 
 local reward = {}
 
---- Keep the number of enemies a level began with: it follows the game until the level is first played.
-local function follow_wave(ram, mem, new_game)
-  if new_game or ram[RAM_LEVEL] ~= mem[LEVEL] then
-    mem[WAVE_OPEN] = 1
-  end
-  if mem[WAVE_OPEN] == 1 then
-    mem[WAVE] = ram[PENDING]
-    if ram[GAME_STATE] == PLAY then
-      mem[WAVE_OPEN] = 0
-    end
-  end
-  mem[LEVEL] = ram[RAM_LEVEL]
+--- The number of enemies a level began with: it follows the game until the level is first played.
+local function follow_wave(ram, mem, game_state, new_game)
+  local level, pending = ram[RAM_LEVEL], ram[PENDING]
+  local open = max(mem[WAVE_OPEN], max(new_game, 1 - equal(level, mem[LEVEL])))
+  local wave = open * pending + (1 - open) * mem[WAVE]
+  mem[LEVEL] = level
+  mem[WAVE] = wave
+  mem[WAVE_OPEN] = open * (1 - equal(game_state, PLAY))
+  return wave, pending
 end
 
---- The objective reward and 1 if the player died in this frame. Remembers this frame's score, level and zaps.
-function reward.objective(ram, mem, was_real, was_alive)
-  local real = mem[REAL] == 1
-  local new_game = real and (was_real == 0 or ram[GAME_STATE] == START or ram[GAME_STATE] == SELECT)
+--- The objective reward, and 1 if the player died in this frame. Remembers this frame's score, level and zaps;
+-- `was_real` and `was_alive` are those of the frame before.
+function reward.objective(ram, mem, game_state, was_real, was_alive)
+  local real = mem[REAL]
+  local starting = max(1 - was_real, max(equal(game_state, START), equal(game_state, SELECT)))
+  local wave, pending = follow_wave(ram, mem, game_state, real * starting)
   local score, uses = state.score(ram, RAM_SCORE), ram[RAM_USES]
-  local before, used = new_game and score or mem[SCORE], mem[USES]
-  follow_wave(ram, mem, new_game)
+  local gain = (score - mem[SCORE]) % SCORE_WRAP
+  local zapped = min(1, max(0, uses - mem[USES]))
   mem[SCORE] = score
   mem[USES] = uses
-  if not real then
-    return 0, 0
-  end
-  if was_real == 1 and was_alive == 1 and mem[ALIVE] == 0 then
-    return DEATH, 1
-  end
-  local points = 0
-  local change = (score - before) % SCORE_WRAP
-  if change < LARGEST_CHANGE then
-    points = change
-  end
-  if uses > used and mem[WAVE] > 0 then
-    points = points - ZAP_PENALTY * ram[PENDING] / mem[WAVE]
-  end
-  return points, 0
+  local died = real * was_real * was_alive * (1 - mem[ALIVE])
+  local penalty = zapped * min(wave, 1) * ZAP_PENALTY * pending / max(wave, 1)
+  local points = (1 - starting) * gain * at_most(gain, LARGEST_GAIN) - penalty
+  return real * (1 - died) * points - DEATH * died + 0, died
 end
 
+--- What one lane counts for: its weight if it is safe, as much against if an enemy or a shot has come near in it.
 local function worth(mem, lane, open, weight)
-  if open == 1 and (lane < 0 or lane > 14) then
-    return 0
-  end
-  return mem[NEAREST + lane % 16] <= DANGER_DEPTH and -weight or weight
+  local danger = at_most(mem[NEAREST + lane % 16], DANGER_DEPTH)
+  return (1 - off_board(lane, open)) * weight * (1 - 2 * danger)
 end
 
---- The subjective reward: safe lanes around the player count for, dangerous ones against; half for standing still.
+--- The subjective reward of a decision frame: the safety of the lanes around; half as much for standing still.
 function reward.subjective(ram, mem)
-  local game_state = ram[GAME_STATE]
-  if mem[REAL] == 0 or mem[ALIVE] == 0 or (game_state ~= PLAY and game_state ~= DESCENT) then
-    return 0
-  end
   local lane, open = mem[PLAYER_LANE], state.is_open(ram)
   local sum = worth(mem, lane, open, 1)
     + worth(mem, lane - 1, open, 0.5)
     + worth(mem, lane + 1, open, 0.5)
     + worth(mem, lane - 2, open, 0.25)
     + worth(mem, lane + 2, open, 0.25)
-  return LANE_WORTH * sum * (mem[MOVED] == 1 and 1 or 0.5)
+  return mem[DECISION] * LANE_WORTH * sum * (0.5 + 0.5 * mem[MOVED]) + 0
 end
 
 return reward

@@ -4,7 +4,7 @@
 -- `ram` is indexed by address from 0; `mem` holds one environment's memory, doubles indexed from 0. Both may
 -- be FFI pointers or tables. No module keeps anything of its own between calls.
 
-local min, floor = math.min, math.floor
+local min, max, floor = math.min, math.max, math.floor
 
 local state = {}
 
@@ -93,6 +93,7 @@ local MEMORY = {
   { "in_game", 1 }, -- 1 between the first decision frame of a game and its end
   { "real", 1 }, -- this frame belongs to a real game, not to the attract mode
   { "alive", 1 },
+  { "decision", 1 }, -- the player may act in this frame
   { "player_lane", 1 },
   { "moved", 1 }, -- the player's lane differs from the last frame's
   { "score", 1 },
@@ -111,8 +112,15 @@ local MEMORY = {
   { "last_type", 7 },
   { "last_lane", 7 },
   { "last_depth", 7 },
+  { "passed", 1 }, -- of one call of the in-process host: frames, decision frames, deaths, and sums of rewards
+  { "decisions", 1 },
+  { "deaths", 1 },
+  { "objective", 1 },
+  { "subjective", 1 },
   { "nearest", 16 }, -- least depth of enemies and enemy shots by lane, FAR if none
-  { "unsafe", 16 }, -- the expert's: 1 for lanes to keep away from
+  { "unsafe", 16 }, -- the expert's: marks of lanes to keep away from
+  { "crowd", 1 }, -- enemies near the rim
+  { "prey", 1 }, -- the cost of the best prey and the way to it
 }
 
 state.memory = {}
@@ -123,18 +131,75 @@ for _, field in ipairs(MEMORY) do
 end
 state.MEMORY = size
 
+-- Arithmetic in the place of branches and loops: LuaJIT compiles a frame into one stretch of straight code, and a
+-- branch that depends on the data would cost it another stretch for each way things can go. The functions below
+-- give 0 or 1 for whole numbers; the ones after them call `f(i, ...)` for every slot, shot or lane.
+
+--- Bit of a byte by its weight, as 0 or 1.
+function state.bit(byte, weight)
+  local low = byte % (2 * weight)
+  return (low - low % weight) / weight
+end
+
+--- 1 if x <= limit.
+function state.at_most(x, limit)
+  return 1 - min(1, max(0, x - limit))
+end
+
+--- 1 if x == y.
+function state.equal(x, y)
+  return 1 - min(1, max(x - y, y - x))
+end
+
+function state.each_enemy_shot(f, a, b, c, d, e)
+  f(0, a, b, c, d, e)
+  f(1, a, b, c, d, e)
+  f(2, a, b, c, d, e)
+  f(3, a, b, c, d, e)
+end
+
+function state.each_slot(f, a, b, c, d, e)
+  f(0, a, b, c, d, e)
+  f(1, a, b, c, d, e)
+  f(2, a, b, c, d, e)
+  f(3, a, b, c, d, e)
+  f(4, a, b, c, d, e)
+  f(5, a, b, c, d, e)
+  f(6, a, b, c, d, e)
+end
+
+function state.each_shot(f, a, b, c, d, e)
+  state.each_slot(f, a, b, c, d, e)
+  f(7, a, b, c, d, e)
+end
+
+function state.each_lane(f, a, b, c, d, e)
+  state.each_shot(f, a, b, c, d, e)
+  f(8, a, b, c, d, e)
+  f(9, a, b, c, d, e)
+  f(10, a, b, c, d, e)
+  f(11, a, b, c, d, e)
+  f(12, a, b, c, d, e)
+  f(13, a, b, c, d, e)
+  f(14, a, b, c, d, e)
+  f(15, a, b, c, d, e)
+end
+
 local A, M = state.address, state.memory
-local SLOTS, ENEMY_SHOTS, LANES, FAR, FUSEBALL = state.SLOTS, state.ENEMY_SHOTS, state.LANES, state.FAR, state.FUSEBALL
+local FAR, FUSEBALL = state.FAR, state.FUSEBALL
 local OPEN, PLAYER_LANE = A.open, A.player_lane
 local ENEMY_INFO, ENEMY_LANE, ENEMY_DEPTH, ENEMY_ANGLE = A.enemy_info, A.enemy_lane, A.enemy_depth, A.enemy_angle
 local ENEMY_SHOT_LANE, ENEMY_SHOT_DEPTH, LANE_ANGLE = A.enemy_shot_lane, A.enemy_shot_depth, A.lane_angle
 local TYPE, LANE, DEPTH, OFFSET = M.enemy_type, M.enemy_lane, M.enemy_depth, M.enemy_offset
 local LAST_TYPE, LAST_LANE, LAST_DEPTH, NEAREST = M.last_type, M.last_lane, M.last_depth, M.nearest
 local RANDOM = M.random
+local bit, equal = state.bit, state.equal
+local each_lane, each_slot, each_enemy_shot = state.each_lane, state.each_slot, state.each_enemy_shot
 
 --- 1 for an open tube, else 0.
 function state.is_open(ram)
-  return min(ram[OPEN], 1)
+  local open = min(ram[OPEN], 1)
+  return open
 end
 
 --- Lanes from `origin` to `lane`: on a closed tube (open = 0) the shorter way, -7..8; on an open one -15..15.
@@ -145,7 +210,12 @@ function state.relative(origin, lane, open)
 end
 local relative = state.relative
 
---- Player 1's score in points.
+--- 1 if there is no such lane: beyond the ends of an open tube, whose lanes are 0-14.
+function state.off_board(lane, open)
+  return open * min(1, max(0, -lane) + max(0, lane - 14))
+end
+
+--- A score in points from its three BCD bytes, low first.
 function state.score(ram, address)
   local low, mid, high = ram[address], ram[address + 1], ram[address + 2]
   return low - 6 * floor(low / 16) + 100 * (mid - 6 * floor(mid / 16)) + 10000 * (high - 6 * floor(high / 16))
@@ -157,54 +227,52 @@ function state.signed(byte)
 end
 
 --- How far, 0..1, a flipping enemy has turned from its old lane into its new one (ARCADE F.1).
-local function flip_progress(angle, lane, rising, ram)
+local function flip_progress(ram, angle, lane, rising)
   local here = ram[LANE_ANGLE + lane]
   local turned = ram[LANE_ANGLE + (lane - 1) % 16] + 8
-  local travelled, total
-  if rising then
-    travelled, total = (turned - angle) % 16, (turned - here) % 16
-  else
-    travelled, total = (angle - here) % 16, (turned - here) % 16
+  local total = (turned - here) % 16
+  local travelled = rising * ((turned - angle) % 16) + (1 - rising) * ((angle - here) % 16)
+  local turns = min(total, 1)
+  return turns * min(travelled / (total + 1 - turns), 1)
+end
+
+local function clear_lane(lane, mem)
+  mem[NEAREST + lane] = FAR
+end
+
+local function note_depth(mem, lane, depth)
+  local place = NEAREST + lane
+  mem[place] = min(mem[place], depth + 256 * (1 - min(depth, 1))) -- an unused slot counts as beyond FAR
+end
+
+local function decode_slot(slot, ram, mem, open, player)
+  mem[LAST_TYPE + slot] = mem[TYPE + slot]
+  mem[LAST_LANE + slot] = mem[LANE + slot]
+  mem[LAST_DEPTH + slot] = mem[DEPTH + slot]
+  local info, lane, depth = ram[ENEMY_INFO + slot], ram[ENEMY_LANE + slot] % 16, ram[ENEMY_DEPTH + slot]
+  local kind, rising = info % 8, bit(info, 64)
+  local flipping = bit(info, 128) * (1 - equal(kind, FUSEBALL)) * min(depth, 1)
+  local progress = flip_progress(ram, ram[ENEMY_ANGLE + slot] % 16, lane, rising)
+  local offset = relative(player, lane, open) + flipping * (rising * (progress - 1) - (1 - rising) * progress)
+  if open == 0 and offset <= -8 then
+    offset = offset + 16
   end
-  if total == 0 then
-    return 0
-  end
-  return min(travelled / total, 1)
+  mem[TYPE + slot] = kind
+  mem[LANE + slot] = lane
+  mem[DEPTH + slot] = depth
+  mem[OFFSET + slot] = offset
+  note_depth(mem, lane, depth)
+end
+
+local function decode_enemy_shot(shot, ram, mem)
+  note_depth(mem, ram[ENEMY_SHOT_LANE + shot] % 16, ram[ENEMY_SHOT_DEPTH + shot])
 end
 
 --- Decode enemies and enemy shots from `ram` into `mem`; what was there becomes the last frame's.
 function state.decode(ram, mem)
-  local open, player = min(ram[OPEN], 1), ram[PLAYER_LANE] % 16
-  for lane = 0, LANES - 1 do
-    mem[NEAREST + lane] = FAR
-  end
-  for slot = 0, SLOTS - 1 do
-    mem[LAST_TYPE + slot] = mem[TYPE + slot]
-    mem[LAST_LANE + slot] = mem[LANE + slot]
-    mem[LAST_DEPTH + slot] = mem[DEPTH + slot]
-    local info, lane, depth = ram[ENEMY_INFO + slot], ram[ENEMY_LANE + slot] % 16, ram[ENEMY_DEPTH + slot]
-    local kind = info % 8
-    local offset = relative(player, lane, open)
-    if depth ~= 0 and info >= 128 and kind ~= FUSEBALL then
-      local rising = info % 128 >= 64
-      local progress = flip_progress(ram[ENEMY_ANGLE + slot] % 16, lane, rising, ram)
-      offset = rising and offset + progress - 1 or offset - progress
-      if open == 0 and offset <= -8 then
-        offset = offset + 16
-      end
-    end
-    mem[TYPE + slot] = kind
-    mem[LANE + slot] = lane
-    mem[DEPTH + slot] = depth
-    mem[OFFSET + slot] = offset
-    local place = NEAREST + lane
-    mem[place] = min(mem[place], depth + 256 * (1 - min(depth, 1))) -- an unused slot counts as beyond FAR
-  end
-  for shot = 0, ENEMY_SHOTS - 1 do
-    local depth = ram[ENEMY_SHOT_DEPTH + shot]
-    local place = NEAREST + ram[ENEMY_SHOT_LANE + shot] % 16
-    mem[place] = min(mem[place], depth + 256 * (1 - min(depth, 1)))
-  end
+  each_lane(clear_lane, mem)
+  each_slot(decode_slot, ram, mem, min(ram[OPEN], 1), ram[PLAYER_LANE] % 16)
+  each_enemy_shot(decode_enemy_shot, ram, mem)
 end
 
 --- Start the random generator from any whole number of 0 or more.

@@ -72,6 +72,7 @@ class Frame:
         alive: the player is not dying.
         decision: the agent may act: a real game, play or descent, alive.
         over: this frame ends a real game.
+        frames: game frames that this one stands for; rewards are sums over them, ``done`` a death in any.
         frames: game frames passed since the frame handed over before.
     """
 
@@ -97,4 +98,5 @@ class Frame:
     alive: bool
     decision: bool
     over: bool
+    frames: int = 1
     frames: int = 1

@@ -95,7 +95,7 @@ class LuaHost:
         module = self._load()
         self.version: str = self._lua.eval(b"jit and jit.version or _VERSION").decode()
         self.memory_size = int(module[b"MEMORY"])
-        self._run_address = run_address
+        self._longest_way = int(module[b"LONGEST_WAY"])
         self._engine: _Native | _Portable
         if self.runtime == "luajit":
             self._engine = _Native(module, run_address, buttons_offset)
@@ -148,6 +148,7 @@ class LuaHost:
         *,
         stop_at_death: bool = False,
         skip: int = 1,
+        limit: int | None = None,
     ) -> None:
         """Play an action on each of some boards and run each to the next frame an agent must look at.
 
@@ -167,6 +168,7 @@ class LuaHost:
                 sums and ``done`` tells of a death over the ``frames`` game frames passed.
             stop_at_death: stop in the frame in which the player dies, too.
             skip: play the action in that many decision frames, unless the player dies.
+            limit: stop after that many game frames anyway; 1 makes it a single game frame.
 
         Raises:
             ValueError: an array has the wrong dtype, shape or memory order, or an index is out of range.
@@ -178,9 +180,8 @@ class LuaHost:
             _check(array, np.int32, (len(state),), name)
         if not rows:
             return
-        lost = self._engine.advance(
-            state, memory, rom, indices, (fire, zap, spinner), features, frames, int(stop_at_death), skip
-        )
+        how = int(stop_at_death), skip, self._longest_way if limit is None else limit
+        lost = self._engine.advance(state, memory, rom, indices, (fire, zap, spinner), features, frames, how)
         if lost >= 0:
             raise NoDecisionError(lost)
 
@@ -254,8 +255,7 @@ class _Native:
         actions: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]],
         features: NDArray[np.float32],
         frames: NDArray[Any],
-        stop_at_death: int,
-        skip: int,
+        how: tuple[int, int, int],
     ) -> int:
         lost = self._advance(
             self._run_address,
@@ -269,8 +269,7 @@ class _Native:
             *map(_address, actions),
             _address(features),
             _address(frames),
-            stop_at_death,
-            skip,
+            *how,
         )
         return int(lost)
 
@@ -283,6 +282,7 @@ class _Portable:
         assert names is not None
         fields = lua.table_from([name.encode() for name in names])
         portable = module[b"portable"](_pack_format().encode(), fields)
+        self._no_decision = module[b"NO_DECISION"]
         self._run, self._buttons_offset = _RUN(run_address), buttons_offset
         self._init, self._set_start_level = portable[b"init"], portable[b"set_start_level"]
         self._observe, self._advance = portable[b"observe"], portable[b"advance"]
@@ -314,8 +314,7 @@ class _Portable:
         actions: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]],
         features: NDArray[np.float32],
         frames: NDArray[Any],
-        stop_at_death: int,
-        skip: int,
+        how: tuple[int, int, int],
     ) -> int:
         lost = -1
         for row in indices.tolist():
@@ -335,13 +334,12 @@ class _Portable:
                 memory[row].tobytes(),
                 board[:2048].tobytes(),
                 *(int(action[row]) for action in actions),
-                stop_at_death,
-                skip,
+                *how,
             )
             if isinstance(outcome, tuple):
                 _store(row, outcome[1:], memory, features, frames)
-            elif outcome < 0 and lost < 0:
-                lost = row
+                if outcome[0] == self._no_decision and lost < 0:
+                    lost = row
         return lost
 
 
