@@ -99,4 +99,3 @@ class Frame:
     decision: bool
     over: bool
     frames: int = 1
-    frames: int = 1
