@@ -240,3 +240,7 @@ def _task(options: Any) -> Any:
         rom=options.rom,
         start_level=options.start_level,
     )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

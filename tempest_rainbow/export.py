@@ -60,7 +60,10 @@ class _Returns(torch.nn.Module):
         self.prior_weight = float(policy.card.get("prior_weight", 0.0))
 
     def forward(self, observations: torch.Tensor) -> torch.Tensor:
-        features = self.network.features(observations)
+        inputs = observations
+        if self.network.encoder is not None:  # its quick form has kernels that no exporter can follow
+            inputs = torch.cat([observations, self.network.encoder.forward_textbook(observations)], dim=1)
+        features = self.network.trunk(inputs)
         values = self.network.expectation(self.network.logits(features))
         if self.prior_weight > 0.0:
             policy = torch.log_softmax(self.network.policy_logits(features), dim=-1)

@@ -1,0 +1,276 @@
+"""Collection: what is written to the replay is what was played, at the agreed pace, by who was to play."""
+
+import threading
+from collections import deque
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from fake_games import LADDER, LadderEnv
+
+from tempest_rainbow.batch import ACTOR_EXPERT, ACTOR_POLICY, ACTOR_RANDOM
+from tempest_rainbow.collect.collector import Collector, Exploration
+from tempest_rainbow.collect.environments import Task, make_source
+from tempest_rainbow.collect.exploration import ExpertSeats, random_actions
+from tempest_rainbow.collect.limiter import SampleLimiter
+from tempest_rainbow.collect.sources import ThreadedSource, VectorSource
+from tempest_rainbow.schedules import EpsilonSchedule, ExpertSchedule
+
+
+class Notebook:
+    """A replay that only keeps what it is given, environment by environment."""
+
+    def __init__(self, count):
+        self.rows = [[] for _ in range(count)]
+        self.cuts = []
+
+    def insert(self, ids, observations, actions, rewards, terminated, truncated, **more):
+        for k, index in enumerate(ids):
+            self.rows[index].append(
+                {
+                    "observation": observations[k].copy(),
+                    "action": int(actions[k]),
+                    "reward": float(rewards[k]),
+                    "terminated": bool(terminated[k]),
+                    "truncated": bool(truncated[k]),
+                    "expert_action": int(more["expert_actions"][k]),
+                    "actor": int(more["actors"][k]),
+                    "final": more["final_observations"][k].copy(),
+                }
+            )
+
+    def cut(self, ids):
+        self.cuts.append(list(ids))
+
+
+def sources():
+    makers = [LadderEnv] * 3
+    vector = gym.make_vec(LADDER, num_envs=3, vectorization_mode="sync")
+    return {
+        "vector": VectorSource(vector, seed=7),
+        "threads": ThreadedSource(makers, seed=7, together=False),
+        "threads together": ThreadedSource(makers, seed=7, together=True),
+    }
+
+
+def collector(source, notebook, *, unit="frame", life_ends=True, seed=0):
+    act = lambda observations: np.full(len(observations), 2)  # noqa: E731
+    return Collector(
+        source, act, notebook, EpsilonSchedule(), ExpertSchedule(unit=unit), life_ends=life_ends, seed=seed
+    )
+
+
+@pytest.mark.parametrize("name", ["vector", "threads", "threads together"])
+def test_the_rows_of_each_environment_replay_its_games(name):
+    source = sources()[name]
+    notebook = Notebook(3)
+    collecting = collector(source, notebook)
+    total = 0
+    for _ in range(120):
+        frames, _ = collecting.step(Exploration(epsilon=0.5, expert_ratio=0.3))
+        total += frames
+    source.close()
+    assert total == sum(map(len, notebook.rows)) == collecting.frames
+    for index, rows in enumerate(notebook.rows):
+        twin = LadderEnv()
+        observation, info = twin.reset(seed=7 + index)
+        lives = 0
+        for row in rows:
+            np.testing.assert_array_equal(row["observation"], observation)
+            assert row["expert_action"] == info["expert_action"]
+            observation, reward, terminated, truncated, info = twin.step(row["action"])
+            assert row["reward"] == pytest.approx(reward)
+            assert row["terminated"] == (terminated or info["life_lost"])
+            assert row["truncated"] == (truncated and not info["life_lost"])
+            lives += info["life_lost"]
+            if truncated:
+                np.testing.assert_array_equal(row["final"], observation)
+            if terminated or truncated:
+                observation, info = twin.reset()
+        assert lives > 0
+
+
+def test_a_lost_life_may_leave_the_episode_alone():
+    source = sources()["vector"]
+    notebook = Notebook(3)
+    collecting = collector(source, notebook, life_ends=False)
+    for _ in range(60):
+        collecting.step(Exploration(epsilon=1.0, expert_ratio=0.0))
+    source.close()
+    for index, rows in enumerate(notebook.rows):
+        twin = LadderEnv()
+        twin.reset(seed=7 + index)
+        for row in rows:
+            _, _, terminated, truncated, _ = twin.step(row["action"])
+            assert row["terminated"] == terminated
+            if terminated or truncated:
+                twin.reset()
+
+
+def shares(unit, epsilon, ratio, steps=1500):
+    source = sources()["vector"]
+    notebook = Notebook(3)
+    collecting = collector(source, notebook, unit=unit)
+    for _ in range(steps):
+        collecting.step(Exploration(epsilon=epsilon, expert_ratio=ratio))
+    source.close()
+    rows = [row for rows in notebook.rows for row in rows]
+    for row in rows:
+        if row["actor"] == ACTOR_EXPERT:
+            assert row["action"] == row["expert_action"]
+        elif row["actor"] == ACTOR_POLICY:
+            assert row["action"] == 2
+    actors = np.bincount([row["actor"] for row in rows], minlength=3) / len(rows)
+    return dict(zip(["policy", "random", "expert"], actors[[ACTOR_POLICY, ACTOR_RANDOM, ACTOR_EXPERT]], strict=True))
+
+
+def test_the_teacher_and_chance_get_their_shares_of_the_frames():
+    got = shares("frame", epsilon=0.4, ratio=0.3)
+    # A quarter of the frames is in the descent: there the teacher is asked twice as often, epsilon is a fifth.
+    expert = 0.75 * 0.3 + 0.25 * 0.6
+    chance = 0.75 * 0.7 * 0.4 + 0.25 * 0.4 * 0.08
+    assert got["expert"] == pytest.approx(expert, abs=0.03)
+    assert got["random"] == pytest.approx(chance, abs=0.03)
+
+
+@pytest.mark.parametrize("ratio", [0.0, 0.4, 1.0])
+def test_whole_episodes_give_the_teacher_the_same_share(ratio):
+    assert shares("episode", epsilon=0.1, ratio=ratio, steps=4000)["expert"] == pytest.approx(ratio, abs=0.05)
+
+
+def test_seats_follow_the_ratio_although_the_teachers_episodes_are_longer():
+    generator = np.random.default_rng(0)
+    seats = ExpertSeats(20)
+    left = np.zeros(20, int)
+    frames = np.zeros(2)
+    for _ in range(4000):
+        ended = np.flatnonzero(left == 0)
+        if len(ended):
+            seats.begin(ended, 0.33, generator)
+            left[ended] = np.where(seats.taken[ended], 50, 5)
+        left -= 1
+        frames += [np.count_nonzero(~seats.taken), np.count_nonzero(seats.taken)]
+    assert frames[1] / frames.sum() == pytest.approx(0.33, abs=0.02)
+
+
+def test_random_actions_are_uniform_where_there_are_not_44():
+    actions = random_actions(np.random.default_rng(0), 30_000, 6, 0.5, 0.05)
+    assert np.bincount(actions) == pytest.approx(np.full(6, 5000), rel=0.08)
+
+
+def test_a_deterministic_source_and_a_restored_collector_repeat_themselves():
+    def play(steps, state=None, split=None):
+        source = make_source(Task(LADDER, tempest=False), 3, 11, deterministic=True)
+        notebook = Notebook(3)
+        collecting = collector(source, notebook, unit="episode", seed=3)
+        if state is not None:
+            assert collecting.set_state(state)
+        for i in range(steps):
+            if i == split:
+                state = collecting.get_state()
+            collecting.step(Exploration(epsilon=0.3, expert_ratio=0.4))
+        source.close()
+        return notebook.rows, state, collecting.statistics.metrics()
+
+    whole, state, statistics = play(90, split=40)
+    rest, _, statistics_of_rest = play(50, state)
+    count = [len(rows) for rows in rest]
+    for rows, again, number in zip(whole, rest, count, strict=True):
+        for one, two in zip(rows[-number:], again, strict=True):
+            for key in one:
+                np.testing.assert_array_equal(one[key], two[key])
+    assert statistics == statistics_of_rest
+
+
+def test_where_environments_cannot_be_cloned_episodes_begin_anew_and_streams_are_cut():
+    def make():
+        source = make_source(Task("CartPole-v1", tempest=False), 2, 0, deterministic=True)
+        notebook = Notebook(2)
+        act = lambda observations: np.zeros(len(observations), np.int64)  # noqa: E731
+        return (
+            Collector(source, act, notebook, EpsilonSchedule(), ExpertSchedule(), life_ends=True, seed=0),
+            notebook,
+        )
+
+    collecting, _ = make()
+    for _ in range(5):
+        collecting.step(Exploration(0.0, 0.0))
+    again, notebook = make()
+    assert not again.set_state(collecting.get_state())
+    assert notebook.cuts == [[0, 1]]
+    assert again.frames == collecting.frames
+    again.step(Exploration(0.0, 0.0))
+    assert notebook.rows == [[], []], "the first observation after a restart completes nothing"
+
+
+def test_one_slow_environment_does_not_hold_up_the_others():
+    slow = threading.Event()
+
+    class Slow(LadderEnv):
+        def step(self, action):
+            slow.wait(10)
+            return super().step(action)
+
+    source = ThreadedSource([LadderEnv, Slow, LadderEnv], seed=0, together=False)
+    seen = np.zeros(3, int)
+    for _ in range(100):
+        arrivals = source.recv()
+        seen[arrivals.ids] += 1
+        source.send(arrivals.ids, np.zeros(len(arrivals.ids), np.int64))
+    slow.set()
+    source.close()
+    assert seen[1] <= 2
+    assert seen[0] + seen[2] >= 98
+
+
+def naive_pace(ratio, start, batch, slack, inserts):
+    """The limiter's rule, spelt out: a queue of samples earned, spent by whole batches."""
+    earned, collected, learned, log = 0.0, 0, 0, []
+    waiting = deque(inserts)
+    while waiting:
+        while earned >= batch and collected >= start:
+            earned -= batch
+            learned += batch
+        if earned > slack:
+            break
+        frames = waiting.popleft()
+        for _ in range(frames):
+            collected += 1
+            earned += ratio * (collected > start)
+        log.append((collected, learned))
+    return log
+
+
+@pytest.mark.parametrize(("ratio", "start"), [(0.5, 0), (8.0, 100), (2.0, 33)])
+def test_samples_per_insert_is_kept(ratio, start):
+    inserts = np.random.default_rng(0).integers(1, 20, 200).tolist()
+    limiter = SampleLimiter(ratio, start, batch_size=32, slack=1e9)
+    learned = collected = 0
+    log = []
+    for frames in inserts:
+        while limiter.may_learn():
+            limiter.sampled(32)
+            learned += 32
+        limiter.inserted(frames)
+        collected += frames
+        log.append((collected, learned))
+    assert log == naive_pace(ratio, start, 32, 1e9, inserts)
+    assert abs(learned - ratio * (collected - start)) <= 32 + 20 * ratio
+
+
+def test_whoever_is_ahead_waits():
+    limiter = SampleLimiter(1.0, 10, batch_size=8, slack=16)
+    assert limiter.may_collect()
+    assert not limiter.may_learn()
+    assert not limiter.wait_to_learn(0.01)
+    limiter.inserted(30)
+    assert limiter.may_learn()
+    assert not limiter.may_collect()
+    threading.Timer(0.05, lambda: limiter.sampled(8)).start()
+    assert limiter.wait_to_collect(10)
+    limiter.learning = False
+    limiter.inserted(1000)
+    assert limiter.may_collect(), "with learning off, collection goes on freely"
+    assert limiter.allowance == 12
+    limiter.pause()
+    assert not limiter.may_collect()

@@ -1,0 +1,123 @@
+"""Settings: presets, TOML and command line, and errors that tell what to do."""
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tempest_rainbow.cli import main, resolve
+from tempest_rainbow.config import ConfigError, TrainConfig, from_toml, overlay, to_toml
+from tempest_rainbow.network import RainbowNetwork
+from tempest_rainbow.presets import PRESETS, preset
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_survive_toml(name):
+    config = preset(name)
+    config.check()
+    assert from_toml(to_toml(config), TrainConfig()) == config
+
+
+@given(
+    st.builds(
+        dataclasses.replace,
+        st.just(TrainConfig()),
+        env=st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1),
+        rom=st.none() | st.text(min_size=1, max_size=9).filter(lambda text: text != "none"),
+        frames=st.none() | st.integers(0, 2**60),
+        samples_per_insert=st.floats(allow_nan=False, allow_infinity=False),
+        deterministic=st.booleans(),
+        run=st.none() | st.sampled_from([Path("a/b"), Path('quote".d'), Path("back\\slash")]),
+    )
+)
+def test_any_setting_survives_toml(config):
+    assert from_toml(to_toml(config), TrainConfig()) == config
+
+
+def test_the_command_line_goes_over_the_file_and_the_file_over_the_preset(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('envs = 3\nbatch_size = 17\n[learner]\nlearning_rate = 1e-3\n[network]\ntrunk = [32, 16]\n')
+    config = resolve(["--preset", "original", "--config", str(path), "--envs", "5", "--replay.n-step", "4"])
+    assert (config.envs, config.batch_size, config.learner.learning_rate) == (5, 17, 1e-3)
+    assert config.network.trunk == (32, 16)
+    assert config.replay.n_step == 4
+    assert config.replay.capacity == 15_000_000
+
+
+def test_without_arguments_tempest_trains_for_an_hour_with_the_default_preset():
+    config = resolve([])
+    assert config == preset("default")
+    assert config.is_tempest
+    assert config.machine == "board"
+    assert config.minutes == 60.0
+
+
+def test_other_environments_start_from_the_classic_preset():
+    config = resolve(["--env", "Acrobot-v1"])
+    assert config == dataclasses.replace(preset("classic"), env="Acrobot-v1")
+
+
+def test_the_original_preset_has_the_original_size():
+    network = RainbowNetwork(preset("original").network, 195, 44)
+    assert sum(parameter.numel() for parameter in network.parameters()) == 934_071
+
+
+def test_a_misspelt_setting_is_named_with_the_right_one():
+    with pytest.raises(ConfigError, match=r"unknown setting learner\.learning_rat; did you mean learner\.learning_rate"):
+        from_toml("[learner]\nlearning_rat = 1.0\n", TrainConfig())
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"envs": "many"}, "envs cannot be 'many': expected int"),
+        ({"envs": True}, "envs cannot be True"),
+        ({"machine": "amiga"}, "machine must be one of board, mame"),
+        ({"learner": 3}, "learner is a group of settings"),
+        ({"minutes": "soon"}, "minutes cannot be 'soon'"),
+    ],
+)
+def test_values_of_a_wrong_type_are_refused(values, message):
+    with pytest.raises(ConfigError, match=message):
+        overlay(TrainConfig(), values)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--envs", "0"], "--envs must be at least 1"),
+        (["--epsilon.start", "1.5"], "epsilon.start is a share"),
+        (["--expert.unit", "frame", "--imitation.mode", "behind"], "needs --expert.unit episode"),
+        (["--env", "CartPole-v1", "--machine", "mame"], "goes with Tempest only"),
+        (["--learn-start", "10", "--replay.capacity", "5"], "exceeds --replay.capacity"),
+        (["--preset", "fastest"], "choose one of default, original, fast-check, classic"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(arguments, message, capsys):
+    assert main(["train", *arguments]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_every_setting_is_explained_in_the_help():
+    run = subprocess.run(
+        [sys.executable, "-m", "tempest_rainbow.cli", "train", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"COLUMNS": "80", "PATH": ""},
+    )
+    lines = run.stdout.splitlines()
+    options = [i for i, line in enumerate(lines) if line.lstrip("│ ").startswith("--")]
+    assert len(options) > 60
+    for i in options:
+        text = lines[i + 1].strip("│ ")
+        assert len(text.split("(default")[0].strip()) > 8, f"no help under {lines[i]!r}"
+
+
+def test_an_unknown_command_lists_the_commands(capsys):
+    assert main(["trian"]) == 2
+    assert "evaluate" in capsys.readouterr().err

@@ -1,0 +1,195 @@
+"""Evaluation: statistics against slow and obvious versions, games by seed, export and video."""
+
+import json
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from fake_games import LADDER
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tempest_rainbow.cli import main
+from tempest_rainbow.collect.environments import Task, make_vector
+from tempest_rainbow.evaluate import bootstrap_interval, evaluate, interquartile_mean, play_games
+from tempest_rainbow.export import export_onnx, export_safetensors
+from tempest_rainbow.network import NETWORK_PRESETS, NetworkConfig, RainbowNetwork
+from tempest_rainbow.policy import ExpertPolicy, NetworkPolicy, RandomPolicy, load_policy, network_card
+from tempest_rainbow.watch import open_video, watch
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=50))
+def test_the_interquartile_mean_leaves_out_a_quarter_at_each_end(scores):
+    ordered = sorted(scores)
+    for _ in range(len(scores) // 4):
+        ordered.remove(max(ordered))
+        ordered.remove(min(ordered))
+    assert interquartile_mean(scores) == pytest.approx(sum(ordered) / len(ordered), abs=1e-3)
+
+
+def test_the_interquartile_mean_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="no scores"):
+        interquartile_mean([])
+
+
+@pytest.mark.parametrize("statistic", ["mean", "iqm"])
+def test_bootstrap_intervals_agree_with_a_loop(statistic):
+    scores = np.random.default_rng(1).lognormal(3, 1, 40)
+    function = {"mean": lambda draw: sum(draw) / len(draw), "iqm": interquartile_mean}[statistic]
+    generator = np.random.default_rng(99)
+    results = sorted(function(generator.choice(scores, len(scores))) for _ in range(4000))
+    low, high = bootstrap_interval(scores, statistic)
+    spread = results[-1] - results[0]
+    assert low == pytest.approx(results[100], abs=0.03 * spread)
+    assert high == pytest.approx(results[3900], abs=0.03 * spread)
+
+
+def test_the_interval_of_the_mean_covers_the_truth_about_as_often_as_it_says():
+    generator = np.random.default_rng(5)
+    hits = 0
+    for trial in range(100):
+        low, high = bootstrap_interval(generator.normal(10, 2, 60), "mean", seed=trial)
+        hits += low <= 10 <= high
+    assert 88 <= hits <= 99
+
+
+def ladder(count):
+    return make_vector(Task(LADDER, tempest=False), count)
+
+
+def one_by_one(policy, seeds):
+    """Play the games one after the other in single environments."""
+    games = []
+    for seed in seeds:
+        env = gym.make(LADDER)
+        observation, info = env.reset(seed=seed)
+        ended, reward_sum, level = False, 0.0, 0
+        while not ended:
+            action = policy.act(observation[None], {"expert_action": np.array([info["expert_action"]])})[0]
+            observation, reward, terminated, truncated, info = env.step(int(action))
+            reward_sum += reward
+            level = max(level, info["level"])
+            ended = terminated or truncated
+        games.append((seed, info["score"], pytest.approx(reward_sum), level, truncated and not terminated))
+    return games
+
+
+class Careless:
+    """Presses the second lamp always: a policy without a state, so that the order of games cannot matter."""
+
+    name = "careless"
+
+    def act(self, observations, info):
+        return np.full(len(observations), 1)
+
+
+@pytest.mark.parametrize("count", [1, 3, 7])
+@pytest.mark.parametrize("policy", [ExpertPolicy(), Careless()])
+def test_games_side_by_side_equal_games_one_by_one(policy, count):
+    envs = ladder(count)
+    games = play_games(envs, policy, 7, seed=10_000)
+    envs.close()
+    assert [
+        (game.seed, game.score, game.reward, game.level, game.truncated) for game in games
+    ] == one_by_one(policy, range(10_000, 10_007))
+
+
+def test_the_report_has_the_promised_keys():
+    result = evaluate(ladder, Careless(), 9, seed=3, envs=4)
+    assert result["policy"] == "careless"
+    assert result["games"] == len(result["scores"]) == 9
+    assert result["mean"] == pytest.approx(np.mean(result["scores"]))
+    assert result["median"] == pytest.approx(np.median(result["scores"]))
+    for name in ("mean", "iqm"):
+        low, high = result["ci95"][name]
+        assert low <= result[name] <= high
+    assert result["level_max"] >= result["level_mean"] >= 1
+    assert result == evaluate(ladder, Careless(), 9, seed=3, envs=9), "the number of environments changes nothing"
+
+
+def test_the_command_prints_one_json_object(capsys):
+    assert main(["evaluate", "--policy", "random", "--env", "CartPole-v1", "--games", "5", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["games"] == 5
+    assert result["level_mean"] is None
+    assert result["scores"] == pytest.approx([float(round(score)) for score in result["scores"]])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--policy", "expert", "--env", "CartPole-v1", "--games", "1"], "no teacher"),
+        (["--policy", "/nowhere", "--env", "CartPole-v1"], "neither a run folder nor a checkpoint"),
+        (["--policy", "random", "--env", "Pendulum-v1"], "Discrete actions"),
+        (["--policy", "random", "--env", "CartPole-v1", "--games", "0"], "at least 1 game"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_told_in_a_sentence(arguments, message, capsys):
+    assert main(["evaluate", *arguments]) == 1
+    assert message in capsys.readouterr().err
+
+
+def policies() -> list[NetworkPolicy]:
+    settings = {
+        "plain": (NetworkConfig(encoder="none", trunk=(16,), head=8), 5, 3),
+        "prior": (NETWORK_PRESETS["small"], 5, 4),
+        "tempest": (NETWORK_PRESETS["fast"], 195, 44),
+    }
+    return [
+        NetworkPolicy(
+            name,
+            RainbowNetwork(config, size, actions),
+            network_card(config, size, actions, prior_weight=0.5 if config.policy_head else 0.0),
+        )
+        for name, (config, size, actions) in settings.items()
+    ]
+
+
+@pytest.mark.parametrize("policy", policies(), ids=lambda policy: policy.name)
+def test_exports_compute_what_the_policy_computes(tmp_path, policy):
+    import onnxruntime
+
+    export_safetensors(policy, tmp_path / "p.safetensors")
+    assert export_onnx(policy, tmp_path / "p.onnx") < 1e-3
+    observations = np.random.default_rng(3).uniform(-1, 1, (17, policy.card["observation_size"])).astype(np.float32)
+    again = load_policy(str(tmp_path / "p.safetensors"), policy.card["action_count"], 0)
+    np.testing.assert_array_equal(again.act(observations, {}), policy.act(observations, {}))
+    session = onnxruntime.InferenceSession(str(tmp_path / "p.onnx"))
+    (values,) = session.run(None, {"observations": observations})
+    np.testing.assert_allclose(values, policy.q_values(observations), atol=1e-3)
+    with pytest.raises(ValueError, match="this environment has 9"):
+        load_policy(str(tmp_path / "p.safetensors"), 9, 0)
+
+
+def test_random_play_of_tempest_zaps_rarely_and_fires_half_the_time():
+    actions = RandomPolicy(44, 0).act(np.zeros((20_000, 195), np.float32), {})
+    buttons, spinner = np.divmod(actions, 11)
+    assert np.mean(buttons % 2 == 1) == pytest.approx(0.05, abs=0.01)
+    assert np.mean(buttons >= 2) == pytest.approx(0.5, abs=0.02)
+    assert np.bincount(spinner, minlength=11) == pytest.approx(np.full(11, 20_000 / 11), rel=0.1)
+
+
+def test_a_video_holds_the_pictures_in_order(tmp_path):
+    import imageio_ffmpeg
+    from PIL import Image
+
+    pictures = [np.full((64, 48, 3), level, np.uint8) for level in (0, 80, 160, 240)]
+    for name in ("v.mp4", "v.gif"):
+        with open_video(tmp_path / name, 25.0) as show:
+            for picture in pictures:
+                show(picture)
+    reader = imageio_ffmpeg.read_frames(str(tmp_path / "v.mp4"))
+    meta = next(reader)
+    frames = [np.frombuffer(frame, np.uint8).mean() for frame in reader]
+    assert meta["size"] == (48, 64)
+    assert frames == pytest.approx([0, 80, 160, 240], abs=6)
+    with Image.open(tmp_path / "v.gif") as gif:
+        assert gif.n_frames == 4
+    with pytest.raises(ValueError, match=r"\.mp4 or \.gif"), open_video(tmp_path / "v.avi", 25.0):
+        pass
+
+
+def test_watching_gives_the_score_of_the_game_that_was_filmed(tmp_path):
+    task = Task(LADDER, tempest=False)
+    assert watch(task, "expert", output=tmp_path / "v.gif", games=2, seed=5) == [(5, 120.0), (6, 120.0)]
+    assert (tmp_path / "v.gif").stat().st_size > 0
