@@ -119,6 +119,26 @@ local function on_event(notifier, register, callback)
   end
 end
 
+--- Return a function that reads a stretch of RAM, `first` to `last`, as a string. What the CPU's save items call
+-- the RAM is read in one go; where a MAME names it otherwise, byte by byte.
+local function reader(first, last)
+  local wanted = string.format("/%x-%x$", first, last)
+  for name, index in pairs(cpu.items) do
+    if string.find(name, wanted) then
+      local item = emu.item(index)
+      return function(from, to)
+        return item:read_block(from - first, to - from + 1)
+      end
+    end
+  end
+  return function(from, to)
+    return space:read_range(from, to, 8)
+  end
+end
+
+local main_ram = reader(0x0000, 0x07FF)
+local vector_ram = reader(0x2000, 0x2FFF)
+
 -- What must be saved with a state, beside MAME's own and `mem`.
 local vital = { phase = 0, buttons = 0, release_1 = -1, release_2 = -1, audctl_1 = 0, audctl_2 = 0 }
 local VITAL = { "phase", "buttons", "release_1", "release_2", "audctl_1", "audctl_2" }
@@ -302,11 +322,13 @@ for i = 0, bridge.MEMORY - 1 do
   mem[i] = 0
 end
 
+local last_address = ranges[#ranges][2]
+
 local function read_ram()
+  local data = main_ram(0, last_address)
   for i = 1, #ranges do
     local first, last = ranges[i][1], ranges[i][2]
-    local data = space:read_range(first, last, 8)
-    move({ byte(data, 1, -1) }, 1, last - first + 1, first, ram)
+    move({ byte(data, first + 1, last + 1) }, 1, last - first + 1, first, ram)
   end
 end
 
@@ -451,10 +473,10 @@ local function colour_ram()
 end
 
 commands[6] = function()
-  local data = space:read_range(0, 0x7FF, 8)
+  local data = main_ram(0, 0x7FF)
   -- In a bridge point the game's write to the frame counter is still on its way.
   data = string.sub(data, 1, FRAME_COUNTER) .. string.char(ram[FRAME_COUNTER]) .. string.sub(data, FRAME_COUNTER + 2)
-  respond(6, data .. colour_ram() .. space:read_range(0x2000, 0x2FFF, 8))
+  respond(6, data .. colour_ram() .. vector_ram(0x2000, 0x2FFF))
 end
 
 commands[7] = function(payload)

@@ -80,6 +80,7 @@ class MameMachine:
         self._closed = False
         self._frames = FrameDecoder()
         self._packet = b""
+        self._memories: NDArray[np.uint8] | None = None
         self._saves = 0
         self._start()
 
@@ -141,27 +142,22 @@ class MameMachine:
         file.write_bytes(machine)
         self._ask(Command.LOAD, bytes([len(name)]) + name.encode() + lua)
         file.unlink(missing_ok=True)
-        self._packet = packet
+        self._packet, self._memories = packet, None
         frame = FrameDecoder().decode(packet)
         self._frames.in_game = in_game
         return frame
 
     def ram(self) -> NDArray[np.uint8]:
         """Return a copy of RAM, shape ``(2048,)``."""
-        return self._memory()[:_RAM]
+        return self._memory()[:_RAM].copy()
 
     def colour_ram(self) -> NDArray[np.uint8]:
         """Return a copy of colour RAM, shape ``(16,)``."""
-        return self._memory()[_RAM : _RAM + _COLOUR]
+        return self._memory()[_RAM : _RAM + _COLOUR].copy()
 
     def vector_ram(self) -> NDArray[np.uint8]:
         """Return a copy of vector RAM, shape ``(4096,)``."""
-        return self._memory()[_RAM + _COLOUR :]
-
-    def memories(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]:
-        """Return RAM, colour RAM and vector RAM at once."""
-        memory = self._memory()
-        return memory[:_RAM], memory[_RAM : _RAM + _COLOUR], memory[_RAM + _COLOUR :]
+        return self._memory()[_RAM + _COLOUR :].copy()
 
     def picture(self) -> NDArray[np.uint8]:
         """Return MAME's own picture of the screen, shape ``(640, 480, 3)``, RGB.
@@ -219,7 +215,7 @@ class MameMachine:
             frame = self._frames.decode(message)
         except ProtocolError as error:
             self._fail(f"MAME's Lua sent rubbish: {error}")
-        self._packet = message
+        self._packet, self._memories = message, None
         return frame
 
     def _ask(self, command: Command, payload: bytes = b"", limit: int = 0) -> bytes:
@@ -230,11 +226,14 @@ class MameMachine:
         return answer.payload
 
     def _memory(self) -> NDArray[np.uint8]:
-        size = _RAM + _COLOUR + _VECTOR
-        answer = self._ask(Command.MEMORY, b"", size)
-        if len(answer) != size:
-            self._fail(f"MAME's Lua sent {len(answer)} bytes of memory, not {size}")
-        return np.frombuffer(answer, np.uint8).copy()
+        """Return all memories at this bridge point, fetched once."""
+        if self._memories is None:
+            size = _RAM + _COLOUR + _VECTOR
+            answer = self._ask(Command.MEMORY, b"", size)
+            if len(answer) != size:
+                self._fail(f"MAME's Lua sent {len(answer)} bytes of memory, not {size}")
+            self._memories = np.frombuffer(answer, np.uint8)
+        return self._memories
 
     def _send(self, data: bytes) -> None:
         link = self._connected()
