@@ -16,15 +16,45 @@ ball_mid:       .byte $02, $05, $07
 
 .segment "CODE"
 
-; Every player shot against every enemy and enemy shot. Clobbers all.
+; Every player shot against every enemy and enemy shot. Lanes with anybody in them are stamped with the frame number
+; first, so that most shots need no closer look. Clobbers all.
 hit_tests:
         lda     shots_player
         beq     @out
-        ldx     #7
-@shot:  lda     shot_depth,x
+        lda     frame
+        ldx     #SLOTS-1
+@enemy: ldy     e_depth,x
         beq     @next
-        jsr     hits_of_shot
+        ldy     e_lane,x
+        sta     lane_stamp,y
+        ldy     e_type,x
+        bpl     @next
+        ldy     e_lane,x        ; between lanes: the lower one, too
+        dey
+        bpl     @lower
+        ldy     #15
+@lower: sta     lane_stamp,y
 @next:  dex
+        bpl     @enemy
+        ldx     shots_enemy
+        beq     @shots
+        ldx     #3
+@flying:
+        ldy     e_shot_depth,x
+        beq     @skip
+        ldy     e_shot_lane,x
+        sta     lane_stamp,y
+@skip:  dex
+        bpl     @flying
+@shots: ldx     #7
+@shot:  lda     shot_depth,x
+        beq     @clear
+        ldy     shot_lane,x
+        lda     lane_stamp,y
+        cmp     frame
+        bne     @clear
+        jsr     hits_of_shot
+@clear: dex
         bpl     @shot
 @out:   rts
 
@@ -58,22 +88,23 @@ hits_of_shot:
 @miss:  dey
         bpl     @enemy
         rts
-@there: sec
-        sbc     shot_depth,x
-        bcs     @above
-        eor     #$FF
-        adc     #1
-@above: sta     dist
-        cmp     #12             ; no tolerance is wider: spares the table look-up
-        bcs     @miss
+@there: lda     e_lane,y
+        cmp     shot_lane,x
+        beq     @same_lane
+        cmp     shot_edge,x     ; between lanes it is also in the lower one
+        bne     @miss
+        lda     e_type,y
+        bpl     @miss
+        and     #7
+        cmp     #FUSEBALL
+        beq     @miss
+        bne     @lane_ok
+@same_lane:
         lda     e_type,y
         bmi     @between
         and     #7
         cmp     #FUSEBALL
         beq     @miss           ; resting on its spoke
-        lda     e_lane,y
-        cmp     shot_lane,x
-        bne     @miss
         lda     e_depth,y
         cmp     depth
         beq     @miss           ; lies flat on the rim
@@ -81,20 +112,18 @@ hits_of_shot:
 @between:
         and     #7
         cmp     #FUSEBALL
-        beq     @ball
-        lda     e_lane,y
-        cmp     shot_lane,x
-        beq     @lane_ok
-        cmp     shot_edge,x     ; the lower of its two lanes
-        bne     @miss
-        beq     @lane_ok
-@ball:  lda     e_depth,y
+        bne     @lane_ok
+        lda     e_depth,y
         cmp     depth
         beq     @miss
-        lda     e_lane,y
-        cmp     shot_lane,x
-        bne     @miss
 @lane_ok:
+        sec
+        lda     e_depth,y
+        sbc     shot_depth,x
+        bcs     @above
+        eor     #$FF
+        adc     #1
+@above: sta     dist
         sty     tmp_y
         lda     e_type,y
         and     #7
