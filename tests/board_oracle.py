@@ -191,6 +191,7 @@ def run_mame(
     for option in ("cfg", "nvram", "snapshot", "state", "diff", "comment", "input"):
         command += [f"-{option}_directory", str(folder / option)]
     done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=120)
+    if os.environ.get("ORACLE_DEBUG"): print(done.stderr)
     assert done.returncode == 0, done.stderr[-2000:] + done.stdout[-2000:]
     records = np.fromfile(output, _RECORD)
     assert len(records) == bridges, (len(records), done.stderr[-2000:], done.stdout[-2000:])

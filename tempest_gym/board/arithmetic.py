@@ -7,6 +7,7 @@ import numpy as np
 
 from tempest_gym.board.layout import IRQ_CYCLES, WATCHDOG_CYCLES, WORD
 from tempest_gym.board.opcodes import OPCODES
+from tempest_gym.board.pokey import potgo
 
 RESET_CYCLES = 7
 
@@ -103,11 +104,14 @@ def is_idle_loop(rom, start, end):
 
 
 @numba.njit
-def bite(state, words, rom, cycle):
-    """The watchdog's reset at this cycle; returns the cycle at which the first instruction begins."""
+def bite(state, words, rom):
+    """The watchdog's reset; returns the cycle at which the first instruction begins."""
+    cycle = words[_WATCHDOG]
     words[_RESETS] += 1
     words[_WATCHDOG] = cycle + WATCHDOG_CYCLES
     words[_NEXT_IRQ] = cycle + IRQ_CYCLES
     words[_IRQ] = 0
     words[_IRQ_FLAG_DELAY] = 0
+    potgo(state, words, 0, cycle)
+    potgo(state, words, 1, cycle)
     return cycle + RESET_CYCLES

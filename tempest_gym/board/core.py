@@ -35,7 +35,7 @@ HANDLERS: dict[str, tuple[Callable[..., Any], Any]] = {
     "add_decimal": (arithmetic.add_decimal, _INT(_INT, _INT, _INT)),
     "subtract_decimal": (arithmetic.subtract_decimal, _INT(_INT, _INT, _INT)),
     "is_idle_loop": (arithmetic.is_idle_loop, _INT(_BYTE, _INT, _INT)),
-    "bite": (arithmetic.bite, _INT(*_MACHINE, _INT)),
+    "bite": (arithmetic.bite, _INT(*_MACHINE)),
 }
 """What the interpreter calls out of line: functions and signatures."""
 

@@ -58,7 +58,7 @@ def run(state, words, rom, max_cycles):
                 words[{WORD["next_irq"]}] += {IRQ_CYCLES}
                 words[{WORD["irq"]}] = 1
             if words[{WORD["watchdog"]}] <= cyc:
-                cyc = bite(state, words, rom, cyc)
+                cyc = bite(state, words, rom)
                 pc = rom[0xFFFC] | (np.int64(rom[0xFFFD]) << 8)
                 sp = (sp - 3) & 0xFF
                 i = ZERO + 1

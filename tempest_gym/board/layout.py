@@ -64,7 +64,6 @@ WORDS = (
     "pot_count1",  # lines counted before that
     "pot_count2",
     "earom_address",
-    "earom_latch",
     "earom_control",
     "earom_data",
     "output_4000",
