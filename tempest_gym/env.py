@@ -91,7 +91,7 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
         reward_clip: largest absolute reward of a step.
         render_mode: None, ``"rgb_array"`` (`render` returns a picture) or ``"human"`` (a window at true
             speed).
-        randomness: ``"seed"``: the seed decides the game's random numbers, on both machines alike; ``"mame"``:
+        randomness: ``"seed"``: the seed decides the game's random numbers, on both machines; ``"mame"``:
             they are MAME's own, and a seed fixes less.
 
     Raises:

@@ -110,9 +110,15 @@ class BoardFleet:
         host.observe(self.boards.state, self._memory, self._row(row), self.features, self.frames)
 
     def advance(
-        self, host: LuaHost, rows: NDArray[np.int32], *, stop_at_death: bool = False, skip: int = 1
+        self,
+        host: LuaHost,
+        rows: NDArray[np.int32],
+        *,
+        stop_at_death: bool = False,
+        skip: int = 1,
+        limit: int | None = None,
     ) -> None:
-        """Play the actions on some boards and run each as far as `Machine.advance` does."""
+        """Play the actions on some boards and run each as `Machine.advance` does, or for ``limit`` frames."""
         host.advance(
             self.boards.state,
             self._memory,
@@ -125,6 +131,7 @@ class BoardFleet:
             self.frames,
             stop_at_death=stop_at_death,
             skip=skip,
+            limit=limit,
         )
 
     def idle(self, host: LuaHost, row: int) -> None:

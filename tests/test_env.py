@@ -1,0 +1,379 @@
+"""The single environment on the board: Gymnasium's rules, determinism, episodes, rewards, states."""
+
+import typing
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env, data_equivalence
+from stable_baselines3.common.env_checker import check_env as check_env_by_sb3
+
+import tempest_gym.env
+from tempest_gym.actions import ACTION_COUNT, CONTROLS
+from tempest_gym.env import TempestEnv, TempestInfo
+from tempest_gym.machines import advance_by_frames, make_machine
+from tempest_gym.roms import squall_rom
+from tempest_gym.settings import EPISODE_FRAMES
+
+PLAY, DESCENT = 0x04, 0x20
+
+
+@pytest.fixture
+def env():
+    env = TempestEnv()
+    yield env
+    env.close()
+
+
+def actions(seed, count):
+    return np.random.default_rng(seed).integers(ACTION_COUNT, size=count)
+
+
+def rollout(env, chosen):
+    """Step through episodes, resetting where one ends, and return all that came back."""
+    results = []
+    for action in chosen:
+        result = env.step(action)
+        results.append(result)
+        if result[2] or result[3]:
+            results.append(env.reset())
+    return results
+
+
+def play_until_the_end(env, action=0):
+    while True:
+        result = env.step(action)
+        if result[2] or result[3]:
+            return result
+
+
+@pytest.mark.filterwarnings("ignore:.*for Box action space.*")
+def test_gymnasium_finds_nothing_to_criticise(recwarn):
+    check_env(gym.make("tempest_gym:Tempest-v0", render_mode="rgb_array").unwrapped)
+    assert [str(warning.message) for warning in recwarn] == []
+
+
+def test_stable_baselines_finds_nothing_to_criticise(recwarn):
+    check_env_by_sb3(TempestEnv(), warn=True)
+    assert [str(warning.message) for warning in recwarn] == []
+
+
+def test_the_registered_name_takes_the_documented_arguments():
+    env = gym.make(
+        "tempest_gym:Tempest-v0",
+        machine="board",
+        rom=None,
+        start_level=3,
+        episode="life",
+        frame_skip=2,
+        objective_scale=0.02,
+        subjective_scale=0.0,
+        reward_clip=5.0,
+        render_mode="rgb_array",
+    )
+    assert env.observation_space == gym.spaces.Box(-1, 1, (195,), np.float32)
+    assert env.action_space == gym.spaces.Discrete(44)
+    _, info = env.reset(seed=0)
+    assert (info["level"], info["game"], info["machine"], info["seed"]) == (3, "squall", "board", 0)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "message"),
+    [
+        ({"machine": "arcade"}, ValueError, "machine must be one of 'board', 'mame', got 'arcade'"),
+        ({"episode": "level"}, ValueError, "episode must be one of 'game', 'life', got 'level'"),
+        ({"start_level": 0}, ValueError, "start_level must be from 1 to 81, got 0"),
+        ({"start_level": 82}, ValueError, "start_level must be from 1 to 81, got 82"),
+        ({"start_level": 1.5}, TypeError, "start_level must be a whole number from 1 to 81, got 1.5"),
+        ({"frame_skip": 0}, ValueError, "frame_skip must be from 1 to 1000, got 0"),
+        ({"frame_skip": True}, TypeError, "frame_skip must be a whole number"),
+        ({"objective_scale": "0.01"}, TypeError, "objective_scale must be a number, got '0.01'"),
+        ({"subjective_scale": float("nan")}, ValueError, "subjective_scale must be finite, got nan"),
+        ({"reward_clip": 0.0}, ValueError, "reward_clip must be greater than 0, got 0.0"),
+        ({"render_mode": "ansi"}, ValueError, "render_mode must be None, 'rgb_array' or 'human', got 'ansi'"),
+        ({"randomness": "mame"}, ValueError, "randomness must be 'seed' on the board, got 'mame'"),
+        ({"rom": "/nonexistent/roms"}, ValueError, "/nonexistent/roms"),
+    ],
+)
+def test_a_wrong_argument_is_refused_with_what_came_and_what_was_expected(wrong, error, message):
+    with pytest.raises(error, match=message):
+        TempestEnv(**wrong)
+
+
+@pytest.mark.parametrize("action", [-1, 44, 0.5])
+def test_a_wrong_action_is_refused(env, action):
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match="0 to 43"):
+        env.step(action)
+
+
+def test_an_unknown_option_is_refused(env):
+    with pytest.raises(ValueError, match="'start_level', got 'difficulty'"):
+        env.reset(options={"difficulty": 3})
+    with pytest.raises(ValueError, match="from 1 to 81, got 99"):
+        env.reset(options={"start_level": 99})
+
+
+def test_a_step_without_an_episode_is_refused(env):
+    with pytest.raises(gym.error.ResetNeeded, match="call reset"):
+        env.step(0)
+    env.reset(seed=0)
+    play_until_the_end(env)
+    with pytest.raises(gym.error.ResetNeeded, match="call reset"):
+        env.step(0)
+
+
+def test_info_has_the_documented_keys_and_types(env):
+    kinds = typing.get_type_hints(TempestInfo)
+    at_reset = {"game", "machine", "seed"}
+    observation, info = env.reset(seed=5)
+    assert set(info) == set(kinds)
+    assert (info["objective_reward"], info["subjective_reward"], info["life_lost"]) == (0.0, 0.0, False)
+    for action in actions(5, 3000):
+        assert observation in env.observation_space
+        assert {key: type(value) for key, value in info.items()} == {key: kinds[key] for key in info}
+        assert 0 <= info["expert_action"] < ACTION_COUNT
+        observation, _, terminated, _, info = env.step(action)
+        assert set(info) == set(kinds) - at_reset
+        if terminated:
+            break
+        assert info["game_state"] in (PLAY, DESCENT)
+
+
+def test_twins_with_one_seed_live_the_same_life():
+    twins = [TempestEnv() for _ in range(2)]
+    starts = [env.reset(seed=11) for env in twins]
+    assert data_equivalence(*starts, exact=True)
+    lives = [rollout(env, actions(11, 3000)) for env in twins]
+    assert data_equivalence(*lives, exact=True)
+
+
+def test_a_thousand_seeds_give_a_thousand_games():
+    env = gym.make_vec("tempest_gym:Tempest-v0", num_envs=1000)
+    env.reset(seed=0)
+    history = []
+    for step in range(60):
+        observations, *_ = env.step(np.full(1000, 22 + step % 11))
+        history.append(observations)
+    different = {games.tobytes() for games in np.stack(history, axis=1)}
+    assert len(different) >= 990
+
+
+def test_the_seed_of_a_game_given_to_reset_replays_it(env):
+    env.reset(seed=3)
+    play_until_the_end(env)
+    again, info = env.reset()
+    fresh = TempestEnv()
+    same, same_info = fresh.reset(seed=info["seed"])
+    assert data_equivalence((again, info), (same, same_info), exact=True)
+    assert data_equivalence(rollout(env, actions(1, 300)), rollout(fresh, actions(1, 300)), exact=True)
+
+
+def test_a_whole_game_ends_with_the_last_life(env):
+    _, info = env.reset(seed=2)
+    lives, lost, frames = info["lives"], 0, info["episode_frames"]
+    for _ in range(EPISODE_FRAMES):
+        _, _, terminated, truncated, info = env.step(0)
+        lost += info["life_lost"]
+        frames += info["frames"]
+        assert info["episode_frames"] == frames
+        assert not truncated
+        if terminated:
+            break
+        assert info["lives"] == lives - lost
+    assert lost == lives == 3
+
+
+def test_a_life_ends_at_its_death_and_the_next_goes_on_in_the_same_game():
+    env = TempestEnv(episode="life")
+    _, info = env.reset(seed=2)
+    scores = []
+    for lives in (3, 2, 1):
+        assert info["lives"] == lives
+        _, reward, terminated, truncated, info = play_until_the_end(env, action=22)
+        assert terminated
+        assert not truncated
+        assert info["life_lost"]
+        assert reward == pytest.approx(-10.0)
+        scores.append(info["score"])
+        _, info = env.reset()
+        assert not info["life_lost"]
+    assert scores == sorted(scores)
+    assert (info["lives"], info["score"]) == (3, 0)
+
+
+def test_after_a_lost_life_a_seed_or_a_level_starts_a_new_game():
+    env = TempestEnv(episode="life")
+    for arguments, level in (({"seed": 9}, 1), ({"options": {"start_level": 5}}, 5)):
+        env.reset(seed=2)
+        play_until_the_end(env, action=22)
+        _, info = env.reset(**arguments)
+        assert (info["lives"], info["score"], info["level"]) == (3, 0, level)
+
+
+def test_lives_and_the_whole_game_are_the_same_game():
+    by_game, by_life = TempestEnv(), TempestEnv(episode="life")
+    by_game.reset(seed=4)
+    by_life.reset(seed=4)
+    for action in actions(4, 5000):
+        observation, _, over, _, info = by_game.step(action)
+        ended_observation, _, life_over, _, life_info = by_life.step(action)
+        if life_over:
+            ended_observation, life_info = by_life.reset()
+        if over:
+            break
+        np.testing.assert_array_equal(observation, ended_observation)
+        assert info["score"] == life_info["score"]
+    assert over
+
+
+def test_time_runs_out_after_thirty_minutes_of_game_time(env, monkeypatch):
+    assert EPISODE_FRAMES == 49_218  # 30 * 60 * 27.34375
+    monkeypatch.setattr(tempest_gym.env, "EPISODE_FRAMES", 400)
+    env.reset(seed=0)
+    _, _, terminated, truncated, info = play_until_the_end(env)
+    assert (terminated, truncated, info["episode_frames"]) == (False, True, 400)
+    with pytest.raises(gym.error.ResetNeeded):
+        env.step(0)
+    _, info = env.reset()
+    assert info["score"] == 0
+
+
+def test_the_reward_is_the_clipped_sum_of_its_scaled_parts():
+    env = TempestEnv(objective_scale=0.03, subjective_scale=-0.5, reward_clip=2.0)
+    env.reset(seed=7)
+    clipped = 0
+    for action in actions(7, 2000):
+        _, reward, terminated, _, info = env.step(action)
+        wanted = 0.03 * info["objective_reward"] - 0.5 * info["subjective_reward"]
+        assert reward == pytest.approx(float(np.clip(wanted, -2.0, 2.0)))
+        clipped += abs(wanted) > 2.0
+        if terminated:
+            break
+    assert clipped
+
+
+def test_points_come_as_objective_reward(env):
+    env.reset(seed=7)
+    before = 0
+    for action in actions(7, 2000):
+        _, _, terminated, _, info = env.step(action)
+        gained = info["score"] - before
+        if not info["life_lost"] and info["frames"] == 1 and CONTROLS[action][1] is False and gained < 1000:
+            assert info["objective_reward"] == gained
+        if info["life_lost"]:
+            assert info["objective_reward"] <= -1000 + gained
+        before = info["score"]
+        if terminated:
+            break
+
+
+def test_a_skipped_frame_repeats_the_action():
+    single, skipping = TempestEnv(reward_clip=1e9), TempestEnv(frame_skip=4, reward_clip=1e9)
+    single.reset(seed=8)
+    skipping.reset(seed=8)
+    for action in actions(8, 600):
+        total, frames = 0.0, 0
+        for _ in range(4):
+            observation, reward, terminated, _, info = single.step(action)
+            total += reward
+            frames += info["frames"]
+            if terminated or info["life_lost"]:
+                break
+        skipped, reward, skipped_terminated, _, skipped_info = skipping.step(action)
+        np.testing.assert_array_equal(observation, skipped)
+        assert reward == pytest.approx(total)
+        assert (skipped_terminated, skipped_info["frames"]) == (terminated, frames)
+        if terminated:
+            break
+
+
+@pytest.mark.parametrize(("stop_at_death", "skip"), [(False, 1), (True, 1), (False, 3)])
+def test_one_call_of_the_board_is_many_single_frames(stop_at_death, skip):
+    whole, stepped = (make_machine("board", squall_rom()) for _ in range(2))
+    whole.reset(6, 1)
+    stepped.reset(6, 1)
+    for action in actions(6, 1500):
+        one = whole.advance(*CONTROLS[action], stop_at_death=stop_at_death, skip=skip)
+        many = advance_by_frames(stepped.step, *CONTROLS[action], stop_at_death=stop_at_death, skip=skip)
+        np.testing.assert_array_equal(whole.ram(), stepped.ram())
+        np.testing.assert_array_equal(one.features, many.features)
+        one.features = many.features = None
+        assert one == many
+        if one.over:
+            break
+    assert one.over
+
+
+def test_a_level_to_start_at_is_taken_for_one_game(env):
+    for wished, level in ((1, 1), (4, 3), (33, 33), (81, 81)):
+        _, info = env.reset(seed=0, options={"start_level": wished})
+        assert info["level"] == level
+    _, info = env.reset()
+    assert info["level"] == 1
+
+
+def test_a_restored_state_goes_on_bit_for_bit(env):
+    env.reset(seed=21)
+    rollout(env, actions(21, 150))
+    state = env.clone_state()
+    future = rollout(env, actions(22, 500))
+    env.restore_state(state)
+    assert data_equivalence(future, rollout(env, actions(22, 500)), exact=True)
+    other = TempestEnv()
+    other.restore_state(state)
+    assert data_equivalence(future, rollout(other, actions(22, 500)), exact=True)
+
+
+def test_a_state_between_two_lives_goes_on_with_the_next():
+    env = TempestEnv(episode="life")
+    env.reset(seed=21)
+    play_until_the_end(env)
+    state = env.clone_state()
+    future = env.reset()
+    other = TempestEnv(episode="life")
+    other.restore_state(state)
+    assert data_equivalence(future, other.reset(), exact=True)
+
+
+@pytest.mark.parametrize("state", [b"", b"nothing of the kind", b'{"identity": 1}\n', b"\xff\n"])
+def test_what_is_no_state_is_refused(env, state):
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match="state"):
+        env.restore_state(state)
+
+
+def test_a_state_cut_short_is_refused(env):
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match="bytes"):
+        env.restore_state(env.clone_state()[:-1])
+
+
+def test_a_picture_shows_the_game():
+    env = TempestEnv(render_mode="rgb_array")
+    env.reset(seed=0)
+    for _ in range(30):
+        env.step(0)
+    picture = env.render()
+    assert picture.dtype == np.uint8
+    assert picture.shape[2] == 3
+    lit = (picture.max(axis=2) > 80).mean()
+    assert 0.002 < lit < 0.5
+    rows, columns = np.nonzero(picture.max(axis=2) > 80)
+    assert np.ptp(rows) > picture.shape[0] / 3
+    assert np.ptp(columns) > picture.shape[1] / 3
+
+
+def test_a_window_shows_every_game_frame(monkeypatch):
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    env, reference = TempestEnv(render_mode="human"), TempestEnv()
+    monkeypatch.setattr("tempest_gym.window.FRAMES_PER_SECOND", 0)  # As fast as it goes.
+    shown = []
+    show = env._window.show
+    monkeypatch.setattr(env._window, "show", lambda picture: (shown.append(picture.shape), show(picture)))
+    _, info = env.reset(seed=1)
+    assert len(shown) == 1 + info["frames"]
+    reference.reset(seed=1)
+    assert data_equivalence(env.step(3), reference.step(3), exact=True)
+    assert env.render() is None
+    env.close()
