@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -155,17 +157,30 @@ class Keyboard:
             self._thread.join()
 
     def _read(self) -> None:
-        import blessed  # only runs at a terminal need it
+        from prompt_toolkit.input import create_input  # only runs at a terminal need it
+        from prompt_toolkit.keys import Keys
 
-        terminal = blessed.Terminal(stream=sys.__stderr__)
-        with terminal.cbreak():
-            while not self._stop.is_set():
-                key = terminal.inkey(timeout=0.1)
-                if key and not key.is_sequence:
-                    try:
-                        self.press(str(key))
-                    except Exception:
-                        _log.exception("key %r failed", str(key))
+        source = create_input()
+
+        def take() -> None:
+            for stroke in source.read_keys():
+                if stroke.key == Keys.ControlC:
+                    signal.raise_signal(signal.SIGINT)  # raw mode hands it over as a key
+                elif len(stroke.data) == 1 and stroke.data.isprintable():
+                    self._press_safely(stroke.data)
+
+        async def attend() -> None:
+            with source.raw_mode(), source.attach(take):
+                while not self._stop.is_set():
+                    await asyncio.sleep(0.05)
+
+        asyncio.run(attend())
+
+    def _press_safely(self, key: str) -> None:
+        try:
+            self.press(key)
+        except Exception:
+            _log.exception("key %r failed", key)
 
     def _move(self, name: str, step: float) -> None:
         present: Any = self._controls[name]
