@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import hashlib
 import logging
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from tempest_gym.squall import ROMS, SQUALL
 from tempest_gym.squall.prom import state_prom
+from tempest_gym.squall.tables import art_include, art_source, tables_source
 
 log = logging.getLogger(__name__)
 
@@ -73,8 +75,12 @@ def run(command: Sequence[str | Path]) -> None:
 def link(folder: Path, map_file: Path | None = None, labels: Path | None = None) -> tuple[bytes, bytes]:
     """Assembles every source and links them in `folder`; returns program and vector ROM."""
     assembler, linker = tool("ca65"), tool("ld65")
+    (folder / "art.inc").write_text(art_include())
+    generated = {"art.s": art_source(), "tables.s": tables_source()}
+    for name, text in generated.items():
+        (folder / name).write_text(text)
     objects: list[Path] = []
-    for source in sorted(SOURCES.glob("*.s")):
+    for source in (*sorted(SOURCES.glob("*.s")), *(folder / name for name in generated)):
         objects.append(folder / f"{source.stem}.o")
         run([assembler, "-g", "-I", SOURCES, "-I", folder, "-o", objects[-1], source])
     extra: list[str | Path] = []
@@ -135,6 +141,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name, content in files.items()
     ]
     (options.output.parent / "SHA1SUMS").write_text("\n".join(sums) + "\n")
+    sums = [
+        f"{hashlib.sha1(content).hexdigest()}  {options.output.name}/{name}"
+        for name, content in files.items()
+    ]
+    (options.output.parent / "SHA1SUMS").write_text(
+        "\n".join([*sorted(sums, key=lambda line: line[40:]), ""])
+    )
     log.info("%d files written to %s", len(files), options.output)
     return 0
 

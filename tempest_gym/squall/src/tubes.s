@@ -1,0 +1,467 @@
+; The tube: geometry in RAM, its vectors in vector RAM, its picture.
+
+.include "ram.inc"
+.include "draw.inc"
+
+.export tube_load, draw_tube, draw_spikes
+.import flush, scale_of, scale_number, spoke_blank, spoke_drawn, middle_blank, middle_drawn
+.import tube_x, tube_y, tube_angle, tube_open, tube_eye_x, tube_eye_y, tube_shrink
+
+eye_x           = $5E
+eye_y           = $60
+middle_x        = $0435
+middle_y        = $0445
+
+.segment "DRAW"
+
+; A = shape 0-15.
+tube_load:
+        sta     shape
+        tax
+        lda     tube_open,x
+        sta     open_tube
+        lda     tube_eye_x,x
+        sta     eye_x
+        lda     tube_eye_y,x
+        sta     eye_y
+        lda     #<(-24)
+        sta     eye_rest
+        txa
+        asl
+        asl
+        asl
+        asl
+        tax
+        ldy     #0
+@copy:  lda     tube_x,x
+        sta     spoke_x,y
+        lda     tube_y,x
+        sta     spoke_y,y
+        lda     tube_angle,x
+        sta     angle,y
+        lda     tube_shrink,x
+        sta     lane_shrink,y
+        inx
+        iny
+        cpy     #16
+        bne     @copy
+        ldx     #15
+@mid:   txa
+        clc
+        adc     #1
+        and     #15
+        tay
+        lda     spoke_x,x
+        clc
+        adc     spoke_x,y
+        ror
+        sta     middle_x,x
+        lda     spoke_y,x
+        clc
+        adc     spoke_y,y
+        ror
+        sta     middle_y,x
+        dex
+        bpl     @mid
+        lda     open_tube
+        beq     @joined
+        lda     spoke_x+15      ; nothing joins spokes 15 and 0
+        sta     middle_x+15
+        lda     spoke_y+15
+        sta     middle_y+15
+@joined:
+        lda     #$FF
+        sta     tube_dirty
+        sta     tube_dirty+1
+        sta     spikes_dirty
+        ; falls through
+
+; The subroutines in vector RAM: to the vanishing point, along spokes and middles, the outline.
+load_vectors:
+        lda     #<HOME
+        sta     dl
+        lda     #>HOME
+        sta     dl+1
+        ldy     #0
+        emit    CENTRE
+        emit    HALF_SIZE
+        lda     eye_x
+        ldx     #128
+        jsr     base_x
+        lda     eye_y
+        ldx     #128
+        jsr     base_y
+        lda     #0
+        jsr     emit_base
+        emit    RETURN
+        emit    0
+        emit    0
+        emit    RETURN          ; NOTHING
+        ldx     #0
+        stx     t2              ; drawn or blank
+@pass:  ldx     #0
+@mid:   stx     slot
+        lda     middle_x,x
+        ldx     eye_x
+        jsr     base_x
+        ldx     slot
+        lda     middle_y,x
+        jsr     one_vector
+        bcc     @mid
+        lda     t2
+        eor     #$20
+        sta     t2
+        bne     @pass
+@pass2: ldx     #0
+@spoke: stx     slot
+        lda     spoke_x,x
+        ldx     eye_x
+        jsr     base_x
+        ldx     slot
+        lda     spoke_y,x
+        jsr     one_vector
+        bcc     @spoke
+        lda     t2
+        eor     #$20
+        sta     t2
+        bne     @pass2
+        jmp     load_outline
+
+; The rest of one subroutine: y in A, brightness in t2; X = next slot, carry set after the last.
+one_vector:
+        ldx     eye_y
+        jsr     base_y
+        lda     t2
+        jsr     emit_base
+        emit    RETURN
+        jsr     flush
+        ldx     slot
+        inx
+        cpx     #16
+        rts
+
+; bx = (A - X) * 4.5
+base_x: jsr     difference
+        lda     num+1           ; half
+        cmp     #$80
+        ror
+        sta     bx+1
+        lda     num
+        ror
+        sta     bx
+        asl     num             ; 4 times
+        rol     num+1
+        asl     num
+        rol     num+1
+        clc
+        lda     num
+        adc     bx
+        sta     bx
+        lda     num+1
+        adc     bx+1
+        sta     bx+1
+        rts
+
+; by = (A - X) * 3.4375 = 3 1/2 - 1/16
+base_y: jsr     difference
+        lda     num
+        sta     by
+        lda     num+1
+        sta     by+1
+        ldx     #3              ; 7 times
+@times: asl     num
+        rol     num+1
+        dex
+        bne     @times
+        sec
+        lda     num
+        sbc     by
+        sta     num
+        lda     num+1
+        sbc     by+1
+        cmp     #$80            ; half of that
+        ror
+        sta     num+1
+        ror     num
+        ldx     #4              ; a sixteenth
+@part:  lda     by+1
+        cmp     #$80
+        ror     by+1
+        ror     by
+        dex
+        bne     @part
+        sec
+        lda     num
+        sbc     by
+        sta     by
+        lda     num+1
+        sbc     by+1
+        sta     by+1
+        rts
+
+; num = A - X, signed
+difference:
+        stx     num
+        sec
+        sbc     num
+        sta     num
+        lda     #0
+        sbc     #0
+        sta     num+1
+        rts
+
+; VCTR by bx, by; A = brightness << 5
+emit_base:
+        sta     t1
+        lda     by
+        sta     (dl),y
+        iny
+        lda     by+1
+        and     #$1F
+        sta     (dl),y
+        iny
+        lda     bx
+        sta     (dl),y
+        iny
+        lda     bx+1
+        and     #$1F
+        ora     t1
+        sta     (dl),y
+        iny
+        rts
+
+; The outline: lines from spoke to spoke, as far as they are joined. (dl) stands at OUTLINE.
+load_outline:
+        lda     #<SPOKE_BLANK
+        sta     text_at
+        lda     #>SPOKE_BLANK
+        sta     text_at+1
+        ldy     #0
+        ldx     #0
+@edge:  stx     slot
+        sty     t0
+        txa
+        jsr     read_spoke      ; from
+        lda     num
+        sta     ax
+        lda     num+1
+        sta     ax+1
+        lda     by
+        sta     ay
+        lda     by+1
+        sta     ay+1
+        lda     slot
+        clc
+        adc     #1
+        and     #15
+        jsr     read_spoke      ; to
+        sec
+        lda     num
+        sbc     ax
+        sta     bx
+        lda     num+1
+        sbc     ax+1
+        sta     bx+1
+        sec
+        lda     by
+        sbc     ay
+        sta     by
+        lda     by+1
+        sbc     ay+1
+        sta     by+1
+        ldy     t0
+        lda     #$20
+        jsr     emit_base
+        ldx     slot
+        inx
+        cpx     #15
+        bcc     @edge
+        bne     @done
+        bit     open_tube
+        bpl     @edge
+@done:  emit    RETURN
+        rts
+
+; num, by = vector of spoke A as it stands in vector RAM
+read_spoke:
+        sta     t1
+        asl
+        clc
+        adc     t1
+        asl
+        tay
+        lda     (text_at),y
+        sta     by
+        iny
+        lda     (text_at),y
+        sta     by+1
+        iny
+        lda     (text_at),y
+        sta     num
+        iny
+        lda     (text_at),y
+        sta     num+1
+        rts
+
+; Calls the tube's picture, which is made anew when the view has moved.
+draw_tube:
+        ldx     back
+        lda     tube_dirty,x
+        beq     @ready
+        jsr     flush
+        lda     dl
+        pha
+        lda     dl+1
+        pha
+        jsr     build_tube
+        pla
+        sta     dl+1
+        pla
+        sta     dl
+        ldy     #0
+@ready: lda     back
+        bne     @b
+        emit    CALL_TUBE_A
+        rts
+@b:     emit    CALL_TUBE_B
+        rts
+
+build_tube:
+        ldx     back
+        lda     #0
+        sta     tube_dirty,x
+        cpx     #0
+        bne     @b
+        lda     #<TUBE_A
+        ldx     #>TUBE_A
+        bne     @set
+@b:     lda     #<TUBE_B
+        ldx     #>TUBE_B
+@set:   sta     dl
+        stx     dl+1
+        ldy     #0
+        emit    CALL_HOME
+        emit_word far_word
+        emit    call SPOKE_BLANK
+        emit    CALL_OUTLINE
+        bit     rim_hidden
+        bmi     @spokes
+        emit    CALL_HOME
+        emit_word rim_word
+        emit    call SPOKE_BLANK
+        emit    CALL_OUTLINE
+@spokes:
+        ldx     #0
+@spoke: emit    CALL_HOME
+        emit_word far_word
+        emit_lane spoke_blank
+        emit_word span_word
+        emit_lane spoke_drawn
+        inx
+        cpx     #16
+        bne     @spoke
+        emit    RETURN
+        rts
+
+; Calls the spikes; those whose tips have moved are changed in place.
+draw_spikes:
+        emit    CALL_SPIKES
+        bit     spikes_dirty
+        bmi     @all
+        ldx     #15
+@look:  lda     spike,x
+        cmp     spike_drawn,x
+        bne     @some
+        dex
+        bpl     @look
+        rts
+@all:   jsr     keep
+        ldx     #15
+@each:  jsr     build_spike
+        dex
+        bpl     @each
+        lda     #0
+        sta     spikes_dirty
+        lda     #<RETURN
+        sta     SPIKES+160
+        lda     #>RETURN
+        sta     SPIKES+161
+        jmp     restore
+@some:  stx     slot
+        jsr     keep
+        ldx     slot
+@next:  lda     spike,x
+        cmp     spike_drawn,x
+        beq     @same
+        jsr     build_spike
+@same:  dex
+        bpl     @next
+restore:
+        lda     ax
+        sta     dl
+        lda     ax+1
+        sta     dl+1
+        ldy     #0
+        rts
+
+keep:   jsr     flush
+        lda     dl
+        sta     ax
+        lda     dl+1
+        sta     ax+1
+        rts
+
+; The ten bytes of lane X's spike. Keeps X.
+build_spike:
+        stx     slot
+        lda     spike,x
+        sta     spike_drawn,x
+        pha
+        txa                     ; SPIKES + 10 * X
+        asl
+        asl
+        adc     slot
+        asl
+        adc     #<SPIKES
+        sta     dl
+        lda     #>SPIKES
+        adc     #0
+        sta     dl+1
+        ldy     #0
+        pla
+        beq     @none
+        cmp     #FAR
+        bcs     @none
+        jsr     scale_number
+        bcs     @close
+        lda     num+1           ; no nearer than the tube's own lines
+        cmp     near_num+1
+        bcc     @span
+        bit     rim_hidden
+        bpl     @span
+@close: lda     near_num
+        sta     num
+        lda     near_num+1
+        sta     num+1
+@span:  sec
+        lda     num
+        sbc     far_num
+        sta     num
+        lda     num+1
+        sbc     far_num+1
+        sta     num+1
+        bcc     @none
+        jsr     scale_of
+        ldx     slot
+        emit    CALL_HOME
+        emit_word far_word
+        emit_lane middle_blank
+        emit_word word
+        emit_lane middle_drawn
+        rts
+@none:  ldx     #5
+@empty: emit    CALL_NOTHING
+        dex
+        bne     @empty
+        ldx     slot
+        rts
