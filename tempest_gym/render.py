@@ -2,7 +2,8 @@
 
 `display_list` runs the list exactly as the generator does (HARDWARE 1, "Vector generator") and gives line
 segments in screen units; `render_vectors` draws them, antialiased and with a glow, on a black field. The
-monitor stands upright: 571 units wide and 581 high on a 3 : 4 screen, so a unit is 1.31 times as high as it is wide.
+monitor stands upright: 571 units wide and 581 high on a 3 : 4 screen, so a unit is 1.31 times as high as
+it is wide.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The vector ROM: letters and shapes of our own, as display list subroutines.
 
-A shape is drawn around the beam's place, at full size; the game sets the scale before it calls. Shapes that lie in a
-lane exist in 16 directions and begin at the lane's first spoke (u = 0) and end at its second (u = 1); v is the distance
-from the lane, positive towards the inside of the tube. A unit is wider on the screen than it is high, so widths are
-stretched.
+A shape is drawn around the beam's place, at full size; the game sets the scale before it calls. Shapes
+that lie in a lane exist in 16 directions and begin at the lane's first spoke (u = 0) and end at its
+second (u = 1); v is the distance from the lane, positive towards the inside of the tube. A unit is higher
+on the screen than it is wide, so widths are stretched.
 """
 
 from __future__ import annotations

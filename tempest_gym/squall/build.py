@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import hashlib
 import logging
 import shutil
 import subprocess
@@ -141,13 +140,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name, content in files.items()
     ]
     (options.output.parent / "SHA1SUMS").write_text("\n".join(sums) + "\n")
-    sums = [
-        f"{hashlib.sha1(content).hexdigest()}  {options.output.name}/{name}"
-        for name, content in files.items()
-    ]
-    (options.output.parent / "SHA1SUMS").write_text(
-        "\n".join([*sorted(sums, key=lambda line: line[40:]), ""])
-    )
     log.info("%d files written to %s", len(files), options.output)
     return 0
 

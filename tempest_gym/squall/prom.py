@@ -1,7 +1,7 @@
 """The vector generator's state PROM, our own (HARDWARE 1).
 
-The generator's next state is looked up by run flag, opcode and state. A state with bit 3 set runs the handler named by
-its low three bits.
+The generator's next state is looked up by run flag, opcode and state. A state with bit 3 set runs the handler
+named by its low three bits.
 """
 
 from __future__ import annotations

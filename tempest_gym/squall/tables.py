@@ -1,7 +1,8 @@
 """Tables for Squall's display code, written as assembler source when the ROM set is built.
 
-The vector generator itself does the perspective: each spoke and lane middle is a vector in vector RAM, at twice its
-size on the rim, and the scale instruction shrinks it by the distance from the eye. So a distance becomes a scale.
+The vector generator itself does the perspective: each spoke and lane middle is a vector in vector RAM, at
+twice its size on the rim, and the scale instruction shrinks it by the distance from the eye. So a
+distance becomes a scale.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import math
 from collections.abc import Iterable
 
 from tempest_gym.squall.art import LANE_SIZE, STRETCH, vector_rom
+from tempest_gym.squall.sounds import sound_tables
 from tempest_gym.squall.tubes import tubes
 
 EYE = -24
@@ -127,6 +129,8 @@ def tables_source() -> str:
             '.segment "GEOMETRY"\n',
             _geometry(),
             _calls(),
+            '.segment "SOUND"\n',
+            *(_bytes(name, values) for name, values in sound_tables().items()),
         ]
     )
 

@@ -1,8 +1,9 @@
 """Squall's sixteen tubes: our own shapes, drawn by a turtle that turns in steps of 22.5 degrees.
 
-A tube is a walk of 16 lanes (15 on an open tube) against the clock, so its inside is on the left. Each lane has a
-direction (0 = right, 4 = up) and a wished length; the lengths of a closed walk are corrected by least squares until it
-closes. Coordinates are those of ARCADE A.10: 0-255, centre 128, y upwards, as a square on the screen.
+A tube is a walk of 16 lanes (15 on an open tube) against the clock, so its inside is on the left. Each
+lane has a direction (0 = right, 4 = up) and a wished length; the lengths of a closed walk are corrected
+by least squares until it closes. Coordinates are those of ARCADE A.10: 0-255, centre 128, y upwards, as a
+square on the screen.
 """
 
 from __future__ import annotations
@@ -47,9 +48,7 @@ def _each(directions: str, lengths: dict[int, float] | None = None) -> tuple[tup
 PLANS: tuple[Plan, ...] = (
     Plan("octagon", tuple((d, 1.0, 2) for d in (0, 2, 4, 6, 8, 10, 12, 14))),
     Plan("kite", ((2, 1.0, 4), (5, 1.8, 4), (11, 1.8, 4), (14, 1.0, 4)), (0, -20)),
-    Plan(
-        "crescent", _each("E013457 8A".replace(" ", ""), {3: 1.6, 5: 1.6, 4: 1.6}) + _each("FEDCBA9"), (40, 0)
-    ),
+    Plan("crescent", _each("E0134578A", {3: 1.6, 4: 1.6, 5: 1.6}) + _each("FEDCBA9"), (40, 0)),
     Plan(
         "anvil",
         (
@@ -97,7 +96,7 @@ PLANS: tuple[Plan, ...] = (
         ),
         (0, -25),
     ),
-    Plan("drop", _each("00123455 5BBBCDEF".replace(" ", ""), {5: 1.6, 11: 1.6}), (0, -25)),
+    Plan("drop", _each("001234555BBBCDEF", {5: 1.6, 11: 1.6}), (0, -25)),
     Plan("hook", _each("00000123456789A", {0: 1.3}), (0, 20)),
     Plan(
         "fir",
@@ -143,7 +142,7 @@ class Tube:
 
 
 def _closed(steps: NDArray[np.float64], wished: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The lengths nearest to `wished` (relatively) for which the walk along unit `steps` (n, 2) ends where it began."""
+    """The lengths nearest to `wished`, relatively, for which the walk along unit `steps` (n, 2) closes."""
     weighted = steps.T * wished  # unknown: relative change of each length
     change, *_ = np.linalg.lstsq(weighted, -weighted.sum(axis=1), rcond=None)
     return wished * (1.0 + change)
