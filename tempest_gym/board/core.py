@@ -17,7 +17,7 @@ import numpy as np
 from numba import types
 
 from tempest_gym.board import arithmetic, memory
-from tempest_gym.board.generate import core_source
+from tempest_gym.board.generate import core_source, shared_tables
 from tempest_gym.board.layout import FRAME_COUNTER, WORD
 
 PREFIX = "tempest_board_"
@@ -73,6 +73,8 @@ def core_function() -> Callable[..., Any]:
         llvm.add_symbol(PREFIX + name, 1)
         namespace[name] = types.ExternalFunction(PREFIX + name, signature)
     namespace.update(_inline_accesses(namespace))
+    namespace.update(_arithmetic(namespace))
+    namespace.update({name: np.array(table, np.int64) for name, table in shared_tables().items()})
     exec(compile(core_source(), "<generated 6502 core>", "exec"), namespace)
     run: Callable[..., Any] = namespace["run"]
     return run
@@ -122,7 +124,53 @@ def _inline_accesses(namespace: dict[str, Any]) -> dict[str, Any]:
             return write_ram(state, words, address, value)
         return io_write(state, words, rom, address, value, cycle)
 
-    return {"read": read, "fetch": fetch, "fetch_word": fetch_word, "write_ram": write_ram, "write": write}
+    @numba.njit(forceinline=True)
+    def byte(state, address):  # type: ignore[no-untyped-def]
+        return np.int64(state[address])
+
+    @numba.njit(forceinline=True)
+    def pointer(state, address):  # type: ignore[no-untyped-def]
+        """The word at a zero page address; its high byte wraps within the page."""
+        return np.int64(state[address]) | (np.int64(state[(address + 1) & 0xFF]) << 8)
+
+    @numba.njit(forceinline=True)
+    def push(state, sp, value):  # type: ignore[no-untyped-def]
+        state[0x100 + sp] = np.uint8(value & 0xFF)
+        return (sp - 1) & 0xFF
+
+    return {
+        "read": read,
+        "fetch": fetch,
+        "fetch_word": fetch_word,
+        "write_ram": write_ram,
+        "write": write,
+        "byte": byte,
+        "pointer": pointer,
+        "push": push,
+    }
+
+
+def _arithmetic(namespace: dict[str, Any]) -> dict[str, Any]:
+    """ADC and SBC; results packed as `arithmetic.add_decimal` says."""
+    add_decimal, subtract_decimal = namespace["add_decimal"], namespace["subtract_decimal"]
+
+    @numba.njit(forceinline=True)
+    def add(a, m, c, d):  # type: ignore[no-untyped-def]
+        if d != 0:
+            return add_decimal(a, m, c)
+        total = a + m + c
+        r = total & 0xFF
+        return r | (r << 8) | (r << 16) | ((total >> 8) << 24) | ((((a ^ r) & (m ^ r)) >> 7) << 25)
+
+    @numba.njit(forceinline=True)
+    def subtract(a, m, c, d):  # type: ignore[no-untyped-def]
+        if d != 0:
+            return subtract_decimal(a, m, c)
+        total = a + (m ^ 0xFF) + c
+        r = total & 0xFF
+        return r | (r << 8) | (r << 16) | ((total >> 8) << 24) | ((((a ^ r) & (a ^ m)) >> 7) << 25)
+
+    return {"add": add, "subtract": subtract}
 
 
 def _compile(name: str, function: Callable[..., Any], signature: Any) -> Compiled:

@@ -73,12 +73,9 @@ def run(state, words, rom, max_cycles):
                 words[{WORD["irq_flag_delay"]}] = 0
                 event = ZERO
             if words[{WORD["irq"]}] != 0 and masked == 0:
-                state[0x100 + sp] = np.uint8((pc >> 8) & 0xFF)
-                sp = (sp - 1) & 0xFF
-                state[0x100 + sp] = np.uint8(pc & 0xFF)
-                sp = (sp - 1) & 0xFF
-                state[0x100 + sp] = np.uint8(pack(n, v, d, i, z, c) & 0xEF)
-                sp = (sp - 1) & 0xFF
+                sp = push(state, sp, pc >> 8)
+                sp = push(state, sp, pc)
+                sp = push(state, sp, pack(n, v, d, i, z, c) & 0xEF)
                 i = ZERO + 1
                 pc = fetch_word(state, words, rom, ZERO + 0xFFFE, cyc + 5)
                 cyc += 7
@@ -88,11 +85,6 @@ def run(state, words, rom, max_cycles):
 '''
 
 _EPILOGUE = f"""\
-        else:
-            words[{WORD["error_pc"]}] = pc
-            words[{WORD["error_opcode"]}] = op
-            result = ZERO + {UNDOCUMENTED_OPCODE}
-            break
         pc &= 0xFFFF
     words[{WORD["pc"]}] = pc
     words[{WORD["a"]}] = a
@@ -104,6 +96,13 @@ _EPILOGUE = f"""\
     words[{WORD["error"]}] = result
     return result
 """
+
+_UNDOCUMENTED = [
+    f"words[{WORD['error_pc']}] = pc",
+    f"words[{WORD['error_opcode']}] = op",
+    f"result = ZERO + {UNDOCUMENTED_OPCODE}",
+    "break",
+]
 
 _LOADS = {"LDA": "a", "LDX": "x", "LDY": "y"}
 _STORED = {"STA": "a", "STX": "x", "STY": "y"}
@@ -126,23 +125,35 @@ _FLAGS = {"CLC": ("c", 0), "SEC": ("c", 1), "CLD": ("d", 0), "SED": ("d", 1), "C
 _BYTE = "fetch(state, words, rom, pc + 1, cyc + 1)"
 _WORD_OPERAND = "fetch_word(state, words, rom, pc + 1, cyc + 1)"
 
-
-def _zero_page_pointer(pointer: str) -> str:
-    return f"np.int64(state[{pointer}]) | (np.int64(state[({pointer} + 1) & 0xFF]) << 8)"
-
-
-def _indexed(base: str, register: str, always: bool, access: int) -> list[str]:
-    """Address ``base + register``, with the access the 6502 makes at the address before the carry is applied."""
-    lines = [f"base = {base}", f"address = (base + {register}) & 0xFFFF"]
-    cross = "(base ^ address) & 0xFF00 != 0"
-    if always:
-        return lines
-    return [*lines, f"if {cross}:", "    cyc += 1"]
+_HOT = frozenset(
+    {
+        *(
+            (name, mode)
+            for name in ("LDA", "STA")
+            for mode in ("zp", "zpx", "abs", "abx", "aby", "izx", "izy")
+        ),
+        *(
+            (name, mode)
+            for name in ("LDX", "LDY", "STX", "STY")
+            for mode in ("zp", "zpx", "zpy", "abs", "abx", "aby")
+        ),
+        *(
+            (name, "imm")
+            for name in ("LDA", "LDX", "LDY", "AND", "ORA", "EOR", "ADC", "SBC", "CMP", "CPX", "CPY")
+        ),
+        *(
+            (name, "zp")
+            for name in ("AND", "ORA", "EOR", "ADC", "SBC", "CMP", "CPX", "CPY", "BIT", "INC", "DEC")
+        ),
+        *((name, "acc") for name in ("ASL", "LSR", "ROL", "ROR")),
+        ("BIT", "abs"),
+    }
+)
+"""Opcodes with an operand that get code of their own; the others share it by addressing mode and operation."""
 
 
 def _address(opcode: Opcode) -> list[str]:
     """Lines that leave the effective address in ``address``; a page crossing adds its cycle to ``cyc``."""
-    always = opcode.kind in ("store", "modify")
     mode = opcode.mode
     if mode == "zp":
         return [f"address = {_BYTE}"]
@@ -150,12 +161,16 @@ def _address(opcode: Opcode) -> list[str]:
         return [f"address = ({_BYTE} + {mode[2]}) & 0xFF"]
     if mode == "abs":
         return [f"address = {_WORD_OPERAND}"]
-    if mode in ("abx", "aby"):
-        return _indexed(_WORD_OPERAND, mode[2], always, 4)
     if mode == "izx":
-        return [f"pointer = ({_BYTE} + x) & 0xFF", f"address = {_zero_page_pointer('pointer')}"]
-    assert mode == "izy"
-    return [f"pointer = {_BYTE}", *_indexed(_zero_page_pointer("pointer"), "y", always, 5)]
+        return [f"address = pointer(state, ({_BYTE} + x) & 0xFF)"]
+    if mode == "izy":
+        base, index = f"pointer(state, {_BYTE})", "y"
+    else:
+        base, index = _WORD_OPERAND, mode[2]
+    lines = [f"base = {base}", f"address = (base + {index}) & 0xFFFF"]
+    if opcode.kind in ("store", "modify"):
+        return lines
+    return [*lines, "cyc += ((base ^ address) >> 8) & 1"]
 
 
 def _on_zero_page(opcode: Opcode) -> bool:
@@ -167,52 +182,33 @@ def _load(opcode: Opcode) -> list[str]:
     if opcode.mode == "imm":
         return [f"m = {_BYTE}"]
     if _on_zero_page(opcode):
-        return [*_address(opcode), "m = np.int64(state[address])"]
+        return [*_address(opcode), "m = byte(state, address)"]
     # The operand is read in the last cycle; a crossing has already moved cyc on by one.
     return [*_address(opcode), f"m = read(state, words, rom, address, cyc + {opcode.cycles - 1})"]
 
 
-def _modify(opcode: Opcode) -> list[str]:
+def _modify(name: str) -> list[str]:
     """Lines that turn ``m`` into the new value ``r``."""
-    name = opcode.name
-    value = {
-        "ASL": "r = (m << 1) & 0xFF",
-        "LSR": "r = m >> 1",
-        "ROL": "r = ((m << 1) | c) & 0xFF",
-        "ROR": "r = (m >> 1) | (c << 7)",
-        "INC": "r = (m + 1) & 0xFF",
-        "DEC": "r = (m - 1) & 0xFF",
+    lines = {
+        "ASL": ["r = (m << 1) & 0xFF", "c = m >> 7"],
+        "LSR": ["r = m >> 1", "c = m & 1"],
+        "ROL": ["r = ((m << 1) | c) & 0xFF", "c = m >> 7"],
+        "ROR": ["r = (m >> 1) | (c << 7)", "c = m & 1"],
+        "INC": ["r = (m + 1) & 0xFF"],
+        "DEC": ["r = (m - 1) & 0xFF"],
     }[name]
-    lines = [value]
-    if name in ("ASL", "ROL"):
-        lines.append("c = m >> 7")
-    elif name in ("LSR", "ROR"):
-        lines.append("c = m & 1")
     return [*lines, "n = r", "z = r"]
 
 
 def _read_modify_write(opcode: Opcode) -> list[str]:
     if opcode.mode == "acc":
-        return ["m = a", *_modify(opcode), "a = r"]
-    last = opcode.cycles - 1
-    if _on_zero_page(opcode):
-        return [
-            *_address(opcode),
-            "m = np.int64(state[address])",
-            *_modify(opcode),
-            "if write_ram(state, words, address, r) != 0:",
-            "    event = ZERO",
-        ]
+        return ["m = a", *_modify(opcode.name), "a = r"]
+    assert opcode.mode == "zp"
     return [
         *_address(opcode),
-        f"m = read(state, words, rom, address, cyc + {last - 2})",
-        *_modify(opcode),
-        "if address < 0x0800:",
-        "    if write_ram(state, words, address, r) != 0:",
-        "        event = ZERO",
-        "else:",
-        f"    write(state, words, rom, address, m, cyc + {last - 1})",
-        f"    write(state, words, rom, address, r, cyc + {last})",
+        "m = byte(state, address)",
+        *_modify(opcode.name),
+        "if write_ram(state, words, address, r) != 0:",
         "    event = ZERO",
     ]
 
@@ -226,23 +222,25 @@ def _store(opcode: Opcode) -> list[str]:
     return [*_address(opcode), f"if {call} != 0:", "    event = ZERO"]
 
 
-def _add(decimal: str, operand: str) -> list[str]:
+def _operate(name: str) -> list[str]:
+    """Lines of an operation on the accumulator (or X, Y) and the operand ``m``."""
+    if name in _LOADS:
+        return [f"{_LOADS[name]} = m", "n = m", "z = m"]
+    if name in _LOGIC:
+        return [f"a = a {_LOGIC[name]} m", "n = a", "z = a"]
+    if name in _COMPARED:
+        register = _COMPARED[name]
+        return [f"n = {register} - m", f"c = ({register} - m + 256) >> 8", "n = n & 0xFF", "z = n"]
+    if name == "BIT":
+        return ["n = m", "v = (m >> 6) & 1", "z = a & m"]
+    function = {"ADC": "add", "SBC": "subtract"}[name]
     return [
-        "if d != 0:",
-        f"    packed = {decimal}(a, m, c)",
-        "    a = packed & 0xFF",
-        "    n = (packed >> 8) & 0xFF",
-        "    z = (packed >> 16) & 0xFF",
-        "    c = (packed >> 24) & 1",
-        "    v = (packed >> 25) & 1",
-        "else:",
-        f"    operand = {operand}",
-        "    r = a + operand + c",
-        "    v = ((a ^ r) & (operand ^ r)) >> 7 & 1",
-        "    c = r >> 8",
-        "    a = r & 0xFF",
-        "    n = a",
-        "    z = a",
+        f"packed = {function}(a, m, c, d)",
+        "a = packed & 0xFF",
+        "n = (packed >> 8) & 0xFF",
+        "z = (packed >> 16) & 0xFF",
+        "c = (packed >> 24) & 1",
+        "v = packed >> 25",
     ]
 
 
@@ -264,14 +262,25 @@ def _skip(target: str, cycles: str) -> list[str]:
     ]
 
 
-def _branch(opcode: Opcode) -> list[str]:
+def _branches() -> list[str]:
+    """Lines for all eight branches: bits 6-7 of the opcode choose a flag, bit 5 its value."""
     return [
-        f"if {_TAKEN[opcode.name]}:",
+        "selector = op >> 6",
+        "if selector == 0:",
+        "    flag = (n >> 7) & 1",
+        "elif selector == 1:",
+        "    flag = v",
+        "elif selector == 2:",
+        "    flag = c",
+        "elif z == 0:",
+        "    flag = ZERO + 1",
+        "else:",
+        "    flag = ZERO",
+        "if flag == (op >> 5) & 1:",
         f"    m = {_BYTE}",
         "    base = pc + 2",
         "    target = (base + ((m ^ 0x80) - 0x80)) & 0xFFFF",
-        "    if (base ^ target) & 0xFF00 != 0:",
-        "        cyc += 1",
+        "    cyc += ((base ^ target) >> 8) & 1",
         *["    " + line for line in _skip("target", "3")],
         "    cyc += 3",
         "    pc = target",
@@ -281,12 +290,80 @@ def _branch(opcode: Opcode) -> list[str]:
     ]
 
 
+def _shared(opcodes: list[Opcode]) -> list[str]:
+    """Lines for the opcodes without code of their own: the address by mode, then the operation."""
+    lines: list[str] = ["mode = MODES[op]"]
+    keyword = "if"
+    for mode in sorted({opcode.mode for opcode in opcodes}):
+        for kind in sorted({opcode.kind for opcode in opcodes if opcode.mode == mode}):
+            example = next(opcode for opcode in opcodes if opcode.mode == mode and opcode.kind == kind)
+            lines.append(f"{keyword} mode == {mode_number(example)}:")
+            lines.extend("    " + line for line in _address(example))
+            lines.append(f"    cyc += {example.cycles}")
+            lines.append(f"    pc += {example.length}")
+            keyword = "elif"
+    lines += ["else:", *["    " + line for line in _UNDOCUMENTED]]
+    modifying = sorted({opcode.name for opcode in opcodes if opcode.kind == "modify"})
+    reading = sorted({opcode.name for opcode in opcodes if opcode.kind == "read"})
+    lines += ["m = read(state, words, rom, address, cyc - READ_BACK[op])", "operation = OPERATIONS[op]"]
+    keyword = "if"
+    for name in reading:
+        lines.append(f"{keyword} operation == {_NUMBERS[name]}:")
+        lines.extend("    " + line for line in _operate(name))
+        keyword = "elif"
+    lines.append("else:")
+    keyword = "if"
+    for name in modifying:
+        lines.append(f"    {keyword} operation == {_NUMBERS[name]}:")
+        lines.extend("        " + line for line in _modify(name))
+        keyword = "elif"
+    return [
+        *lines,
+        "    if address >= 0x0800:",
+        "        io_write(state, words, rom, address, m, cyc - 2)",
+        "        io_write(state, words, rom, address, r, cyc - 1)",
+        "        event = ZERO",
+        "    elif write_ram(state, words, address, r) != 0:",
+        "        event = ZERO",
+    ]
+
+
+_NUMBERS = {name: number for number, name in enumerate(sorted({opcode.name for opcode in OPCODES}))}
+
+
+def mode_number(opcode: Opcode) -> int:
+    """A number, not 0, for addressing mode and kind of access."""
+    modes = sorted({other.mode for other in OPCODES})
+    return 1 + 2 * modes.index(opcode.mode) + (opcode.kind == "modify")
+
+
+def shared_opcodes() -> list[Opcode]:
+    """The opcodes that share code by mode and operation."""
+    return [
+        opcode
+        for opcode in OPCODES
+        if opcode.mode not in ("imp", "rel", "ind")
+        and opcode.name not in ("JMP", "JSR")
+        and (opcode.name, opcode.mode) not in _HOT
+    ]
+
+
+def shared_tables() -> dict[str, list[int]]:
+    """What the shared code looks up by opcode: mode, operation, and how long before its end the operand is read."""
+    tables = {"MODES": [0] * 256, "OPERATIONS": [0] * 256, "READ_BACK": [0] * 256}
+    for opcode in shared_opcodes():
+        tables["MODES"][opcode.code] = mode_number(opcode)
+        tables["OPERATIONS"][opcode.code] = _NUMBERS[opcode.name]
+        tables["READ_BACK"][opcode.code] = 3 if opcode.kind == "modify" else 1
+    return tables
+
+
 def _push(value: str) -> list[str]:
-    return [f"state[0x100 + sp] = np.uint8({value})", "sp = (sp - 1) & 0xFF"]
+    return [f"sp = push(state, sp, {value})"]
 
 
 def _pull(name: str) -> list[str]:
-    return ["sp = (sp + 1) & 0xFF", f"{name} = np.int64(state[0x100 + sp])"]
+    return ["sp = (sp + 1) & 0xFF", f"{name} = byte(state, 0x100 + sp)"]
 
 
 def _unpack() -> list[str]:
@@ -366,32 +443,13 @@ def _control(opcode: Opcode) -> tuple[list[str], bool]:
 
 
 def _body(opcode: Opcode) -> list[str]:
-    name = opcode.name
     jumped = False
-    if opcode.kind == "branch":
-        return _branch(opcode)
     if opcode.kind == "store":
         lines = _store(opcode)
     elif opcode.kind == "modify":
         lines = _read_modify_write(opcode)
-    elif name in _LOADS:
-        lines = [*_load(opcode), f"{_LOADS[name]} = m", "n = m", "z = m"]
-    elif name in _LOGIC:
-        lines = [*_load(opcode), f"a = a {_LOGIC[name]} m", "n = a", "z = a"]
-    elif name in _COMPARED:
-        register = _COMPARED[name]
-        lines = [
-            *_load(opcode),
-            f"n = ({register} - m) & 0xFF",
-            "z = n",
-            f"c = ZERO + 1 if {register} >= m else ZERO",
-        ]
-    elif name == "BIT":
-        lines = [*_load(opcode), "n = m", "v = (m >> 6) & 1", "z = a & m"]
-    elif name == "ADC":
-        lines = [*_load(opcode), *_add("add_decimal", "m")]
-    elif name == "SBC":
-        lines = [*_load(opcode), *_add("subtract_decimal", "m ^ 0xFF")]
+    elif (opcode.name, opcode.mode) in _HOT:
+        lines = [*_load(opcode), *_operate(opcode.name)]
     else:
         lines, jumped = _control(opcode)
     lines = [*lines, f"cyc += {opcode.cycles}"]
@@ -400,11 +458,18 @@ def _body(opcode: Opcode) -> list[str]:
 
 def core_source() -> str:
     """The whole interpreter as Python source: one function ``run(state, words, rom, max_cycles)``."""
+    shared = shared_opcodes()
     parts = [_PROLOGUE]
     keyword = "if"
     for opcode in OPCODES:
+        if opcode.kind == "branch" or opcode in shared:
+            continue
         parts.append(f"        {keyword} op == 0x{opcode.code:02X}:  # {opcode.name} {opcode.mode}\n")
         parts.extend(f"            {line}\n" for line in _body(opcode))
         keyword = "elif"
+    parts.append("        elif op & 0x1F == 0x10:  # branches\n")
+    parts.extend(f"            {line}\n" for line in _branches())
+    parts.append("        else:\n")
+    parts.extend(f"            {line}\n" for line in _shared(shared))
     parts.append(_EPILOGUE)
     return "".join(parts)
