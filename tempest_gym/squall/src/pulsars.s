@@ -17,7 +17,11 @@ DUE_STEPS       = 4
 go_pulsar:
         lda     e_type,x
         bmi     @turning
-        lda     e_flags,x
+        lda     e_loop,x
+        bne     @move
+        bit     pulse_due
+        bmi     @flip           ; but it moves on while the pulse is on or near
+@move:  lda     e_flags,x
         bmi     @away
         lda     e_depth,x
         cmp     pulse_range
@@ -54,12 +58,10 @@ go_pulsar:
         and     #$7F
         sta     e_flags,x
 @wait:  lda     e_loop,x
-        beq     @flip
+        beq     @out
         dec     e_loop,x
         rts
-@flip:  bit     pulse_due
-        bpl     @out            ; moves on while the pulse is on or near
-        jsr     aim
+@flip:  jsr     aim
         jsr     flip_begin
         jmp     @after
 @turning:
