@@ -151,6 +151,11 @@ class Dashboard:
         controls.listen(self._on_event)
         self.address = f"http://{config.host}:{config.port}"
 
+    @property
+    def process_id(self) -> int:
+        """Process id of the server."""
+        return self._process.pid
+
     def row(self, row: Row) -> None:
         """Show a row."""
         values = {name: value for name, value in row.values.items() if math.isfinite(value)}

@@ -1,0 +1,313 @@
+"""The dashboard in a real browser: it shows what a run does, steers it, and survives a restart."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import shutil
+import socket
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tempest_rainbow.monitor.controls import Controls
+from tempest_rainbow.monitor.dashboard import Dashboard, DashboardConfig
+from tempest_rainbow.monitor.history import History
+from tempest_rainbow.monitor.metrics import Row
+
+TOKEN = "correct horse battery staple"
+_QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    assert path is not None, "these tests need Chromium: apt-get install chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=_QUIET)
+        yield browser
+        browser.close()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def row(index: int) -> Row:
+    values = {
+        "learner/loss": 2.0 + index,
+        "episodes/agent_reward": 10.0 * index,
+        "episodes/agent_score": 100.0 * index,
+        "schedule/epsilon": 0.25,
+        "schedule/expert_ratio": 0.5,
+        "speed/frames_per_second": 30_000.0,
+    }
+    return Row(1000 * index, 5.0 * index, values)
+
+
+def picture() -> dict[str, Any]:
+    file = io.BytesIO()
+    Image.fromarray(np.full((64, 48, 3), 200, np.uint8)).save(file, "jpeg")
+    lanes = [[0.5 + 0.4 * np.cos(a), 0.5 + 0.4 * np.sin(a)] for a in np.linspace(0, 6, 16)]
+    enemies = [[0.5, 0.5]] + [None] * 6
+    attention = [[1.0] + [0.0] * 6] * 16
+    jpeg = base64.b64encode(file.getvalue()).decode()
+    return {"jpeg": jpeg, "lanes": lanes, "enemies": enemies, "attention": attention}
+
+
+class Run:
+    """A run without a trainer: controls, history and dashboard."""
+
+    def __init__(self, folder: Path, port: int, **settings: Any) -> None:
+        os.environ.pop("PYTEST_CURRENT_TEST", None)  # NiceGUI changes its ways where it sees this
+        self.controls = Controls()
+        self.history = History(folder / "history.jsonl")
+        self.dashboard = Dashboard(
+            DashboardConfig(port=port, **settings),
+            self.controls,
+            title="a test run",
+            history=folder / "history.jsonl",
+            picture=picture,
+        )
+        self.port = port
+        self.count = 0
+        self.controls.listen(lambda event: self.dashboard.event(1000 * self.count, str(event)))
+        wait_until(self.answers)
+
+    def answers(self) -> bool:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{self.port}/", timeout=2).close()
+        except urllib.error.HTTPError:
+            return True
+        except OSError:
+            return False
+        return True
+
+    def go_on(self, rows: int = 1) -> None:
+        for _ in range(rows):
+            self.count += 1
+            self.history.row(row(self.count))
+            self.dashboard.row(row(self.count))
+
+    def close(self) -> None:
+        self.dashboard.close()
+        self.history.close()
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Run]:
+    run = Run(tmp_path, free_port())
+    yield run
+    run.close()
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def visit(browser: Browser, run: Run, width: int = 1300, height: int = 1400) -> Page:
+    page = browser.new_page(viewport={"width": width, "height": height})
+    page.goto(f"http://127.0.0.1:{run.port}/")
+    page.wait_for_function(
+        "window.tempest && document.querySelector('[data-testid=value-epsilon]').innerText"
+    )
+    return page
+
+
+def text(page: Page, name: str) -> str:
+    return page.inner_text(f"[data-testid={name}]")
+
+
+def gauge(page: Page, name: str) -> float:
+    script = "id => getElement(Number(id)).chart.getOption().series[0].data[0].value"
+    element = page.get_attribute(f"[data-testid=gauge-{name}]", "id")
+    assert element is not None
+    return float(page.evaluate(script, element.removeprefix("c")))
+
+
+def slide(page: Page, name: str, share: float) -> None:
+    box = page.locator(f"[data-testid=slider-{name}]").bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
+
+
+def test_gauges_cards_and_charts_follow_the_rows(browser: Browser, run: Run) -> None:
+    page = visit(browser, run)
+    run.go_on(3)
+    wait_until(lambda: page.evaluate("tempest.points") == 3 and gauge(page, "loss") == 5.0)
+    assert gauge(page, "epsilon") == 0.25
+    assert text(page, "card-0") == "30.0K"
+    run.go_on()
+    wait_until(lambda: gauge(page, "loss") == 6.0)
+    page.close()
+
+
+def test_a_small_chart_opens_large_and_zooms(browser: Browser, run: Run) -> None:
+    run.go_on(20)
+    page = visit(browser, run)
+    page.click("[data-testid=chart-score]")
+    page.wait_for_function("document.getElementById('large-title').innerText === 'Score'")
+    element = page.get_attribute("[data-testid=large]", "id")
+    assert element is not None
+    chart = f"getElement({element.removeprefix('c')}).chart"
+    page.wait_for_function(f"{chart}.getOption().dataZoom?.length === 3")
+    page.wait_for_timeout(500)
+    box = page.locator("[data-testid=large] canvas").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.wheel(0, -400)
+    page.wait_for_function(
+        f"{chart}.getOption().dataZoom[0].end - {chart}.getOption().dataZoom[0].start < 99"
+    )
+    page.close()
+
+
+def test_two_viewers_agree_and_the_trainer_obeys(browser: Browser, run: Run) -> None:
+    one, two = visit(browser, run), visit(browser, run)
+    wait_until(lambda: run.dashboard.viewers == 2)
+    slide(one, "epsilon", 0.5)
+    wait_until(lambda: run.controls["epsilon"] is not None)
+    assert run.controls["epsilon"] == pytest.approx(0.5, abs=0.05)
+    shown = f"{run.controls['epsilon']:g}"
+    wait_until(lambda: text(one, "value-epsilon") == text(two, "value-epsilon") == shown)
+    two.click("[data-testid=reset-epsilon]")
+    wait_until(lambda: run.controls["epsilon"] is None)
+    wait_until(lambda: text(one, "value-epsilon") == "as scheduled")
+    two.click("[data-testid=switch-greedy]")
+    wait_until(lambda: run.controls["greedy"])
+    wait_until(lambda: one.get_attribute("[data-testid=switch-greedy]", "aria-checked") == "true")
+    assert "greedy False -> True" in text(one, "events")
+    one.close()
+    two.close()
+    wait_until(lambda: run.dashboard.viewers == 0)
+
+
+def test_buttons_ask_before_they_destroy(browser: Browser, run: Run) -> None:
+    page = visit(browser, run)
+    page.click("[data-testid=button-save]")
+    wait_until(lambda: run.controls.take("save"))
+    page.click("[data-testid=button-flush_replay]")
+    page.wait_for_selector("[data-testid=yes]")
+    assert not run.controls.pending("flush_replay")
+    page.click("[data-testid=yes]")
+    wait_until(lambda: run.controls.take("flush_replay"))
+    page.click("[data-testid=rate-halve]")
+    wait_until(lambda: run.controls["learning_rate_factor"] == 0.5)
+    page.close()
+
+
+def test_the_game_is_drawn_only_for_those_who_watch(browser: Browser, run: Run) -> None:
+    page = visit(browser, run)
+    assert not page.get_attribute("#live", "src")
+    page.click("[data-testid=watch]")
+    page.wait_for_function("document.getElementById('live').naturalWidth === 48")
+    page.wait_for_function("document.querySelectorAll('#overlay line').length === 16")
+    page.close()
+    wait_until(lambda: run.dashboard.viewers == 0)
+
+
+def test_history_survives_a_restart_and_the_page_comes_back(browser: Browser, tmp_path: Path) -> None:
+    port = free_port()
+    first = Run(tmp_path, port)
+    first.go_on(10)
+    page = visit(browser, first)
+    wait_until(lambda: page.evaluate("tempest.points") == 10)
+    first.close()
+    second = Run(tmp_path, port)
+    try:
+        wait_until(lambda: second.dashboard.viewers == 1)
+        second.count = 10
+        second.go_on(2)
+        wait_until(lambda: page.evaluate("window.tempest?.points") == 12)
+    finally:
+        page.close()
+        second.close()
+
+
+def test_it_reads_on_a_phone_in_the_dark(browser: Browser, run: Run) -> None:
+    context = browser.new_context(viewport={"width": 360, "height": 740}, color_scheme="dark")
+    page = context.new_page()
+    page.goto(f"http://127.0.0.1:{run.port}/")
+    page.wait_for_function(
+        "window.tempest && document.querySelector('[data-testid=value-epsilon]').innerText"
+    )
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert page.evaluate("document.body.classList.contains('body--dark')")
+    context.close()
+
+
+def test_nothing_is_fetched_from_elsewhere(browser: Browser, run: Run) -> None:
+    page = browser.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"http://127.0.0.1:{run.port}/")
+    page.wait_for_function(
+        "window.tempest && document.querySelector('[data-testid=value-epsilon]').innerText"
+    )
+    own = (f"http://127.0.0.1:{run.port}/", f"ws://127.0.0.1:{run.port}/", "data:", "blob:")
+    assert asked
+    assert [url for url in asked if not url.startswith(own)] == []
+    page.close()
+
+
+def test_a_token_opens_the_page_to_those_who_have_it(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TEMPEST_DASHBOARD_TOKEN", raising=False)
+    file = tmp_path / "token"
+    file.write_text(TOKEN)
+    run = Run(tmp_path, free_port(), token_file=file)
+    try:
+        page = browser.new_page()
+        page.goto(f"http://127.0.0.1:{run.port}/")
+        page.fill("input[name=token]", TOKEN)
+        page.click("button")
+        page.wait_for_function("window.tempest")
+        wait_until(lambda: run.dashboard.viewers == 1)
+        command = Path(f"/proc/{run.dashboard.process_id}/cmdline").read_bytes()
+        environment = Path(f"/proc/{run.dashboard.process_id}/environ").read_bytes()
+        assert TOKEN.encode() not in command + environment
+        page.close()
+    finally:
+        run.close()
+
+
+def test_a_port_in_use_ends_the_dashboard_and_not_the_run(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        dashboard = Dashboard(
+            DashboardConfig(port=taken.getsockname()[1]), Controls(), title="", history=tmp_path / "none"
+        )
+        try:
+            index = 0
+            while "goes on without it" not in caplog.text:
+                index += 1
+                dashboard.row(row(index))
+                time.sleep(0.05)
+                assert index < 1200
+        finally:
+            dashboard.close()
