@@ -19,6 +19,10 @@ host.LONGEST_WAY = LONGEST_WAY
 local GOING, DONE, NO_DECISION = 0, 1, 2
 host.NO_DECISION = NO_DECISION
 
+-- What a call for many rows returns, or the row that found no decision frame.
+local ALL_WELL, BAD_ROW = -1, -2
+host.ALL_WELL, host.BAD_ROW = ALL_WELL, BAD_ROW
+
 local M = state.memory
 local PASSED, DECISIONS, DEATHS, OBJECTIVE, SUBJECTIVE = M.passed, M.decisions, M.deaths, M.objective, M.subjective
 
@@ -55,7 +59,10 @@ end
 --- The host for LuaJIT. `frame_definition` is the C type of a frame, `buttons` where a state row holds its buttons.
 function host.native(frame_definition, buttons_at)
   -- A frame is one long trace without loops; the default limits are made for short ones.
-  jit.opt.start("-loop", "maxrecord=16000", "maxirconst=8000", "maxsnap=4000", "maxside=2000", "maxtrace=8000", "maxmcode=65536", "sizemcode=1024")
+  jit.opt.start(
+    "-loop", "maxrecord=16000", "maxirconst=8000", "maxsnap=4000", "maxside=2000", "maxtrace=8000", "maxmcode=65536",
+    "sizemcode=1024"
+  )
   local ffi = require("ffi")
   local cast = ffi.cast
   local bytes, numbers = ffi.typeof("uint8_t *"), ffi.typeof("double *")
@@ -78,19 +85,27 @@ function host.native(frame_definition, buttons_at)
     bridge.set_start_level(cast(numbers, memory), start_level)
   end
 
-  function native.observe(states, stride, memory, indices, count, values, frames)
+  function native.observe(states, boards, stride, memory, indices, count, values, frames)
     states, memory, indices = cast(bytes, states), cast(numbers, memory), cast(ints, indices)
     values, frames = cast(floats, values), cast(frame_pointer, frames)
-    for i = 0, count - 1 do
+    local i = 0
+    while true do -- with the test inside, LuaJIT can close the loop it records even over a single row
+      if i >= count then
+        return ALL_WELL
+      end
       local row = indices[i]
+      if row < 0 or row >= boards then
+        return BAD_ROW
+      end
       observe_row(states + row * stride, memory + row * bridge.MEMORY, values + row * features.COUNT, frames + row)
+      i = i + 1
     end
   end
 
-  --- All rows named by `indices`; addresses are numbers. Returns the first row that found no decision frame, else -1.
-  -- A row whose board stopped on an error stays as it is: the board's state tells.
+  --- All rows named by `indices`; addresses are numbers. Returns ALL_WELL, BAD_ROW, or the first row that found no
+  -- decision frame. A row whose board stopped on an error stays as it is: the board's state tells.
   function native.advance(
-    run_address, rom, max_cycles, states, stride, memory, indices, count, fire, zap, spinner, values, frames,
+    run_address, rom, max_cycles, states, boards, stride, memory, indices, count, fire, zap, spinner, values, frames,
     stop_at_death, skip, limit
   )
     local run = cast(runner, run_address)
@@ -98,9 +113,15 @@ function host.native(frame_definition, buttons_at)
     states, memory, indices = cast(bytes, states), cast(numbers, memory), cast(ints, indices)
     fire, zap, spinner = cast(ints, fire), cast(ints, zap), cast(ints, spinner)
     values, frames = cast(floats, values), cast(frame_pointer, frames)
-    local lost, i = -1, 0
-    while i < count do
+    local lost, i = ALL_WELL, 0
+    while true do -- as above
+      if i >= count then
+        return lost
+      end
       local row = indices[i]
+      if row < 0 or row >= boards then
+        return BAD_ROW
+      end
       local ram, mem, frame = states + row * stride, memory + row * bridge.MEMORY, frames + row
       ram[buttons_at] = bridge.act(ram, mem, poke, fire[row], zap[row], spinner[row])
       local code = DONE
@@ -108,12 +129,11 @@ function host.native(frame_definition, buttons_at)
         bridge.observe(ram, mem, values + row * features.COUNT, frame)
         code = progress(mem, frame, stop_at_death, skip, limit)
       end
-      if code == NO_DECISION and lost < 0 then
+      if code == NO_DECISION and lost == ALL_WELL then
         lost = row
       end
       i = i + min(code, 1)
     end
-    return lost
   end
 
   return native
@@ -151,7 +171,8 @@ function host.portable(frame_format, frame_fields)
     for i, name in ipairs(frame_fields) do
       fields[i] = frame[name]
     end
-    return packed_memory(mem), pack(values_format, unpack(values, 0, features.COUNT - 1)), pack(frame_format, unpack(fields))
+    local packed_values = pack(values_format, unpack(values, 0, features.COUNT - 1))
+    return packed_memory(mem), packed_values, pack(frame_format, unpack(fields))
   end
 
   local portable = {}

@@ -72,7 +72,6 @@ class Frame:
         alive: the player is not dying.
         decision: the agent may act: a real game, play or descent, alive.
         over: this frame ends a real game.
-        frames: game frames that this one stands for; rewards are sums over them, ``done`` a death in any.
         frames: game frames passed since the frame handed over before.
     """
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+from functools import partial
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -31,6 +32,20 @@ _CYCLES_BETWEEN_BRIDGES = 3 * 1_512_000
 """A program that does not change its frame counter for three seconds is not running its game."""
 
 _RUN = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
+
+_RAM_BYTES = 2048
+
+_REMEMBERED = 32
+"""Arrays whose addresses a host remembers; it keeps them alive so long."""
+
+_ANY: tuple[None] = (None,)
+"""Shape of a vector of any length."""
+
+_Array = tuple[NDArray[Any], int, tuple[int | None, ...], Any]
+"""A checked array, its address, and what it was checked for."""
+
+_Arrays = tuple[_Array, _Array, _Array, _Array, _Array]
+"""State, memory, indices, features and frames."""
 
 _C_TYPES = {
     "f8": ("double", "d"),
@@ -95,6 +110,8 @@ class LuaHost:
         module = self._load()
         self.version: str = self._lua.eval(b"jit and jit.version or _VERSION").decode()
         self.memory_size = int(module[b"MEMORY"])
+        self._known: dict[int, _Array] = {}
+        self._bad_row = int(module[b"BAD_ROW"])
         self._longest_way = int(module[b"LONGEST_WAY"])
         self._engine: _Native | _Portable
         if self.runtime == "luajit":
@@ -111,9 +128,9 @@ class LuaHost:
             start_level: the level to choose in the start menu, 1-81 (or the next lower one of the menu).
             game: name of the ROM set, which says which start menu the game has.
         """
-        _check(memory, np.float64, (self.memory_size,), "memory")
         if not 0 <= seed <= 2**53:
             raise ValueError(f"seed must be from 0 to 2**53, got {seed}")
+        _check(memory, np.float64, (self.memory_size,), "memory")
         self._engine.init(memory, int(seed), int(start_level), game.encode())
 
     def set_start_level(self, memory: NDArray[np.float64], start_level: int) -> None:
@@ -130,9 +147,8 @@ class LuaHost:
         frames: NDArray[Any],
     ) -> None:
         """Observe boards where they are, at a bridge point; arguments as of `advance`."""
-        rows = self._check_rows(state, memory, indices, features, frames)
-        if rows:
-            self._engine.observe(state, memory, indices, features, frames)
+        result = self._engine.observe(self._arrays(state, memory, indices, features, frames))
+        self._check_result(result, indices, len(state))
 
     def advance(
         self,
@@ -174,34 +190,50 @@ class LuaHost:
             ValueError: an array has the wrong dtype, shape or memory order, or an index is out of range.
             NoDecisionError: a program never came to play.
         """
-        rows = self._check_rows(state, memory, indices, features, frames)
-        _check(rom, np.uint8, (None,), "rom")
-        for name, array in (("fire", fire), ("zap", zap), ("spinner", spinner)):
-            _check(array, np.int32, (len(state),), name)
-        if not rows:
-            return
+        arrays = self._arrays(state, memory, indices, features, frames)
+        boards = state.shape[:1]
+        program = self._array(rom, np.uint8, _ANY, "rom")
+        actions = (
+            self._array(fire, np.int32, boards, "fire"),
+            self._array(zap, np.int32, boards, "zap"),
+            self._array(spinner, np.int32, boards, "spinner"),
+        )
         how = int(stop_at_death), skip, self._longest_way if limit is None else limit
-        lost = self._engine.advance(state, memory, rom, indices, (fire, zap, spinner), features, frames, how)
-        if lost >= 0:
-            raise NoDecisionError(lost)
+        self._check_result(self._engine.advance(arrays, program, actions, how), indices, len(state))
 
-    def _check_rows(
+    def _check_result(self, result: int, indices: NDArray[np.int32], boards: int) -> None:
+        if result == self._bad_row:
+            raise ValueError(f"indices must be from 0 to {boards - 1}, got {indices}")
+        if result >= 0:
+            raise NoDecisionError(result)
+
+    def _arrays(
         self,
         state: NDArray[np.uint8],
         memory: NDArray[np.float64],
         indices: NDArray[np.int32],
         features: NDArray[np.float32],
         frames: NDArray[Any],
-    ) -> int:
+    ) -> _Arrays:
         boards = len(state)
-        _check(state, np.uint8, (boards, None), "state")
-        _check(memory, np.float64, (boards, self.memory_size), "memory")
-        _check(features, np.float32, (boards, FEATURE_COUNT), "features")
-        _check(frames, FRAME_DTYPE, (boards,), "frames")
-        _check(indices, np.int32, (None,), "indices")
-        if len(indices) and not (indices.min() >= 0 and indices.max() < boards):
-            raise ValueError(f"indices must be from 0 to {boards - 1}, got {indices}")
-        return len(indices)
+        return (
+            self._array(state, np.uint8, (boards, None), "state"),
+            self._array(memory, np.float64, (boards, self.memory_size), "memory"),
+            self._array(indices, np.int32, _ANY, "indices"),
+            self._array(features, np.float32, (boards, FEATURE_COUNT), "features"),
+            self._array(frames, FRAME_DTYPE, (boards,), "frames"),
+        )
+
+    def _array(self, array: NDArray[Any], dtype: Any, shape: tuple[int | None, ...], name: str) -> _Array:
+        """Check an array and find its address; both are remembered, for NumPy takes microseconds to tell."""
+        known = self._known.get(id(array))
+        if known is not None and known[0] is array and known[2] == shape and known[3] is dtype:
+            return known
+        _check(array, dtype, shape, name)
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
+        known = self._known[id(array)] = (array, _address(array), shape, dtype)
+        return known
 
     def _load(self) -> Any:
         folder = str(lua_directory()).encode()
@@ -228,50 +260,41 @@ class _Native:
     def set_start_level(self, memory: NDArray[np.float64], start_level: int) -> None:
         self._set_start_level(_address(memory), start_level)
 
-    def observe(
-        self,
-        state: NDArray[np.uint8],
-        memory: NDArray[np.float64],
-        indices: NDArray[np.int32],
-        features: NDArray[np.float32],
-        frames: NDArray[Any],
-    ) -> None:
-        self._observe(
-            _address(state),
-            state.shape[1],
-            _address(memory),
-            _address(indices),
-            len(indices),
-            _address(features),
-            _address(frames),
+    def observe(self, arrays: _Arrays) -> int:
+        state, memory, indices, features, frames = arrays
+        result = self._observe(
+            state[1],
+            *state[0].shape,
+            memory[1],
+            indices[1],
+            len(indices[0]),
+            features[1],
+            frames[1],
         )
+        return int(result)
 
     def advance(
-        self,
-        state: NDArray[np.uint8],
-        memory: NDArray[np.float64],
-        rom: NDArray[np.uint8],
-        indices: NDArray[np.int32],
-        actions: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]],
-        features: NDArray[np.float32],
-        frames: NDArray[Any],
-        how: tuple[int, int, int],
+        self, arrays: _Arrays, rom: _Array, actions: tuple[_Array, _Array, _Array], how: tuple[int, int, int]
     ) -> int:
-        lost = self._advance(
+        state, memory, indices, features, frames = arrays
+        fire, zap, spinner = actions
+        result = self._advance(
             self._run_address,
-            _address(rom),
+            rom[1],
             _CYCLES_BETWEEN_BRIDGES,
-            _address(state),
-            state.shape[1],
-            _address(memory),
-            _address(indices),
-            len(indices),
-            *map(_address, actions),
-            _address(features),
-            _address(frames),
+            state[1],
+            *state[0].shape,
+            memory[1],
+            indices[1],
+            len(indices[0]),
+            fire[1],
+            zap[1],
+            spinner[1],
+            features[1],
+            frames[1],
             *how,
         )
-        return int(lost)
+        return int(result)
 
 
 class _Portable:
@@ -282,7 +305,8 @@ class _Portable:
         assert names is not None
         fields = lua.table_from([name.encode() for name in names])
         portable = module[b"portable"](_pack_format().encode(), fields)
-        self._no_decision = module[b"NO_DECISION"]
+        self._no_decision, self._bad_row = module[b"NO_DECISION"], int(module[b"BAD_ROW"])
+        self._all_well = int(module[b"ALL_WELL"])
         self._run, self._buttons_offset = _RUN(run_address), buttons_offset
         self._init, self._set_start_level = portable[b"init"], portable[b"set_start_level"]
         self._observe, self._advance = portable[b"observe"], portable[b"advance"]
@@ -293,54 +317,45 @@ class _Portable:
     def set_start_level(self, memory: NDArray[np.float64], start_level: int) -> None:
         memory[:] = np.frombuffer(self._set_start_level(memory.tobytes(), start_level), np.float64)
 
-    def observe(
-        self,
-        state: NDArray[np.uint8],
-        memory: NDArray[np.float64],
-        indices: NDArray[np.int32],
-        features: NDArray[np.float32],
-        frames: NDArray[Any],
-    ) -> None:
+    def observe(self, arrays: _Arrays) -> int:
+        state, memory, indices, features, frames = (array[0] for array in arrays)
         for row in indices.tolist():
-            results = self._observe(memory[row].tobytes(), state[row, :2048].tobytes())
+            if not 0 <= row < len(state):
+                return self._bad_row
+            results = self._observe(memory[row].tobytes(), state[row, :_RAM_BYTES].tobytes())
             _store(row, results, memory, features, frames)
+        return self._all_well
 
     def advance(
-        self,
-        state: NDArray[np.uint8],
-        memory: NDArray[np.float64],
-        rom: NDArray[np.uint8],
-        indices: NDArray[np.int32],
-        actions: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]],
-        features: NDArray[np.float32],
-        frames: NDArray[Any],
-        how: tuple[int, int, int],
+        self, arrays: _Arrays, rom: _Array, actions: tuple[_Array, _Array, _Array], how: tuple[int, int, int]
     ) -> int:
-        lost = -1
+        state, memory, indices, features, frames = (array[0] for array in arrays)
+        result = self._all_well
         for row in indices.tolist():
-            board = state[row]
-
-            def run(buttons: int, board: NDArray[np.uint8] = board) -> tuple[int, bytes]:
-                board[self._buttons_offset] = int(buttons)
-                code = self._run(_address(board), _address(rom), _CYCLES_BETWEEN_BRIDGES)
-                return code, board[:2048].tobytes()
-
-            def poke(address: int, value: int, board: NDArray[np.uint8] = board) -> None:
-                board[int(address)] = int(value)
-
+            if not 0 <= row < len(state):
+                return self._bad_row
             outcome = self._advance(
-                run,
-                poke,
+                partial(self._run_board, state[row], rom[1]),
+                partial(_poke, state[row]),
                 memory[row].tobytes(),
-                board[:2048].tobytes(),
-                *(int(action[row]) for action in actions),
+                state[row, :_RAM_BYTES].tobytes(),
+                *(int(action[0][row]) for action in actions),
                 *how,
             )
             if isinstance(outcome, tuple):
                 _store(row, outcome[1:], memory, features, frames)
-                if outcome[0] == self._no_decision and lost < 0:
-                    lost = row
-        return lost
+                if outcome[0] == self._no_decision and result == self._all_well:
+                    result = row
+        return result
+
+    def _run_board(self, board: NDArray[np.uint8], rom: int, buttons: float) -> tuple[int, bytes]:
+        board[self._buttons_offset] = int(buttons)
+        code = self._run(_address(board), rom, _CYCLES_BETWEEN_BRIDGES)
+        return code, board[:_RAM_BYTES].tobytes()
+
+
+def _poke(board: NDArray[np.uint8], address: float, value: float) -> None:
+    board[int(address)] = int(value)
 
 
 def _store(
