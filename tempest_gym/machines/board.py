@@ -108,6 +108,7 @@ class BoardFleet:
         self.boards.fields["phase"][row] = phase_of(seed)
         host.init(self._memory[row], seed, start_level, self.game)
         host.observe(self.boards.state, self._memory, self._row(row), self.features, self.frames)
+        self.frames["frames"][row] = 1
 
     def advance(
         self,
