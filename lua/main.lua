@@ -47,6 +47,8 @@ end
 
 local link -- how we talk to the server, nil while it is out of reach
 
+local lfs = require("lfs") -- comes with MAME
+
 local function remove_tree(folder)
   for name in lfs.dir(folder) do
     if name ~= "." and name ~= ".." then
@@ -231,6 +233,15 @@ local function hello()
   return string.pack(">s2", "{" .. table.concat(fields, ",") .. "}")
 end
 
+--- The process that started us is gone: leave nothing of it behind.
+local function end_with_server()
+  local folder = setting("FOLDER")
+  if folder and lfs.attributes(folder .. "/tempest-gym-private", "mode") == "file" then
+    remove_tree(folder)
+  end
+  finish(0)
+end
+
 --- Standard input and another pipe: reads block, and end when the server does.
 local function pipe_link(path)
   local input, output = io.stdin, assert(io.open(path, "wb"))
@@ -239,17 +250,15 @@ local function pipe_link(path)
   local self = {}
 
   function self.send(data)
-    output:write(data)
+    if not output:write(data) then
+      end_with_server()
+    end
   end
 
   function self.receive(count)
     local data = input:read(count)
     if not data or #data < count then
-      local folder = setting("FOLDER")
-      if folder and lfs.attributes(folder .. "/tempest-gym-private", "mode") == "file" then
-        remove_tree(folder)
-      end
-      finish(0)
+      end_with_server()
     end
     return data
   end
@@ -268,8 +277,11 @@ local function socket_link(address, deadline, probing)
   local self, greeting, ticks = {}, hello(), emu.osd_ticks_per_second()
 
   function self.send(data)
-    socket:write(greeting .. data)
-    greeting = ""
+    data, greeting = greeting .. data, ""
+    local written = socket:write(data)
+    if probing and written and written < #data then
+      end_with_server()
+    end
   end
 
   --- Return `count` bytes, or nothing if they do not come in time.
@@ -317,7 +329,6 @@ end
 local ram, mem, features, frame = {}, {}, {}, {}
 local ranges = state.RANGES
 local byte, move = string.byte, table.move
-local started = false -- the seed has taken effect
 for i = 0, bridge.MEMORY - 1 do
   mem[i] = 0
 end
@@ -344,25 +355,37 @@ end
 local function start(seed, phase, start_level)
   vital.phase = phase
   bridge.init(mem, seed, start_level, game)
-  started = true
 end
 
 local take_orders -- defined below
 
-local function hand_over()
+local function observe()
   bridge.observe(ram, mem, features, frame)
   link.send(packet.encode(frame, features))
-  take_orders()
 end
 
 local suspended -- what to do once the CPU goes on after the bridge point
 local go_on -- tap that notices it
-local skipped
+local waited -- accesses since then
+local loading -- a load was asked for and has not been seen yet
+local at_rest -- name of the saved state that the machine is in, until the game goes on
+
+-- Written over the bottom of the stack before a load: gone once the load has taken place.
+local POISON, POISONED = "\xA5load\x5Asave\x3Ctempest\xC3", 0x0100
+
+local function still_poisoned()
+  for i = 1, #POISON do
+    if space:read_u8(POISONED + i - 1) ~= byte(POISON, i) then
+      return false
+    end
+  end
+  return true
+end
 
 --- End the CPU's time slice in this very cycle, so that a save or load asked for takes place here; then go on
 -- with `continue` before the game does anything. $60CC is a register of POKEY that does nothing.
 local function suspend(continue)
-  suspended, skipped = continue, false
+  suspended, waited = continue, 0
   if go_on then
     go_on:reinstall()
   else
@@ -370,12 +393,16 @@ local function suspend(continue)
       if not suspended then
         return
       end
-      if not skipped then
-        skipped = true -- the fetch of the next opcode still belongs to the slice that ends
+      waited = waited + 1
+      if waited == 1 or (loading and still_poisoned()) then
+        -- What is left of the instruction, or the fetch of the next one, still belongs to the slice that ends.
+        if waited > 100 then
+          error("MAME did not load the state", 0)
+        end
         return
       end
       local continue_now = suspended
-      suspended = nil
+      suspended, loading = nil, false
       go_on:remove()
       continue_now()
     end)
@@ -383,26 +410,47 @@ local function suspend(continue)
   space:write_u8(0x60CC, 0)
 end
 
+--- Load a state of MAME's here and now, then go on with `continue`.
+local function load_state(name, continue)
+  loading = true
+  machine:load(name)
+  for i = 1, #POISON do
+    space:write_u8(POISONED + i - 1, byte(POISON, i))
+  end
+  suspend(function()
+    at_rest = name
+    continue()
+  end)
+end
+
+--- Save MAME's state here and now, then go on with `continue`.
+local function save_state(name, continue)
+  machine:save(name)
+  suspend(function()
+    at_rest = name
+    continue()
+  end)
+end
+
 local function lua_state()
-  local values = { now(), started and 1 or 0 }
+  local values = { now() }
   for i, name in ipairs(VITAL) do
-    values[i + 2] = vital[name]
+    values[i + 1] = vital[name]
   end
   move(mem, 0, bridge.MEMORY - 1, #values + 1, values)
   return string.pack(">" .. string.rep("d", #values), table.unpack(values))
 end
 
 local function restore_lua_state(data)
-  local count = 2 + #VITAL + bridge.MEMORY
+  local count = 1 + #VITAL + bridge.MEMORY
   local values = { string.unpack(">" .. string.rep("d", count), data) }
   if math.abs(now() - values[1]) > 1e-5 then
-    error("MAME did not load the state: the time is " .. now() .. ", not " .. values[1], 0)
+    error("MAME did not load the state: it is at " .. now() .. " s, not at " .. values[1] .. " s", 0)
   end
-  started = values[2] == 1
   for i, name in ipairs(VITAL) do
-    vital[name] = values[i + 2]
+    vital[name] = values[i + 1]
   end
-  move(values, 3 + #VITAL, count, 0, mem)
+  move(values, 2 + #VITAL, count, 0, mem)
   read_ram()
 end
 
@@ -412,6 +460,7 @@ local function respond(command, payload)
   link.send(string.pack(">HBI4", RESPONSE_MARK, command, #payload) .. payload)
 end
 
+-- By the command's number. They return true if they go on later, on their own.
 local commands = {}
 
 commands[1] = function(payload)
@@ -419,11 +468,18 @@ commands[1] = function(payload)
   if not start_state then
     error("reset needs a start from power-on: -autoboot_delay 0", 0)
   end
-  machine:load("start")
-  suspend(function()
+  local function first_frame()
     restore_lua_state(start_state)
     start(seed, phase, start_level)
-    hand_over()
+    observe()
+  end
+  if at_rest == "start" then
+    first_frame()
+    return false
+  end
+  load_state("start", function()
+    first_frame()
+    take_orders()
   end)
   return true
 end
@@ -433,9 +489,15 @@ commands[2] = function(payload)
 end
 
 commands[3] = function(payload)
-  machine:save(payload)
-  suspend(function()
-    respond(3, lua_state())
+  local function answer()
+    respond(3, string.pack(">s1", at_rest) .. lua_state())
+  end
+  if at_rest then
+    answer()
+    return false
+  end
+  save_state(payload, function()
+    answer()
     take_orders()
   end)
   return true
@@ -443,8 +505,7 @@ end
 
 commands[4] = function(payload)
   local name, data = string.unpack(">s1", payload)
-  machine:load(name)
-  suspend(function()
+  load_state(name, function()
     restore_lua_state(string.sub(payload, data))
     respond(4, "")
     take_orders()
@@ -492,6 +553,7 @@ function take_orders()
     end
     local fire, zap, spinner = byte(reply, 1, 3)
     if fire ~= COMMAND_MARK then
+      at_rest = nil
       vital.buttons = bridge.act(ram, mem, poke, math.min(fire, 1), math.min(zap, 1), signed(spinner))
       return
     end
@@ -507,7 +569,7 @@ function take_orders()
     end
   end
   io.stderr:write("tempest bridge: no answer from ", address, " for ", deadline, " s; the game goes on alone\n")
-  link = nil
+  link, at_rest = nil, nil
   vital.buttons = 0
 end
 
@@ -517,7 +579,8 @@ local last_bridge = now()
 local function begin()
   local seed = number_setting("SEED", os.time()) % 2147483647
   start(seed, (seed * 81006 + 12345) % SEVENTEEN_BITS, number_setting("START_LEVEL", 1))
-  hand_over()
+  observe()
+  take_orders()
 end
 
 local function on_bridge_point(value)
@@ -527,13 +590,14 @@ local function on_bridge_point(value)
     if bridges < START_BRIDGE then
       return
     end
-    machine:save("start")
-    suspend(function()
+    save_state("start", function()
       start_state = lua_state()
       connect()
       if link then
         read_ram()
         begin()
+      else
+        at_rest = nil
       end
     end)
     return
@@ -545,8 +609,9 @@ local function on_bridge_point(value)
   if link then
     read_ram()
     ram[FRAME_COUNTER] = value
-    if known and started then
-      hand_over()
+    if known then
+      observe()
+      take_orders()
     else
       begin()
     end

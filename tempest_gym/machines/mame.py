@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import struct
+from pathlib import Path
 from typing import Literal, NoReturn
 
 import numpy as np
@@ -110,13 +112,10 @@ class MameMachine:
 
     def save_state(self) -> bytes:
         """Return the whole state of MAME's machine and of the Lua."""
-        self._saves += 1
-        name = f"state{self._saves}"
-        lua = self._ask(Command.SAVE, name.encode(), _LUA_LIMIT)
-        file = self._connected().process.states / f"{name}.sta"
+        answer = self._ask(Command.SAVE, self._new_name().encode(), _LUA_LIMIT)
+        name, lua = answer[1 : 1 + answer[0]].decode("ascii", "replace"), answer[1 + answer[0] :]
         try:
-            machine = file.read_bytes()
-            file.unlink()
+            machine = self._state_file(name).read_bytes()
         except OSError as error:
             self._fail(f"MAME did not save its state ({error})")
         head = _STATE.pack(
@@ -135,13 +134,11 @@ class MameMachine:
             ValueError: it is no state of MAME with this ROM set.
         """
         in_game, lua, machine, packet = self._split(state)
-        self._saves += 1
-        name = f"state{self._saves}"
-        file = self._connected().process.states / f"{name}.sta"
+        name = self._new_name()
+        file = self._state_file(name)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(machine)
         self._ask(Command.LOAD, bytes([len(name)]) + name.encode() + lua)
-        file.unlink(missing_ok=True)
         self._packet, self._memories = packet, None
         frame = FrameDecoder().decode(packet)
         self._frames.in_game = in_game
@@ -175,6 +172,18 @@ class MameMachine:
         """End MAME and remove its folder. May be called twice."""
         self._closed = True
         self._drop()
+
+    def _new_name(self) -> str:
+        """Return a name for a state; the file of the one before the last can go."""
+        if self._saves > 1:
+            self._state_file(f"state{self._saves - 1}").unlink(missing_ok=True)
+        self._saves += 1
+        return f"state{self._saves}"
+
+    def _state_file(self, name: str) -> Path:
+        if not re.fullmatch(r"state\d+|start", name):
+            self._fail(f"MAME's Lua named a state {name[:40]!r}")
+        return self._connected().process.states / f"{name}.sta"
 
     def _split(self, state: bytes) -> tuple[bool, bytes, bytes, bytes]:
         """Return the parts of a saved state: in a game, the Lua's part, MAME's part, the last packet."""

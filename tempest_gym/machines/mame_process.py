@@ -147,6 +147,7 @@ class MameProcess:
                     env=self._environment(environment),
                     pass_fds=pass_fds,
                     start_new_session=True,
+                    restore_signals=False,  # SIGPIPE stays ignored: the Lua sees the pipe end and cleans up.
                 )
         except OSError as error:
             self._remove()
