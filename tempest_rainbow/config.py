@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from tempest_rainbow.learner import LearnerConfig
+from tempest_rainbow.learner_config import LearnerConfig
+from tempest_rainbow.monitor.dashboard import DashboardConfig
 from tempest_rainbow.network import NetworkConfig
 from tempest_rainbow.replay import ReplayConfig
 from tempest_rainbow.schedules import (
@@ -88,7 +89,9 @@ class MonitorConfig:
     """What tells of a run while it goes on."""
 
     every_seconds: float = 30.0
-    """Seconds between rows of metrics."""
+    """Seconds between rows of metrics in the terminal or the log."""
+    curve_seconds: float = 5.0
+    """Seconds between points of the curves."""
     ui: Literal["auto", "rows", "live", "log"] = "auto"
     """`rows`: columns under a header; `live`: a panel with a progress bar; `log`: plain lines; `auto`: rows
     at a terminal,
@@ -168,6 +171,7 @@ class TrainConfig:
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
     monitor: MonitorConfig = field(default_factory=MonitorConfig)
+    dashboard: DashboardConfig = field(default_factory=DashboardConfig)
 
     @property
     def is_tempest(self) -> bool:

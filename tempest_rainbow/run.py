@@ -17,7 +17,8 @@ from types import FrameType
 from tempest_rainbow.checkpoint import Checkpoints, write_bytes
 from tempest_rainbow.config import ConfigError, MonitorConfig, TrainConfig, to_toml
 from tempest_rainbow.monitor.console import Console
-from tempest_rainbow.monitor.controls import Controls
+from tempest_rainbow.monitor.controls import Controls, Event
+from tempest_rainbow.monitor.dashboard import Dashboard, DashboardConfig, available
 from tempest_rainbow.monitor.history import History
 from tempest_rainbow.monitor.keyboard import Keyboard, can_read_keys
 from tempest_rainbow.monitor.metrics import Metrics
@@ -99,7 +100,7 @@ def train(config: TrainConfig) -> int:
         stack.callback(metrics.close)
         write_bytes(folder / "config.toml", to_toml(config).encode())
         screen = make_screen(config.monitor)
-        metrics.subscribe(screen)
+        metrics.subscribe(screen, headlines_only=True)
         metrics.subscribe(History(folder / "history.jsonl"))
         if config.monitor.tensorboard:
             from tempest_rainbow.monitor.tensorboard import TensorBoard
@@ -108,11 +109,13 @@ def train(config: TrainConfig) -> int:
             metrics.subscribe(
                 TensorBoard(folder / "tensorboard", settings, histograms=config.monitor.histograms)
             )
+        controls.listen(_follow_verbose)
         _log.info("run folder %s; Ctrl-C saves and ends, a second one ends at once", folder)
         trainer = Trainer(config, folder, controls=controls, metrics=metrics)
         stack.callback(trainer.close)
         if resume is not None:
             trainer.restore(Checkpoints(folder / "checkpoints", config.checkpoint.keep).latest())
+        _attach_dashboard(config.dashboard, folder, trainer)
         _attach_screen(stack, config.monitor, screen, trainer)
         try:
             with stop_on_signals(controls):
@@ -141,6 +144,18 @@ def _attach_screen(
         stack.callback(keyboard.stop)
 
 
+def _attach_dashboard(config: DashboardConfig, folder: Path, trainer: Trainer) -> None:
+    """Serve the dashboard if it is wanted, or if it is installed and not unwanted."""
+    if config.on is False or (config.on is None and not available()):
+        return
+    if not available():
+        raise ConfigError("the dashboard is not installed: pip install 'tempest-gym[dashboard]'")
+    dashboard = Dashboard(config, trainer.controls, title=folder.name, history=folder / "history.jsonl")
+    trainer.viewers = lambda: dashboard.viewers
+    trainer.metrics.subscribe(dashboard)
+    _log.info("dashboard at %s", dashboard.address)
+
+
 @contextmanager
 def _log_file(path: Path) -> Iterator[None]:
     """Write the log into ``path`` as well."""
@@ -152,6 +167,12 @@ def _log_file(path: Path) -> Iterator[None]:
     finally:
         logging.getLogger().removeHandler(handler)
         handler.close()
+
+
+def _follow_verbose(event: Event) -> None:
+    """Let the setting ``verbose`` decide whether details are logged."""
+    if event.name == "verbose":
+        logging.getLogger("tempest_rainbow").setLevel(logging.DEBUG if event.new else logging.INFO)
 
 
 def _suffix(config: TrainConfig) -> str:

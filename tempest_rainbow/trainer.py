@@ -6,6 +6,7 @@ import logging
 import math
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ class Trainer:
         metrics: the hub to subscribe monitors to.
         checkpoints: the run's checkpoints.
         learner, replay, collector: the three big parts.
+        viewers: tells how many watch the run, where somebody can.
     """
 
     def __init__(self, config: TrainConfig, folder: Path, *, controls: Controls, metrics: Metrics) -> None:
@@ -114,6 +116,8 @@ class Trainer:
         self._guidance = Guidance(config, controls)
         self._means = RunningMean()
         self._histograms: dict[str, np.ndarray] = {}
+        self._act_seconds, self._act_calls = 0.0, 0
+        self.viewers: Callable[[], int] | None = None
         self._seen = np.zeros((0, size), np.float32)
         self._q_values = np.zeros((0, actions), np.float32)
         self._seconds_before = 0.0
@@ -147,7 +151,8 @@ class Trainer:
         self._started = time.monotonic()
         self._last_row = (self.seconds, self.frames, self.learner.steps)
         config = self.config
-        self._rows = Agenda(config.monitor.every_seconds, 0, self.seconds, self.frames)
+        self._headlines = Agenda(config.monitor.every_seconds, 0, self.seconds, self.frames)
+        self._points = Agenda(config.monitor.curve_seconds, 0, self.seconds, self.frames)
         self._saves, self._evaluations = (
             Agenda(60 * group.every_minutes, group.every_frames, self.seconds, self.frames)
             for group in (config.checkpoint, config.evaluation)
@@ -304,9 +309,11 @@ class Trainer:
         return replay_report(self.replay)
 
     def _act(self, observations: NDArray[np.float32]) -> NDArray[np.int64]:
-        actions, values = self.learner.act(
-            observations, prior_weight=self._guidance.prior_weight(self.frames)
-        )
+        started = time.perf_counter()
+        prior = self._guidance.prior_weight(self.frames)
+        actions, values = self.learner.act(observations, prior_weight=prior)
+        self._act_seconds += time.perf_counter() - started
+        self._act_calls += 1
         self._seen, self._q_values = observations, values
         return actions
 
@@ -324,8 +331,9 @@ class Trainer:
     def _attend(self) -> None:
         """Do what is due by time or was asked for."""
         now = self.seconds, self.frames
-        if self._rows.due(*now) or self.controls.take("report"):
-            self._publish_row()
+        headline = self._headlines.due(*now) or self.controls.take("report")
+        if self._points.due(*now) or headline:
+            self._publish_row(headline=headline)
         if self.controls.take("pulse"):
             self._guidance.pulse.start(self.frames)
         if self.controls.take("flush_replay"):
@@ -372,7 +380,7 @@ class Trainer:
     def _evaluation_vector(self, count: int) -> Any:
         return make_vector(self._task, count)
 
-    def _publish_row(self) -> None:
+    def _publish_row(self, *, headline: bool = True) -> None:
         seconds, frames, steps = self.seconds, self.frames, self.learner.steps
         past_seconds, past_frames, past_steps = self._last_row
         self._last_row = (seconds, frames, steps)
@@ -397,6 +405,12 @@ class Trainer:
             "collect/agreement": self.collector.agreement(),
             "collect/clients": self._source.count,
         }
+        values["replay/size"] = len(self.replay)
+        if self._act_calls:
+            values["time/inference_ms"] = 1000 * self._act_seconds / self._act_calls
+            self._act_seconds, self._act_calls = 0.0, 0
+        if self.viewers is not None:
+            values["collect/viewers"] = self.viewers()
         values.update({f"replay/{name}": value for name, value in self.replay.statistics().items()})
         for clock in (self.collector.seconds, self._learning_seconds):
             for name in clock:
@@ -405,10 +419,12 @@ class Trainer:
         q_values = self._q_values
         if q_values.size:
             values["learner/q_min"], values["learner/q_max"] = float(q_values.min()), float(q_values.max())
+            values["learner/q_mean"] = float(q_values.mean())
         values.update(self.collector.statistics.metrics())
         values.update(self._means.take())
         known = {name: float(value) for name, value in values.items() if not math.isnan(value)}
-        self.metrics.publish(Row(frames, seconds, known, {**self._histograms, "learner/q_values": q_values}))
+        histograms = {**self._histograms, "learner/q_values": q_values}
+        self.metrics.publish(Row(frames, seconds, known, histograms, headline))
 
     def _seconds_left(self, frames_per_second: float) -> float:
         left = []

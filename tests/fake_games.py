@@ -1,8 +1,8 @@
-"""A tiny game with everything of Tempest's interface that the trainer uses: teacher, lives, levels, cloning."""
+"""A tiny game with all of Tempest's interface that the trainer uses: teacher, lives, levels, cloning."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -14,9 +14,10 @@ _LENGTH = 12
 
 
 class LadderEnv(gym.Env[np.ndarray, int]):
-    """Show one of five lamps; pressing its number scores 10, any other costs a life with some chance; three lives."""
+    """Show one of five lamps; pressing its number scores 10, any other costs a life with some chance; three
+    lives."""
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": 30}
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 30}
 
     def __init__(self, render_mode: str | None = None) -> None:
         self.observation_space = gym.spaces.Box(-1.0, 1.0, (_SIZE,), np.float32)
@@ -32,7 +33,7 @@ class LadderEnv(gym.Env[np.ndarray, int]):
         return self._next(), self._info(False)
 
     def step(self, action: int):
-        right = action == self.lamp
+        right = int(action) == self.lamp
         lost = not right and bool(self.np_random.random() < 0.3)
         self.lives -= lost
         self.score += 10 * right

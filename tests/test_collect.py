@@ -13,7 +13,8 @@ from tempest_rainbow.collect.collector import Collector, Exploration
 from tempest_rainbow.collect.environments import Task, make_source
 from tempest_rainbow.collect.exploration import ExpertSeats, random_actions
 from tempest_rainbow.collect.limiter import SampleLimiter
-from tempest_rainbow.collect.sources import ThreadedSource, VectorSource
+from tempest_rainbow.collect.singles import SerialSource, ThreadedSource
+from tempest_rainbow.collect.sources import VectorSource
 from tempest_rainbow.schedules import EpsilonSchedule, ExpertSchedule
 
 
@@ -48,6 +49,7 @@ def sources():
     vector = gym.make_vec(LADDER, num_envs=3, vectorization_mode="sync")
     return {
         "vector": VectorSource(vector, seed=7),
+        "serial": SerialSource(makers, seed=7),
         "threads": ThreadedSource(makers, seed=7, together=False),
         "threads together": ThreadedSource(makers, seed=7, together=True),
     }
@@ -60,7 +62,7 @@ def collector(source, notebook, *, unit="frame", life_ends=True, seed=0):
     )
 
 
-@pytest.mark.parametrize("name", ["vector", "threads", "threads together"])
+@pytest.mark.parametrize("name", ["vector", "serial", "threads", "threads together"])
 def test_the_rows_of_each_environment_replay_its_games(name):
     source = sources()[name]
     notebook = Notebook(3)
@@ -121,12 +123,14 @@ def shares(unit, epsilon, ratio, steps=1500):
         elif row["actor"] == ACTOR_POLICY:
             assert row["action"] == 2
     actors = np.bincount([row["actor"] for row in rows], minlength=3) / len(rows)
-    return dict(zip(["policy", "random", "expert"], actors[[ACTOR_POLICY, ACTOR_RANDOM, ACTOR_EXPERT]], strict=True))
+    return dict(
+        zip(["policy", "random", "expert"], actors[[ACTOR_POLICY, ACTOR_RANDOM, ACTOR_EXPERT]], strict=True)
+    )
 
 
 def test_the_teacher_and_chance_get_their_shares_of_the_frames():
     got = shares("frame", epsilon=0.4, ratio=0.3)
-    # A quarter of the frames is in the descent: there the teacher is asked twice as often, epsilon is a fifth.
+    # A quarter of the frames is in the descent: the teacher is asked twice as often, epsilon is a fifth.
     expert = 0.75 * 0.3 + 0.25 * 0.6
     chance = 0.75 * 0.7 * 0.4 + 0.25 * 0.4 * 0.08
     assert got["expert"] == pytest.approx(expert, abs=0.03)
@@ -158,7 +162,8 @@ def test_random_actions_are_uniform_where_there_are_not_44():
     assert np.bincount(actions) == pytest.approx(np.full(6, 5000), rel=0.08)
 
 
-def test_a_deterministic_source_and_a_restored_collector_repeat_themselves():
+@pytest.mark.parametrize("split", [0, 1, 40, 51, 52, 53])
+def test_a_deterministic_source_and_a_restored_collector_repeat_themselves(split):
     def play(steps, state=None, split=None):
         source = make_source(Task(LADDER, tempest=False), 3, 11, deterministic=True)
         notebook = Notebook(3)
@@ -172,8 +177,8 @@ def test_a_deterministic_source_and_a_restored_collector_repeat_themselves():
         source.close()
         return notebook.rows, state, collecting.statistics.metrics()
 
-    whole, state, statistics = play(90, split=40)
-    rest, _, statistics_of_rest = play(50, state)
+    whole, state, statistics = play(90, split=split)
+    rest, _, statistics_of_rest = play(90 - split, state)
     count = [len(rows) for rows in rest]
     for rows, again, number in zip(whole, rest, count, strict=True):
         for one, two in zip(rows[-number:], again, strict=True):

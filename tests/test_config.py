@@ -40,7 +40,9 @@ def test_any_setting_survives_toml(config):
 
 def test_the_command_line_goes_over_the_file_and_the_file_over_the_preset(tmp_path):
     path = tmp_path / "mine.toml"
-    path.write_text('envs = 3\nbatch_size = 17\n[learner]\nlearning_rate = 1e-3\n[network]\ntrunk = [32, 16]\n')
+    path.write_text(
+        "envs = 3\nbatch_size = 17\n[learner]\nlearning_rate = 1e-3\n[network]\ntrunk = [32, 16]\n"
+    )
     config = resolve(["--preset", "original", "--config", str(path), "--envs", "5", "--replay.n-step", "4"])
     assert (config.envs, config.batch_size, config.learner.learning_rate) == (5, 17, 1e-3)
     assert config.network.trunk == (32, 16)
@@ -67,7 +69,9 @@ def test_the_original_preset_has_the_original_size():
 
 
 def test_a_misspelt_setting_is_named_with_the_right_one():
-    with pytest.raises(ConfigError, match=r"unknown setting learner\.learning_rat; did you mean learner\.learning_rate"):
+    with pytest.raises(
+        ConfigError, match=r"unknown setting learner\.learning_rat; did you mean learner\.learning_rate"
+    ):
         from_toml("[learner]\nlearning_rat = 1.0\n", TrainConfig())
 
 

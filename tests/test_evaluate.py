@@ -89,9 +89,9 @@ def test_games_side_by_side_equal_games_one_by_one(policy, count):
     envs = ladder(count)
     games = play_games(envs, policy, 7, seed=10_000)
     envs.close()
-    assert [
-        (game.seed, game.score, game.reward, game.level, game.truncated) for game in games
-    ] == one_by_one(policy, range(10_000, 10_007))
+    assert [(game.seed, game.score, game.reward, game.level, game.truncated) for game in games] == one_by_one(
+        policy, range(10_000, 10_007)
+    )
 
 
 def test_the_report_has_the_promised_keys():
@@ -104,7 +104,9 @@ def test_the_report_has_the_promised_keys():
         low, high = result["ci95"][name]
         assert low <= result[name] <= high
     assert result["level_max"] >= result["level_mean"] >= 1
-    assert result == evaluate(ladder, Careless(), 9, seed=3, envs=9), "the number of environments changes nothing"
+    assert result == evaluate(ladder, Careless(), 9, seed=3, envs=9), (
+        "the number of environments changes nothing"
+    )
 
 
 def test_the_command_prints_one_json_object(capsys):
@@ -151,7 +153,9 @@ def test_exports_compute_what_the_policy_computes(tmp_path, policy):
 
     export_safetensors(policy, tmp_path / "p.safetensors")
     assert export_onnx(policy, tmp_path / "p.onnx") < 1e-3
-    observations = np.random.default_rng(3).uniform(-1, 1, (17, policy.card["observation_size"])).astype(np.float32)
+    observations = (
+        np.random.default_rng(3).uniform(-1, 1, (17, policy.card["observation_size"])).astype(np.float32)
+    )
     again = load_policy(str(tmp_path / "p.safetensors"), policy.card["action_count"], 0)
     np.testing.assert_array_equal(again.act(observations, {}), policy.act(observations, {}))
     session = onnxruntime.InferenceSession(str(tmp_path / "p.onnx"))

@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 import gymnasium as gym
 
-from tempest_rainbow.collect.sources import Source, ThreadedSource, VectorSource
+from tempest_rainbow.collect.singles import SerialSource, ThreadedSource
+from tempest_rainbow.collect.sources import Source, VectorSource
 
 __all__ = ["Task", "make_single", "make_source", "make_vector"]
 
@@ -63,4 +64,6 @@ def make_source(task: Task, count: int, seed: int, *, deterministic: bool) -> So
     """Make ``count`` environments to collect from, seeded with ``seed``, ``seed`` + 1, ..."""
     if task.tempest and task.machine == "mame":
         return ThreadedSource([partial(make_single, task)] * count, seed, together=deterministic)
-    return VectorSource(make_vector(task, count), seed)
+    if task.tempest:
+        return VectorSource(make_vector(task, count), seed)
+    return SerialSource([partial(make_single, task)] * count, seed)

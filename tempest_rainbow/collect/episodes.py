@@ -14,6 +14,9 @@ from tempest_rainbow.collect.sources import Arrivals
 __all__ = ["Episode", "EpisodeStatistics"]
 
 _WINDOW = 100
+_SPANS = {"100k": 100_000, "1m": 1_000_000, "5m": 5_000_000}
+_PART = 10_000
+"""Frames whose episodes are added up together."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,43 @@ class Episode:
     expert_share: float
 
 
+class RollingReward:
+    """Mean reward of the student's episodes that ended within the last 100K, 1M and 5M frames, in small
+    memory."""
+
+    def __init__(self) -> None:
+        """Begin without episodes."""
+        self._parts: deque[list[float]] = deque()
+
+    def add(self, frames: int, reward: float) -> None:
+        """Count an episode that ended at ``frames``."""
+        start = frames // _PART * _PART
+        if not self._parts or self._parts[-1][0] != start:
+            self._parts.append([start, 0.0, 0.0])
+        self._parts[-1][1] += reward
+        self._parts[-1][2] += 1
+        while self._parts[0][0] < start - max(_SPANS.values()):
+            self._parts.popleft()
+
+    def metrics(self, frames: int) -> dict[str, float]:
+        """Return the means by metric name; spans without an episode are left out."""
+        values = {}
+        for name, span in _SPANS.items():
+            parts = [part for part in self._parts if part[0] + _PART > frames - span]
+            if parts:
+                total, count = sum(part[1] for part in parts), sum(part[2] for part in parts)
+                values[f"episodes/agent_reward_{name}"] = total / count
+        return values
+
+    def get_state(self) -> dict[str, Any]:
+        """Return what ``set_state`` needs to go on."""
+        return {"parts": [list(part) for part in self._parts]}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from a state that ``get_state`` gave."""
+        self._parts = deque(list(part) for part in state["parts"])
+
+
 class EpisodeStatistics:
     """Adds up episodes by environment, and keeps the last 100 of the student's, the teacher's and mixed
     ones."""
@@ -46,6 +86,8 @@ class EpisodeStatistics:
         self._expert = np.zeros(count, np.int64)
         self._level = np.full(count, np.nan)
         self.finished = 0
+        self._frames = 0
+        self._rolling = RollingReward()
         self._recent: dict[str, deque[Episode]] = {
             who: deque(maxlen=_WINDOW) for who in ("agent", "expert", "mixed")
         }
@@ -64,6 +106,7 @@ class EpisodeStatistics:
         self._expert[began] = 0
         self._level[began] = np.nan
         moved = ids[went_on]
+        self._frames += len(moved)
         self._reward[moved] += arrivals.rewards[went_on]
         self._length[moved] += 1
         self._expert[moved] += by_expert[went_on]
@@ -85,12 +128,14 @@ class EpisodeStatistics:
             ended.append(episode)
             who = {0.0: "agent", 1.0: "expert"}.get(episode.expert_share, "mixed")
             self._recent[who].append(episode)
+            if who == "agent":
+                self._rolling.add(self._frames, reward)
             self.finished += 1
         return ended
 
     def metrics(self) -> dict[str, float]:
         """Return means over the last episodes of each kind, by metric name."""
-        values = {"episodes/count": float(self.finished)}
+        values = {"episodes/count": float(self.finished), **self._rolling.metrics(self._frames)}
         for who, episodes in self._recent.items():
             if not episodes:
                 continue
@@ -110,6 +155,8 @@ class EpisodeStatistics:
             "expert": self._expert.copy(),
             "level": self._level.copy(),
             "finished": self.finished,
+            "frames": self._frames,
+            "rolling": self._rolling.get_state(),
             "recent": {
                 who: [[e.reward, e.length, e.score, e.level, e.expert_share] for e in episodes]
                 for who, episodes in self._recent.items()
@@ -123,6 +170,8 @@ class EpisodeStatistics:
         self._expert = np.array(state["expert"])
         self._level = np.array(state["level"])
         self.finished = int(state["finished"])
+        self._frames = int(state["frames"])
+        self._rolling.set_state(state["rolling"])
         for who, episodes in state["recent"].items():
             self._recent[who] = deque((Episode(*episode) for episode in episodes), maxlen=_WINDOW)
 

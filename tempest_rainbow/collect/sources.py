@@ -1,14 +1,13 @@
-"""Where frames come from: a Gymnasium vector environment, or single environments stepped in threads.
+"""Where frames come from, in the shape of EnvPool's asynchronous interface.
 
-Both look like EnvPool's asynchronous interface: ``recv`` gives the environments that have something
-new, ``send`` gives them their actions. A source of remote clients fits the same protocol.
+``recv`` gives the environments that have something new, ``send`` gives them their actions. Here is the
+source over one vector environment; sources over single environments are in ``singles``, and a pool
+of remote clients fits the same protocol.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,9 +16,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-__all__ = ["INFO_KEYS", "Arrivals", "Source", "ThreadedSource", "VectorSource", "check_spaces"]
-
-_log = logging.getLogger(__name__)
+__all__ = ["INFO_KEYS", "Arrivals", "Source", "VectorSource", "check_spaces"]
 
 INFO_KEYS: dict[str, tuple[type[np.generic], float]] = {
     "expert_action": (np.int64, -1),
@@ -176,7 +173,7 @@ class VectorSource:
         self._started = bool(state["started"])
 
     def call(self, name: str, *arguments: Any) -> bool:
-        """Call a method on the vector environment, or on each environment in it."""
+        """Call a method on the vector environment if it has it; return whether it does."""
         method = self._method(name)
         if method is None:
             return False
@@ -188,22 +185,7 @@ class VectorSource:
         self.envs.close()
 
     def _method(self, name: str) -> Callable[..., Any] | None:
-        """Find ``name`` on the vector environment itself, or as a call on each environment of a synchronous
-        one."""
-        envs = self.envs.unwrapped
-        if hasattr(envs, name):
-            return getattr(envs, name)
-        singles: Sequence[gym.Env[Any, Any]] = getattr(envs, "envs", ())
-        if not singles or not all(env.has_wrapper_attr(name) for env in singles):
-            return None
-        if name == "restore_state":
-
-            def restore(states: Sequence[Any]) -> None:
-                for env, state in zip(singles, states, strict=True):
-                    env.get_wrapper_attr(name)(state)
-
-            return restore
-        return lambda *arguments: [env.get_wrapper_attr(name)(*arguments) for env in singles]
+        return getattr(self.envs.unwrapped, name, None)
 
     def _arrivals(
         self,
@@ -223,107 +205,3 @@ class VectorSource:
             first=first,
             info=_vector_info(info, self.count),
         )
-
-
-class ThreadedSource:
-    """Single environments, each stepped in a thread of its own: for those that spend their time waiting,
-    such as MAME.
-
-    The fast ones never wait for the slow ones: ``recv`` returns whoever is there.
-    """
-
-    def __init__(
-        self, makers: Sequence[Callable[[], gym.Env[Any, Any]]], seed: int, *, together: bool
-    ) -> None:
-        """Make the environments and seed them with ``seed``, ``seed`` + 1, ...
-
-        Args:
-            makers: one function per environment.
-            seed: of the first environment.
-            together: ``recv`` waits for all environments, so that runs are reproducible.
-
-        Raises:
-            ValueError: the spaces are not Box and Discrete.
-        """
-        self._pool = ThreadPoolExecutor(len(makers), thread_name_prefix="env")
-        self._envs: list[gym.Env[Any, Any]] = []
-        try:
-            self._envs = [future.result() for future in [self._pool.submit(maker) for maker in makers]]
-        except BaseException:
-            self._pool.shutdown(wait=True)
-            raise
-        self.count = len(self._envs)
-        space, actions = self._envs[0].observation_space, self._envs[0].action_space
-        self.observation_size, self.action_count = check_spaces(space, actions)
-        self._together = together
-        self._ended = [False] * self.count
-        self._waiting: dict[Future[Any], int] = {
-            self._pool.submit(env.reset, seed=seed + index): index for index, env in enumerate(self._envs)
-        }
-
-    def recv(self) -> Arrivals:
-        """Return the environments that are there (all of them if ``together``)."""
-        done, _ = wait(self._waiting, return_when="ALL_COMPLETED" if self._together else FIRST_COMPLETED)
-        arrived = sorted((self._waiting.pop(future), future.result()) for future in done)
-        ids = np.array([index for index, _ in arrived], np.int64)
-        observations, rewards, terminated, truncated, first, infos = [], [], [], [], [], []
-        for index, result in arrived:
-            begins = len(result) == 2
-            observation, reward, ended, cut, info = (
-                (result[0], 0.0, False, False, result[1]) if begins else result
-            )
-            self._ended[index] = bool(ended or cut)
-            observations.append(np.asarray(observation, np.float32).reshape(-1))
-            rewards.append(reward)
-            terminated.append(ended)
-            truncated.append(cut)
-            first.append(begins)
-            infos.append(info)
-        return Arrivals(
-            ids=ids,
-            observations=np.stack(observations),
-            rewards=np.array(rewards, np.float32),
-            terminated=np.array(terminated, bool),
-            truncated=np.array(truncated, bool),
-            first=np.array(first, bool),
-            info={
-                key: np.array([info.get(key, fill) for info in infos], dtype)
-                for key, (dtype, fill) in INFO_KEYS.items()
-                if any(key in info for info in infos)
-            },
-        )
-
-    def send(self, ids: NDArray[np.int64], actions: NDArray[np.int64]) -> None:
-        """Start the next step of the environments ``ids`` (a reset where the episode has ended)."""
-        for index, action in zip(ids.tolist(), actions.tolist(), strict=True):
-            env = self._envs[index]
-            future = (
-                self._pool.submit(env.reset) if self._ended[index] else self._pool.submit(env.step, action)
-            )
-            self._waiting[future] = index
-
-    def get_state(self) -> dict[str, Any] | None:
-        """Steps are under way at any time, so there is no common state to return."""
-        return None
-
-    def set_state(self, state: dict[str, Any]) -> None:
-        """There is no state to restore.
-
-        Raises:
-            ValueError: always.
-        """
-        raise ValueError("environments stepped in threads cannot be put into a saved state")
-
-    def call(self, name: str, *arguments: Any) -> bool:
-        """Call a method on every environment that has it."""
-        having = [env for env in self._envs if env.has_wrapper_attr(name)]
-        for env in having:
-            env.get_wrapper_attr(name)(*arguments)
-        return bool(having)
-
-    def close(self) -> None:
-        """Wait for the steps under way and close the environments."""
-        wait(self._waiting)
-        for closing in [self._pool.submit(env.close) for env in self._envs]:
-            closing.result()
-        self._pool.shutdown(wait=True)

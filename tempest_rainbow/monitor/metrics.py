@@ -25,12 +25,14 @@ class Row:
         seconds: seconds of this run so far, resumed parts included.
         values: metrics by name (``group/name``).
         histograms: raw values by name, for monitors that draw distributions.
+        headline: it is time to tell a reader; other rows are points of curves only.
     """
 
     frames: int
     seconds: float
     values: Mapping[str, float]
     histograms: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    headline: bool = True
 
 
 class Monitor(Protocol):
@@ -60,6 +62,7 @@ class Metrics:
         """Begin without monitors."""
         self._lock = threading.RLock()
         self._monitors: list[Monitor] = []
+        self._readers: list[Monitor] = []
         self._latest: Row | None = None
 
     @property
@@ -67,10 +70,12 @@ class Metrics:
         """The last row published, None before the first."""
         return self._latest
 
-    def subscribe(self, monitor: Monitor) -> None:
-        """Let ``monitor`` follow from now on."""
+    def subscribe(self, monitor: Monitor, *, headlines_only: bool = False) -> None:
+        """Let ``monitor`` follow from now on; if ``headlines_only``, without the rows in between."""
         with self._lock:
             self._monitors.append(monitor)
+            if headlines_only:
+                self._readers.append(monitor)
 
     def unsubscribe(self, monitor: Monitor) -> None:
         """Let ``monitor`` follow no longer; unknown ones are ignored."""
@@ -80,7 +85,7 @@ class Metrics:
     def publish(self, row: Row) -> None:
         """Hand on a row of metrics."""
         self._latest = row
-        self._each(lambda monitor: monitor.row(row))
+        self._each(lambda monitor: monitor.row(row) if row.headline or monitor not in self._readers else None)
 
     def event(self, frames: int, text: str) -> None:
         """Hand on a sentence about something that happened."""

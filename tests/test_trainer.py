@@ -1,0 +1,316 @@
+"""The whole run: reproducible, resumable bit for bit, steerable, and ended cleanly."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import fake_games
+import numpy as np
+import pytest
+import torch
+
+from tempest_rainbow.checkpoint import Checkpoints, read_tree
+from tempest_rainbow.config import CheckpointConfig, EvaluationConfig, MonitorConfig, TrainConfig, to_toml
+from tempest_rainbow.learner import NotFiniteError
+from tempest_rainbow.learner_config import LearnerConfig
+from tempest_rainbow.monitor.controls import Controls
+from tempest_rainbow.monitor.dashboard import DashboardConfig
+from tempest_rainbow.monitor.history import read_history
+from tempest_rainbow.monitor.metrics import Metrics
+from tempest_rainbow.network import NetworkConfig
+from tempest_rainbow.replay import ReplayConfig
+from tempest_rainbow.run import train
+from tempest_rainbow.schedules import EpsilonSchedule, ExpertSchedule, ImitationSchedule
+from tempest_rainbow.trainer import Diverged, Trainer
+
+
+@pytest.fixture(autouse=True)
+def _no_change_of_threads():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def settings(**changes):
+    base = TrainConfig(
+        env=fake_games.LADDER,
+        envs=3,
+        frames=600,
+        minutes=None,
+        deterministic=True,
+        batch_size=16,
+        samples_per_insert=2.0,
+        learn_start=60,
+        threads=1,
+        network=NetworkConfig(
+            encoder="none", trunk=(16,), head=8, atoms=11, value_min=-3, value_max=3, policy_head=True
+        ),
+        learner=LearnerConfig(
+            learning_rate=3e-3, target_update_steps=20, imitation="policy", compile="off", precision="float32"
+        ),
+        replay=ReplayConfig(capacity=3000, n_step=3),
+        epsilon=EpsilonSchedule(start=0.5, end=0.05, frames=300),
+        expert=ExpertSchedule(start=0.5, end=0.1, frames=400, unit="episode"),
+        imitation=ImitationSchedule(mode="behind", prior=1.0),
+        evaluation=EvaluationConfig(every_minutes=0, at_end=False, games=4),
+        checkpoint=CheckpointConfig(every_minutes=0, replay=True, keep=2),
+        monitor=MonitorConfig(tensorboard=False, ui="log"),
+        dashboard=DashboardConfig(on=False),
+    )
+    return dataclasses.replace(base, **changes)
+
+
+class Spy:
+    """A monitor that keeps what it is told."""
+
+    def __init__(self):
+        self.rows, self.events, self.evaluations = [], [], []
+
+    def row(self, row):
+        self.rows.append(row)
+
+    def event(self, frames, text):
+        self.events.append(text)
+
+    def evaluation(self, frames, result):
+        self.evaluations.append(result)
+
+    def close(self):
+        pass
+
+
+def make(config, folder):
+    controls, metrics, spy = Controls(), Metrics(), Spy()
+    metrics.subscribe(spy)
+    return Trainer(config, folder, controls=controls, metrics=metrics), controls, spy
+
+
+def run(config, folder, restore=None):
+    trainer, _, spy = make(config, folder)
+    try:
+        if restore is not None:
+            trainer.restore(restore)
+        trainer.run()
+    finally:
+        trainer.close()
+    return trainer, spy
+
+
+def assert_equal_states(one, two, path=""):
+    assert type(one) is type(two), path
+    if isinstance(one, dict):
+        assert one.keys() == two.keys(), path
+        for key in one:
+            if path + key not in ("seconds",):
+                assert_equal_states(one[key], two[key], f"{path}{key}.")
+    elif isinstance(one, list):
+        assert len(one) == len(two), path
+        for i, (left, right) in enumerate(zip(one, two, strict=True)):
+            assert_equal_states(left, right, f"{path}{i}.")
+    elif isinstance(one, torch.Tensor):
+        assert torch.equal(one, two), path
+    elif isinstance(one, np.ndarray):
+        np.testing.assert_array_equal(one, two, path)
+    else:
+        assert one == two or (one != one and two != two), path
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path):
+    first, _ = run(settings(), tmp_path / "a")
+    again, _ = run(settings(), tmp_path / "b")
+    other, _ = run(settings(seed=1), tmp_path / "c")
+    assert first.learner.steps == again.learner.steps > 30
+    for name, value in first.learner.network.state_dict().items():
+        assert torch.equal(value, again.learner.network.state_dict()[name])
+    weights = [trainer.learner.network.state_dict() for trainer in (first, other)]
+    assert any(not torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+@pytest.mark.parametrize("at", [30, 200, 401])
+def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path, at):
+    """Also in the middle of filling the replay (30), and at a number that is no multiple of anything (401)."""
+    run(settings(), tmp_path / "whole")
+    run(settings(frames=at), tmp_path / "parts")
+    resumed, _ = run(
+        settings(), tmp_path / "parts", Checkpoints(tmp_path / "parts" / "checkpoints", 2).latest()
+    )
+    whole = Checkpoints(tmp_path / "whole" / "checkpoints", 2).latest()
+    parts = Checkpoints(tmp_path / "parts" / "checkpoints", 2).latest()
+    assert_equal_states(read_tree(whole / "state"), read_tree(parts / "state"))
+    twin, _, _ = make(settings(), tmp_path / "twin")
+    twin.restore(whole)
+    assert twin.replay.statistics() == resumed.replay.statistics()
+    for _ in range(10):
+        one, two = twin.replay.sample(64), resumed.replay.sample(64)
+        assert_equal_states(dataclasses.asdict(one), dataclasses.asdict(two))
+    twin.close()
+
+
+def test_saving_and_evaluating_in_between_change_nothing(tmp_path):
+    quiet, _ = run(settings(), tmp_path / "quiet")
+    config = settings(
+        checkpoint=CheckpointConfig(every_minutes=0, every_frames=50, replay=True),
+        evaluation=EvaluationConfig(every_minutes=0, every_frames=100, games=3, at_end=True),
+    )
+    busy, spy = run(config, tmp_path / "busy")
+    assert len(spy.evaluations) == 6
+    for name, value in quiet.learner.network.state_dict().items():
+        assert torch.equal(value, busy.learner.network.state_dict()[name])
+
+
+def test_without_a_saved_replay_it_is_filled_again_and_that_is_said(tmp_path):
+    config = settings(checkpoint=CheckpointConfig(every_minutes=0, replay=False))
+    first, _ = run(dataclasses.replace(config, frames=300), tmp_path)
+    trainer, spy = run(config, tmp_path, Checkpoints(tmp_path / "checkpoints", 3).latest())
+    assert any("holds no replay" in text for text in spy.events)
+    assert trainer.frames >= 600
+    assert trainer.replay.inserted == trainer.frames - first.frames
+
+
+def test_it_learns_the_ladder_beside_its_teacher(tmp_path):
+    config = settings(
+        deterministic=False,
+        frames=6000,
+        envs=6,
+        evaluation=EvaluationConfig(every_minutes=0, every_frames=2000, games=10, solved_at=119.0),
+    )
+    trainer, spy = run(config, tmp_path)
+    assert spy.evaluations[-1]["mean"] > 100, "120 is perfect, random play scores about 20"
+    row = spy.rows[-1].values
+    for name in ("speed/frames_per_second", "schedule/epsilon", "learner/loss", "replay/fill", "time/learn"):
+        assert name in row
+    assert row["episodes/expert_score"] == 120.0
+    batches = trainer.learner.steps * config.batch_size
+    earned = config.samples_per_insert * (trainer.frames - config.learn_start)
+    assert abs(batches - earned) <= 2 * config.batch_size + 4 * config.samples_per_insert * config.envs
+
+
+def test_steering_takes_hold(tmp_path):
+    trainer, controls, spy = make(settings(frames=2000), tmp_path)
+    controls.set("expert_mode", True, "test")
+    controls.set("learning_rate_factor", 0.5, "test")
+    controls.set("training", False, "test")
+    controls.request("report", "test")
+    trainer.run()
+    trainer.close()
+    assert trainer.learner.steps == 0
+    assert trainer.collector.statistics.metrics()["episodes/expert_score"] == 120.0
+    values = spy.rows[-1].values
+    assert values["schedule/expert_ratio"] == 1.0
+    assert values["schedule/learning_rate"] == pytest.approx(1.5e-3)
+    assert any("expert_mode" in text for text in spy.events)
+    assert len(spy.rows) == 2
+
+
+def test_a_pulse_raises_epsilon_for_its_time(tmp_path):
+    config = settings(epsilon=EpsilonSchedule(start=0.0, end=0.0, pulse_value=0.9, pulse_frames=300))
+    config = dataclasses.replace(config, expert=ExpertSchedule(start=0.0, end=0.0, unit="episode"))
+    trainer, controls, _ = make(config, tmp_path)
+    controls.request("pulse", "test")
+    trainer.run()
+    trainer.close()
+    actors = trainer.replay.get_state()["arrays"]["flags"] >> 4
+    rows = actors.reshape(3, 1000)[:, :195]
+    assert rows[:, :100].mean() > 0.4
+    assert rows[:, 120:].sum() == 0
+
+
+def test_divergence_names_the_last_good_checkpoint(tmp_path, monkeypatch):
+    config = settings(checkpoint=CheckpointConfig(every_minutes=0, every_frames=100))
+    trainer, _, _ = make(config, tmp_path)
+    step = trainer.learner.step
+
+    def breaking(*arguments, **keywords):
+        if trainer.learner.steps == 20:
+            raise NotFiniteError(21)
+        return step(*arguments, **keywords)
+
+    monkeypatch.setattr(trainer.learner, "step", breaking)
+    with pytest.raises(
+        Diverged, match=r"last good checkpoint is .*0000000002\d\d.*--learner\.learning-rate 7\.5e-04"
+    ):
+        trainer.run()
+    trainer.close()
+
+
+def test_an_error_while_collecting_ends_the_run_with_that_error(tmp_path, monkeypatch):
+    def broken(self, action):
+        raise OSError("the cable came out")
+
+    monkeypatch.setattr(fake_games.LadderEnv, "step", broken)
+    trainer, _, _ = make(settings(deterministic=False), tmp_path)
+    with pytest.raises(OSError, match="cable"):
+        trainer.run()
+    trainer.close()
+
+
+def test_the_run_folder_tells_the_whole_story(tmp_path):
+    config = settings(
+        run=tmp_path / "run",
+        evaluation=EvaluationConfig(every_minutes=0, games=4),
+        monitor=MonitorConfig(ui="log", tensorboard=True),
+    )
+    assert train(config) == 0
+    assert train(dataclasses.replace(config, run=None, resume=tmp_path / "run", frames=700)) == 0
+    text = (tmp_path / "run" / "config.toml").read_text()
+    assert text == to_toml(dataclasses.replace(config, frames=700))
+    lines = list(read_history(tmp_path / "run" / "history.jsonl"))
+    assert {line["kind"] for line in lines} == {"row", "event", "evaluation"}
+    assert lines[-1]["frames"] >= 700
+    assert any("resumed from" in line.get("text", "") for line in lines)
+
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    curves = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
+    assert {"speed/frames_per_second", "evaluation/mean", "episodes/agent_score"} <= set(
+        curves.Tags()["scalars"]
+    )
+    assert curves.Scalars("progress/frames")[-1].step >= 700
+    assert "learner/q_values" in curves.Tags()["histograms"]
+
+
+def test_a_folder_with_a_run_is_not_overwritten(tmp_path):
+    (tmp_path / "config.toml").write_text("")
+    with pytest.raises(ValueError, match="holds a run already"):
+        train(settings(run=tmp_path))
+
+
+def start(folder, frames):
+    config = settings(run=None, deterministic=False, frames=frames)
+    file = folder.parent / "config.toml"
+    file.write_text(to_toml(config))
+    environment = {**os.environ, "PYTHONPATH": os.path.dirname(fake_games.__file__)}
+    code = "import fake_games, sys; from tempest_rainbow.cli import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "train", "--config", str(file), "--run", str(folder)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    history = folder / "history.jsonl"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not (history.exists() and '"row"' in history.read_text()):
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.05)
+    return process
+
+
+def test_one_interrupt_saves_and_ends(tmp_path):
+    process = start(tmp_path / "run", 10**9)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    latest = Checkpoints(tmp_path / "run" / "checkpoints", 2).latest()
+    state = read_tree(latest / "state")
+    assert state["collector"]["frames"] == int(latest.name) > 0
+    lines = [json.loads(line) for line in (tmp_path / "run" / "history.jsonl").read_text().splitlines()]
+    assert any("SIGINT" in line.get("text", "") for line in lines)
+
+
+def test_a_second_interrupt_ends_at_once(tmp_path):
+    process = start(tmp_path / "run", 10**9)
+    while process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.02)
+    process.communicate(timeout=60)
+    assert process.returncode != 0
