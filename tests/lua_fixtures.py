@@ -1,14 +1,21 @@
-"""RAM images and a program in their stead, for tests of the Lua without a game.
+"""RAM images for tests of the Lua: random ones, recorded ones, and a "board" that shows one after the other.
 
-``FakeBoard`` is a "board" whose run function copies the next recorded RAM image over its RAM, keeping what was poked
-nowhere: the images alone decide what the Lua sees.
+That board's run function copies the next image over its RAM, so the images alone decide what the Lua sees.
 """
 
 from __future__ import annotations
 
+from functools import cache
+
 import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from tempest_gym.actions import SPINNER_LEVELS
+from tempest_gym.board import Boards
+from tempest_gym.frame import FEATURE_COUNT, FRAME_DTYPE
+from tempest_gym.machines.lua_host import LuaHost
+from tempest_gym.roms import squall_rom
 
 RAM_BYTES = 2048
 BUTTONS = 2048
@@ -79,4 +86,63 @@ def random_images(count: int, seed: int) -> NDArray[np.uint8]:
         images[i, 0x02DF:0x02E6] = np.clip(moved, 0, 255)
         images[i, 0x02B9:0x02C0] = (images[i - 1, 0x02B9:0x02C0] + rng.integers(-1, 2, 7)) & 15
         images[i, 0x0111] = images[i - 1, 0x0111]
+    return images
+
+
+class Slideshow:
+    """Some "boards" that show RAM images, each from another one on, observed by one Lua runtime."""
+
+    def __init__(self, runtime: str, images: NDArray[np.uint8], boards: int = 1) -> None:
+        self.host = LuaHost(runtime, run_address=FAKE_RUN, buttons_offset=BUTTONS)
+        self.rom = as_rom(images)
+        self.state = np.zeros((boards, STATE_BYTES), np.uint8)
+        self.state[:, _POSITION : _POSITION + 8].view(np.int64)[:, 0] = (
+            np.arange(boards) * len(images) // boards
+        )
+        self.memory = np.zeros((boards, self.host.memory_size))
+        self.features = np.zeros((boards, FEATURE_COUNT), np.float32)
+        self.frames = np.zeros(boards, FRAME_DTYPE)
+        self.rows = np.arange(boards, dtype=np.int32)
+        self.fire, self.zap, self.spinner = np.zeros((3, boards), np.int32)
+        for row in range(boards):
+            self.host.init(self.memory[row], row, 9)
+
+    def advance(self, **how: int) -> None:
+        """Advance all boards."""
+        self.host.advance(
+            self.state,
+            self.memory,
+            self.rom,
+            self.rows,
+            self.fire,
+            self.zap,
+            self.spinner,
+            self.features,
+            self.frames,
+            **how,
+        )
+
+
+@cache
+def squall_recording(start_level: int, frames: int = 1500, seed: int = 0) -> NDArray[np.uint8]:
+    """RAM of successive bridge points of Squall from the start of attract mode on, uint8 ``(frames, 2048)``.
+
+    The player does anything at random.
+    """
+    rng = np.random.default_rng(seed)
+    rom, host = squall_rom(), LuaHost()
+    boards = Boards(rom, 1)
+    boards.power_on(0)
+    for _ in range(4):
+        boards.run_one(0)
+    memory = np.zeros((1, host.memory_size))
+    features, record = np.zeros((1, FEATURE_COUNT), np.float32), np.zeros(1, FRAME_DTYPE)
+    row, (fire, zap, spinner) = np.zeros(1, np.int32), np.zeros((3, 1), np.int32)
+    host.init(memory[0], seed, start_level, rom.name)
+    host.observe(boards.state, memory, row, features, record)
+    images = np.empty((frames, RAM_BYTES), np.uint8)
+    for i in range(frames):
+        images[i] = boards.ram[0]
+        fire[0], zap[0], spinner[0] = rng.random() < 0.5, rng.random() < 0.02, rng.choice(SPINNER_LEVELS)
+        host.advance(boards.state, memory, rom.memory, row, fire, zap, spinner, features, record, limit=1)
     return images
