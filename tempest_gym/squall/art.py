@@ -245,10 +245,11 @@ def vector_rom() -> tuple[bytes, dict[str, int]]:
         _spiker(art, f"SPIKER_{number}", number / 6)
         _fuseball(art, f"FUSEBALL_{number}", number / 10 + 0.05)
     diamond = _circle(4, 1.0)
-    _centred(art, "SHOT", [[*diamond, diamond[0]]], 11, 2)
+    _centred(art, "NO_SHOT", [])
+    _centred(art, "SHOT", [[*diamond, diamond[0]]], 20, 2)
     for number in range(2):
         cross = _circle(4, 1.0, number / 8)
-        _centred(art, f"ENEMY_SHOT_{number}", [[cross[0], cross[2]], [cross[1], cross[3]]], 14, 2)
+        _centred(art, f"ENEMY_SHOT_{number}", [[cross[0], cross[2]], [cross[1], cross[3]]], 24, 2)
     rays = [(_circle(1, 0.2, i / 8)[0], _circle(1, 0.5, i / 8 + 0.02 * (i % 2))[0]) for i in range(8)]
     _centred(art, "BURST", rays)
     for number in range(2):

@@ -63,7 +63,7 @@ SOUNDS: tuple[Sound, ...] = (
 
 
 def sound_tables() -> dict[str, list[int]]:
-    """The tables that the sound code reads: by sound its voice and first segment, by segment its five numbers.
+    """The tables that the sound code reads: by sound its voice and first segment, then the segments.
 
     Raises:
         ValueError: there are more segments than an index byte can name.

@@ -8,7 +8,7 @@
 .export middle_blank, middle_drawn, spoke_blank, spoke_drawn
 .import near_scale_low, near_scale_high, near_low, near_high, near_size, far_low, far_high, far_size
 .import size_scale_low, size_scale_high
-.import tube_load, colour_load, draw_play, draw_screen, screen_still
+.import tube_load, colour_load, lists_init, status_init, draw_play, draw_screen, screen_still
 
 VECTOR_RESET = $5800
 
@@ -44,6 +44,8 @@ draw_init:
         lda     #0
         sta     back
         jsr     colour_load
+        jsr     lists_init
+        jsr     status_init
         lda     #0
         jsr     tube_load
         sta     VECTOR_GO
@@ -107,6 +109,7 @@ set_view:
         sta     tube_dirty
         sta     tube_dirty+1
         sta     spikes_dirty
+        sta     lane_dirty
         lda     #FAR            ; the far end
         jsr     scale_number
         lda     num

@@ -5,14 +5,12 @@
 .include "art.inc"
 
 .export draw_play, draw_stars
-.import flush, project, emit_place, emit_size, draw_tube, draw_spikes, draw_status
+.import flush, project, emit_place, emit_size, draw_tube, draw_spikes, draw_dots, draw_shots, draw_lane, draw_status
 .import middle_blank, middle_drawn, spoke_blank, spoke_drawn
 .import near_scale_low, near_scale_high, put_run
 .import claw_left_low, claw_left_high, claw_middle_low, claw_middle_high, claw_right_low, claw_right_high
 .import flipper_low, flipper_high, pulsar_off_low, pulsar_off_high, pulsar_on_low, pulsar_on_high
 
-NYMPHS_SHOWN    = 12            ; pending enemies drawn in a frame
-NYMPH_DEPTH     = $F2
 star_depth      = $03FE         ; 8
 
 .segment "DRAW"
@@ -41,7 +39,10 @@ draw_play:
 @inside:
         lda     pending
         beq     @enemies
-        jsr     draw_nymphs
+        lda     #C_FLIPPER
+        sta     hue
+        emit_hue
+        jsr     draw_dots
 @enemies:
         jsr     draw_enemies
         jsr     draw_shots
@@ -54,32 +55,6 @@ draw_play:
 
 zap_colours:
         .byte   WHITE, YELLOW, RED, CYAN
-
-; The two spokes of the player's lane in their own colour.
-draw_lane:
-        lda     edge
-        bmi     @none
-        lda     state
-        cmp     #STATE_ZOOM
-        beq     @none
-        lda     #C_LANE
-        sta     hue
-        emit_hue
-        ldx     lane
-        cpx     #16
-        bcs     @none
-        jsr     @spoke
-        lda     lane
-        clc
-        adc     #1
-        and     #15
-        tax
-@spoke: emit    CALL_HOME
-        emit_word far_word
-        emit_lane spoke_blank
-        emit_word span_word
-        emit_lane spoke_drawn
-@none:  rts
 
 ; The player's ray, leaning as it crosses its lane.
 draw_player:
@@ -373,97 +348,6 @@ share:  sta     t3
         lsr     t0
         bne     @bit
         rts
-
-; Shots of both sides.
-draw_shots:
-        lda     shots_player
-        beq     @enemies
-        lda     #C_SHOT
-        sta     hue
-        emit_hue
-        ldx     #7
-@next:  lda     shot_depth,x
-        beq     @free
-        stx     slot
-        jsr     project
-        bcs     @hidden
-        room
-        jsr     emit_place
-        ldx     slot
-        lda     shot_lane,x
-        and     #15
-        tax
-        emit_lane middle_blank
-        lda     size
-        jsr     emit_size
-        emit    CALL_SHOT
-@hidden:
-        ldx     slot
-@free:  dex
-        bpl     @next
-@enemies:
-        lda     shots_enemy
-        beq     @none
-        lda     #C_ENEMY_SHOT
-        sta     hue
-        emit_hue
-        ldx     #3
-@nexte: lda     e_shot_depth,x
-        beq     @freee
-        stx     slot
-        jsr     project
-        bcs     @hiddene
-        room
-        jsr     emit_place
-        ldx     slot
-        lda     e_shot_lane,x
-        and     #15
-        tax
-        emit_lane middle_blank
-        lda     size
-        jsr     emit_size
-        lda     frame
-        and     #1
-        beq     @other
-        emit    CALL_ENEMY_SHOT_0
-        jmp     @hiddene
-@other: emit    CALL_ENEMY_SHOT_1
-@hiddene:
-        ldx     slot
-@freee: dex
-        bpl     @nexte
-@none:  rts
-
-; Dots beyond the far end: the next enemies to come.
-draw_nymphs:
-        lda     #C_FLIPPER
-        sta     hue
-        emit_hue
-        lda     #NYMPH_DEPTH
-        jsr     project
-        bcs     @none
-        lda     #NYMPHS_SHOWN
-        sta     t2
-        ldx     #63
-@next:  lda     nymph_height,x
-        beq     @free
-        cmp     #$40
-        bcs     @free
-        stx     slot
-        room
-        jsr     emit_place
-        ldx     slot
-        lda     nymph_lane,x
-        and     #15
-        tax
-        emit_lane middle_blank
-        emit    $40E0           ; a dot
-        ldx     slot
-        dec     t2
-        beq     @none
-@free:  dex
-        bpl     @next
-@none:  rts
 
 ; Bursts; the points of a fuseball are written by draw_status.
 draw_explosions:

@@ -7,7 +7,7 @@
 .include "text.inc"
 
 .export draw_screen, screen_still
-.import flush, print, put_letter, put_bcd, put_digit, put_number, begin_text, start_digits, emit_size, draw_status
+.import flush, print, put_letter, put_bcd, put_padded, put_number, begin_text, start_digits, emit_size, draw_status
 .import draw_stars, tube_x, tube_y, start_levels, bonus_mid, bonus_high, place_shape
 
 CHOICES         = 5
@@ -56,16 +56,10 @@ screen_still:
 select: lda     #<text_choose
         ldx     #>text_choose
         jsr     print
-        lda     #<text_level
-        ldx     #>text_level
-        jsr     print
-        lda     #<text_worth
-        ldx     #>text_worth
-        jsr     print
-        lda     #<text_turn
-        ldx     #>text_turn
-        jsr     print
-        at      -24, 200, FULL_SIZE, YELLOW
+        at      text_level
+        at      text_worth
+        at      text_turn
+        at      place_seconds
         jsr     start_digits
         lda     countdown
         jsr     put_bcd
@@ -96,15 +90,17 @@ select: lda     #<text_choose
         bne     @next
 @end:   rts
 
-; Entry `slot` around px.
+; Entry `slot` around px; the chosen one is bright.
 draw_choice:
-        lda     #CYAN
-        ldx     slot
-        cpx     lane
+        emit    STAT_BRIGHT | $60
+        ldx     #CYAN
+        lda     slot
+        cmp     lane
         bne     @other
-        lda     #WHITE
-        lda     #YELLOW
-@other: sta     hue
+        emit    STAT_BRIGHT | $F0
+        ldx     #YELLOW
+@other: stx     t2
+        stx     hue
         lda     #<20
         sta     py
         lda     #0
@@ -115,12 +111,14 @@ draw_choice:
         sta     num+1
         jsr     begin_text
         jsr     draw_icon
-        lda     #<(-80)
+        lda     t2
+        sta     hue
+        lda     #<(-90)
         jsr     @line
         ldx     slot
         lda     start_levels,x
         jsr     put_number
-        lda     #<(-112)
+        lda     #<(-142)
         jsr     @line
         jsr     start_digits
         ldx     slot
@@ -149,7 +147,7 @@ draw_choice:
         lda     #>HALF_SIZE
         sta     num+1
         lda     py
-        cmp     #<(-112)
+        cmp     #<(-142)
         bne     @number
         clc
         lda     px
@@ -228,7 +226,7 @@ draw_icon:
         ora     ax+1
         sta     (dl),y
         iny
-        lda     #$E0
+        lda     #$20            ; drawn as bright as the list says
         sta     ax+1
         inc     ay
         lda     ay
@@ -390,24 +388,7 @@ two_blanks:
 SCORE_SIZE      = $7040
 
 line_colours:
-        .byte   YELLOW, CYAN, CYAN, GREEN, GREEN, BLUE, BLUE, BLUE
-
-; Two digits, blanks for leading zeros.
-put_padded:
-        pha
-        lsr
-        lsr
-        lsr
-        lsr
-        jsr     @digit
-        pla
-        and     #15
-@digit: bne     @show
-        bit     zeros
-        bpl     @show
-        lda     #' '
-        jmp     put_letter
-@show:  jmp     put_digit
+        .byte   YELLOW, CYAN, CYAN, GREEN, GREEN, RED, RED, RED
 
 ; Credits, or what to do for one.
 coins:  lda     switches1
@@ -421,7 +402,7 @@ coins:  lda     switches1
 @free:  lda     #<text_free
         ldx     #>text_free
         jmp     print
-@some:  at      -80, -255, HALF_SIZE, GREEN
+@some:  at      place_credits
         ldx     #0
 @word:  lda     text_credits,x
         bmi     @count
@@ -441,9 +422,7 @@ coins:  lda     switches1
 entry:  lda     #<text_enter
         ldx     #>text_enter
         jsr     print
-        lda     #<text_how
-        ldx     #>text_how
-        jsr     print
+        at      text_how
         ldx     entry_next
         lda     player_rank,x
         beq     @list
@@ -454,7 +433,7 @@ entry:  lda     #<text_enter
         asl
         adc     t2
         sta     t2
-        at      -48, 150, FULL_SIZE, WHITE
+        at      place_letters
         lda     #2
         sta     t3
 @letter:
@@ -485,9 +464,7 @@ entry:  lda     #<text_enter
 
 ; --- a place on the list: bursts all over the screen
 sparkle:
-        lda     #<text_great
-        ldx     #>text_great
-        jsr     print
+        at      text_great
         lda     #7
         sta     slot
 @next:  room
@@ -542,9 +519,7 @@ sparkle_y_high:
 
 ; --- short messages
 over:   jsr     draw_status
-        lda     #<text_over
-        ldx     #>text_over
-        jsr     print
+        at      text_over
         jmp     which
 
 next:   lda     #<text_next
@@ -552,7 +527,7 @@ next:   lda     #<text_next
         jsr     print
 which:  lda     two_players
         beq     @alone
-        at      -72, -40, HALF_SIZE, WHITE
+        at      place_player
         ldx     #0
 @word:  lda     text_player,x
         bmi     @count
@@ -568,25 +543,19 @@ which:  lda     two_players
 @alone: rts
 
 press:  jsr     echoes
-        lda     #<text_press
-        ldx     #>text_press
-        jsr     print
+        at      text_press
         jmp     coins
 
 two_credits:
-        lda     #<text_two
-        ldx     #>text_two
-        jsr     print
+        at      text_two
         jmp     coins
 
 ; --- the logo, and its echoes down the tube
 logo:   jsr     echoes
-        lda     #<text_what
-        ldx     #>text_what
-        jsr     print
+        at      text_what
         jmp     coins
 
-ECHOES          = 8
+ECHOES          = 7
 
 echoes: lda     #ECHOES
         sta     slot
@@ -629,9 +598,7 @@ echo_colours:
 
 ; --- the service screen: what the inputs read
 service:
-        lda     #<text_test
-        ldx     #>text_test
-        jsr     print
+        at      text_test
         lda     #3
         sta     slot
 @next:  ldx     slot
@@ -703,9 +670,9 @@ service_y_high:
 text_choose:
         centred 240, HALF_SIZE, WHITE, "CHOOSE YOUR LEVEL"
 text_level:
-        text    -275, -62, QUARTER_SIZE, CYAN, "LEVEL"
+        centred -66, HALF_SIZE, GREEN, "LEVEL"
 text_worth:
-        text    -275, -130, QUARTER_SIZE, CYAN, "BONUS"
+        centred -118, HALF_SIZE, GREEN, "BONUS"
 text_turn:
         centred -200, HALF_SIZE, GREEN, "TURN KNOB - FIRE TO START"
 text_scores:
@@ -744,3 +711,11 @@ text_switch2:
         text    -150, 0, HALF_SIZE, CYAN, "SWITCHES 2"
 text_buttons:
         text    -150, -40, HALF_SIZE, CYAN, "BUTTONS"
+place_seconds:
+        text    -24, 200, FULL_SIZE, YELLOW, ""
+place_letters:
+        text    -48, 150, FULL_SIZE, WHITE, ""
+place_player:
+        text    -72, -40, HALF_SIZE, WHITE, ""
+place_credits:
+        text    -80, -255, HALF_SIZE, GREEN, ""

@@ -5,7 +5,7 @@
 .include "art.inc"
 .include "text.inc"
 
-.export print, put_letter, put_run, put_bcd, put_digit, put_number, begin_text, draw_status, start_digits
+.export print, put_letter, put_run, put_bcd, put_digit, put_number, begin_text, draw_status, status_init, put_padded, start_digits
 .import letter_low, letter_high, flush, claw_middle_low, claw_middle_high
 
 SCORE_SIZE      = $7040         ; three quarters
@@ -155,95 +155,238 @@ put_number:
         pla
         jmp     put_digit
 
-; Score, lives, level, best score; what the state has to say.
+; Score, lives, level, best score from a list that is made anew when one of them changes; and what the state has to
+; say.
 draw_status:
-        at      -270, 258, SCORE_SIZE, YELLOW
-        ldx     player_up
-        beq     @first
-        ldx     #3
-@first: lda     score+2,x
-        pha
-        lda     score+1,x
-        pha
-        lda     score,x
-        tax
-        jsr     start_digits
-        pla
-        sta     t2
-        pla
-        stx     t3
-        jsr     put_bcd
-        lda     t2
-        jsr     put_bcd
-        lda     t3
-        jsr     last_digits
-        at      178, 258, SCORE_SIZE, GREEN
-        ldx     level
-        inx
-        txa
-        jsr     put_number
-        at      -48, 266, HALF_SIZE, CYAN
-        jsr     start_digits
-        lda     high_scores+23
-        jsr     put_bcd
-        lda     high_scores+22
-        jsr     put_bcd
-        lda     high_scores+21
-        jsr     last_digits
         ldx     player_up
         lda     lives,x
-        cmp     #2
-        bcc     @message
-        cmp     #7
-        bcc     @few
-        lda     #6
-@few:   sta     t2
-        at      -270, 236, ICON_SIZE, C_PLAYER
-@icon:  dec     t2
-        beq     @message
+        cmp     shown_lives
+        bne     @anew
+        lda     level
+        cmp     shown_level
+        bne     @anew
+        lda     zaps
+        cmp     shown_zaps
+        bne     @anew
+        lda     high_scores+22
+        cmp     shown_best+1
+        bne     @anew
+        lda     high_scores+23
+        cmp     shown_best+2
+        bne     @anew
+        cpx     #0
+        beq     @first
+        ldx     #3
+@first: lda     score,x
+        cmp     shown_score
+        bne     @count
+        lda     score+1,x
+        cmp     shown_score+1
+        bne     @count
+        lda     score+2,x
+        cmp     shown_score+2
+        beq     @shown
+@count: jsr     keep_list
+        jsr     at_score
+        jsr     copy_score
+        jmp     @built
+@anew:  jsr     keep_list
+        jsr     build_status
+@built: lda     ax
+        sta     dl
+        lda     ax+1
+        sta     dl+1
+        ldy     #0
+@shown: emit    CALL_STATUS
+        jmp     messages
+
+; At reset: a list that shows nothing yet has its form already.
+status_init:
+        lda     #$FF
+        sta     shown_level
+        ; falls through
+
+build_status:
+        ldy     #0
+        jsr     at_status
+        at      place_score
+        jsr     copy_score
+        at      place_best
+        ldx     #2
+@best:  lda     high_scores+21,x
+        sta     shown_best,x
+        dex
+        bpl     @best
+        ldx     #shown_best - shown_score
+        jsr     put_score
+        at      place_level
+        ldx     level
+        stx     shown_level
+        inx
+        txa
+        jsr     put_level
+        at      place_zap
+        ldx     #BLUE
+        lda     zaps
+        sta     shown_zaps
+        bne     @weak
+        ldx     #YELLOW
+@weak:  stx     hue
+        emit_hue
+        ldx     #0
+@zap:   stx     t2
+        lda     #' '
+        ldx     zaps
+        cpx     #2
+        bcs     @used
+        ldx     t2
+        lda     zap_text,x
+@used:  jsr     put_letter
+        ldx     t2
+        inx
+        cpx     #3
+        bne     @zap
+        at      place_lives
+        ldx     player_up
+        lda     lives,x
+        sta     shown_lives
+        ldx     #LIVES_SHOWN
+@icon:  stx     t2
+        sec
+        sbc     #1
+        bmi     @none
+        beq     @none
+        tax
         lda     claw_middle_low
         sta     (dl),y
         iny
         lda     claw_middle_high
+        bne     @set
+@none:  ldx     #0
+        lda     #<CALL_NOTHING
         sta     (dl),y
+        iny
+        lda     #>CALL_NOTHING
+@set:   sta     (dl),y
         iny
         emit    0
         emit    190
-        jmp     @icon
-@message:
+        txa
+        ldx     t2
+        dex
+        bne     @icon
+        emit    RETURN
+        rts
+
+; The list is kept aside while that of the status is changed.
+keep_list:
+        jsr     flush
+        lda     dl
+        sta     ax
+        lda     dl+1
+        sta     ax+1
+        rts
+
+; The digits of the score stand after its place, size and colour.
+at_score:
+        ldy     #12
+at_status:
+        lda     #<STATUS
+        sta     dl
+        lda     #>STATUS
+        sta     dl+1
+        rts
+
+copy_score:
+        ldx     player_up
+        beq     @first
+        ldx     #3
+@first: lda     score,x
+        sta     shown_score
+        lda     score+1,x
+        sta     shown_score+1
+        lda     score+2,x
+        sta     shown_score+2
+        ldx     #0
+        jmp     put_score
+
+LIVES_SHOWN     = 5
+
+zap_text:
+        .byte   "ZAP"
+
+; Six digits of the BCD number at shown_score+X, blanks for leading zeros but the last.
+put_score:
+        stx     t3
+        jsr     start_digits
+        ldx     t3
+        lda     shown_score+2,x
+        jsr     put_padded
+        ldx     t3
+        lda     shown_score+1,x
+        jsr     put_padded
+        ldx     t3
+        lda     shown_score,x
+        pha
+        lsr
+        lsr
+        lsr
+        lsr
+        jsr     pad_digit
+        pla
+        and     #15
+        jmp     put_shown
+
+; Two digits of the BCD byte A, blanks for leading zeros.
+put_padded:
+        pha
+        lsr
+        lsr
+        lsr
+        lsr
+        jsr     pad_digit
+        pla
+        and     #15
+pad_digit:
+        bne     put_shown
+        bit     zeros
+        bpl     put_shown
+        lda     #' '
+        jmp     put_letter
+put_shown:
+        ldx     #0
+        stx     zeros
+        clc
+        adc     #'0'
+        jmp     put_letter
+
+; Binary number A (0-99) in two places.
+put_level:
+        ldx     #$FF
+        sec
+@tens:  inx
+        sbc     #10
+        bcs     @tens
+        adc     #10
+        pha
+        jsr     start_digits
+        txa
+        jsr     pad_digit
+        pla
+        jmp     put_shown
+
+messages:
         bit     mode
         bpl     attract
-        lda     zaps
-        cmp     #2
-        bcs     @used
-        ldx     #YELLOW
-        lda     zaps
-        beq     @full
-        ldx     #BLUE
-@full:  stx     t2
-        at      178, 236, HALF_SIZE, YELLOW
-        lda     t2
-        sta     hue
-        emit_hue
-        lda     #'Z'
-        jsr     put_letter
-        lda     #'A'
-        jsr     put_letter
-        lda     #'P'
-        jsr     put_letter
-@used:  bit     spike_warning
+        bit     spike_warning
         bpl     @calm
-        lda     #<text_spikes
-        ldx     #>text_spikes
-        jsr     print
+        at      text_spikes
 @calm:  lda     bonus_flash
         beq     @done
         bmi     @done
         and     #4
         beq     @done
-        lda     #<text_bonus
-        ldx     #>text_bonus
-        jsr     print
+        at      text_bonus
 @done:  rts
 
 ; In the demonstration: how to play.
@@ -266,20 +409,6 @@ attract:
         ldx     #>text_demo
         jmp     print
 
-; The last two digits of a score: a lone zero is shown.
-last_digits:
-        pha
-        lsr
-        lsr
-        lsr
-        lsr
-        jsr     put_digit
-        lda     #0
-        sta     zeros
-        pla
-        and     #15
-        jmp     put_digit
-
 text_spikes:
         centred 0, HALF_SIZE, WHITE, "SPIKES AHEAD"
 text_bonus:
@@ -290,3 +419,13 @@ text_coin:
         centred -262, HALF_SIZE, WHITE, "INSERT COIN"
 text_demo:
         centred -262, HALF_SIZE, CYAN, "SQUALL"
+place_score:
+        text    -270, 258, SCORE_SIZE, YELLOW, ""
+place_best:
+        text    -48, 266, HALF_SIZE, CYAN, ""
+place_level:
+        text    178, 258, SCORE_SIZE, GREEN, ""
+place_zap:
+        text    178, 236, HALF_SIZE, YELLOW, ""
+place_lives:
+        text    -270, 236, ICON_SIZE, C_PLAYER, ""

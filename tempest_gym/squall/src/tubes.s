@@ -3,7 +3,7 @@
 .include "ram.inc"
 .include "draw.inc"
 
-.export tube_load, draw_tube, draw_spikes
+.export tube_load, draw_tube, draw_spikes, no_spike, tube_list_low, tube_list_high
 .import flush, scale_of, scale_number, spoke_blank, spoke_drawn, middle_blank, middle_drawn
 .import tube_x, tube_y, tube_angle, tube_open, tube_eye_x, tube_eye_y, tube_shrink
 
@@ -326,66 +326,85 @@ draw_tube:
 @b:     emit    CALL_TUBE_B
         rts
 
+; New scales in the list of the buffer that is being built.
 build_tube:
         ldx     back
         lda     #0
         sta     tube_dirty,x
-        cpx     #0
-        bne     @b
-        lda     #<TUBE_A
-        ldx     #>TUBE_A
-        bne     @set
-@b:     lda     #<TUBE_B
-        ldx     #>TUBE_B
-@set:   sta     dl
-        stx     dl+1
-        ldy     #0
-        emit    CALL_HOME
-        emit_word far_word
-        emit    call SPOKE_BLANK
-        emit    CALL_OUTLINE
+        lda     tube_list_low,x
+        sta     dl
+        lda     tube_list_high,x
+        sta     dl+1
+        ldy     #2
+        lda     far_word
+        sta     (dl),y
+        iny
+        lda     far_word+1
+        sta     (dl),y
+        ldy     #10
+        lda     rim_word
+        sta     (dl),y
+        iny
+        lda     rim_word+1
+        sta     (dl),y
+        ldy     #14
+        lda     #<CALL_OUTLINE
         bit     rim_hidden
-        bmi     @spokes
-        emit    CALL_HOME
-        emit_word rim_word
-        emit    call SPOKE_BLANK
-        emit    CALL_OUTLINE
-@spokes:
-        ldx     #0
-@spoke: emit    CALL_HOME
-        emit_word far_word
-        emit_lane spoke_blank
-        emit_word span_word
-        emit_lane spoke_drawn
-        inx
-        cpx     #16
-        bne     @spoke
-        emit    RETURN
+        bpl     @rim
+        lda     #<CALL_NOTHING
+@rim:   sta     (dl),y
+        ldy     #18
+@spoke: lda     far_word
+        sta     (dl),y
+        iny
+        lda     far_word+1
+        sta     (dl),y
+        iny
+        iny
+        iny
+        lda     span_word
+        sta     (dl),y
+        iny
+        lda     span_word+1
+        sta     (dl),y
+        tya
+        clc
+        adc     #5
+        tay
+        cpy     #178
+        bcc     @spoke
         rts
 
-; Calls the spikes; those whose tips have moved are changed in place.
+tube_list_low:
+        .byte   <TUBE_A, <TUBE_B
+tube_list_high:
+        .byte   >TUBE_A, >TUBE_B
+
+; Calls the spikes; those whose tips have moved are changed in place, every other frame.
 draw_spikes:
         emit    CALL_SPIKES
         bit     spikes_dirty
         bmi     @all
+        lda     frame
+        lsr
+        bcs     @done
         ldx     #15
 @look:  lda     spike,x
         cmp     spike_drawn,x
         bne     @some
         dex
         bpl     @look
-        rts
+@done:  rts
 @all:   jsr     keep
         ldx     #15
-@each:  jsr     build_spike
-        dex
+@each:  lda     spike,x
+        ora     spike_drawn,x
+        beq     @none           ; as before
+        jsr     build_spike
+@none:  dex
         bpl     @each
         lda     #0
         sta     spikes_dirty
-        lda     #<RETURN
-        sta     SPIKES+160
-        lda     #>RETURN
-        sta     SPIKES+161
         jmp     restore
 @some:  stx     slot
         jsr     keep
@@ -412,9 +431,13 @@ keep:   jsr     flush
         rts
 
 ; The ten bytes of lane X's spike. Keeps X.
+no_spike:
+        lda     #0
+        beq     set_spike
 build_spike:
-        stx     slot
         lda     spike,x
+set_spike:
+        stx     slot
         sta     spike_drawn,x
         pha
         txa                     ; SPIKES + 10 * X

@@ -1,0 +1,255 @@
+; Lists of a fixed form, which play only changes in place: the tube's, shots, the player's lane, dots beyond the far
+; end. A word at a time is changed, so a list is sound at any moment.
+
+.include "ram.inc"
+.include "draw.inc"
+.include "art.inc"
+
+.export lists_init, draw_dots, draw_shots, draw_lane
+.import project, no_spike, tube_list_low, tube_list_high, spoke_blank, spoke_drawn, middle_blank
+.import near_scale_low, near_scale_high
+
+DOT_DEPTH       = $F2           ; just beyond the far end
+DOT             = $40E0         ; a short vector of no length
+NO_DOT          = $4000
+
+.assert >CALL_SHOT = >CALL_NO_SHOT && >CALL_SHOT = >CALL_ENEMY_SHOT_0 && >CALL_SHOT = >CALL_ENEMY_SHOT_1, error, "shots differ in their high bytes"
+
+.segment "DRAW"
+
+; At reset: the tube lists of both buffers, without scales; no spikes; no dots.
+lists_init:
+        ldx     #1
+@list:  stx     t2
+        lda     tube_list_low,x
+        sta     dl
+        lda     tube_list_high,x
+        sta     dl+1
+        ldy     #0
+        ldx     #2
+@outline:
+        emit    CALL_HOME
+        emit    FULL_SIZE
+        emit    call SPOKE_BLANK
+        emit    CALL_OUTLINE
+        dex
+        bne     @outline
+@spoke: emit    CALL_HOME
+        emit    FULL_SIZE
+        emit_lane spoke_blank
+        emit    FULL_SIZE
+        emit_lane spoke_drawn
+        inx
+        cpx     #16
+        bne     @spoke
+        emit    RETURN
+        ldx     t2
+        dex
+        bmi     @lists
+        jmp     @list
+@lists: ldx     #15
+@spike: jsr     no_spike
+        dex
+        bpl     @spike
+        lda     #<RETURN
+        sta     SPIKES+160
+        lda     #>RETURN
+        sta     SPIKES+161
+        lda     #<DOTS
+        sta     dl
+        lda     #>DOTS
+        sta     dl+1
+        lda     #<VIEW_REST
+        sta     view
+        lda     #>VIEW_REST
+        sta     view+1
+        lda     #DOT_DEPTH
+        jsr     project
+        ldy     #0
+        ldx     #0
+@dot:   emit    CALL_HOME
+        emit_word place
+        emit_lane middle_blank
+        emit    NO_DOT
+        inx
+        cpx     #16
+        bne     @dot
+        emit    RETURN
+        lda     #<SHOTS
+        sta     dl
+        lda     #>SHOTS
+        sta     dl+1
+        ldy     #0
+        emit    STAT_COLOUR | C_SHOT
+        ldx     #8
+        jsr     @shots
+        emit    STAT_COLOUR | C_ENEMY_SHOT
+        ldx     #4
+        jsr     @shots
+        emit    RETURN
+        lda     #<LANE
+        sta     dl
+        lda     #>LANE
+        sta     dl+1
+        ldy     #0
+        emit    STAT_COLOUR | C_LANE
+        ldx     #2
+@lane:  emit    CALL_HOME
+        emit    FULL_SIZE
+        emit    call SPOKE_BLANK
+        emit    FULL_SIZE
+        emit    call SPOKE_DRAWN
+        dex
+        bne     @lane
+        emit    RETURN
+        rts
+@shots: emit    CALL_HOME
+        emit    FULL_SIZE
+        emit    call MIDDLE_BLANK
+        emit    CALL_NO_SHOT
+        dex
+        bne     @shots
+        rts
+
+; Calls the dots of the enemies to come, which keep their lanes, and looks for them every fourth frame. They are only
+; drawn for the eye at rest.
+draw_dots:
+        lda     view
+        cmp     #<VIEW_REST
+        bne     @none
+        emit    CALL_DOTS
+        lda     frame
+        and     #3
+        bne     @none
+        sty     t0
+        ldx     #15
+        lda     #<NO_DOT
+@clear: sta     dot_seen,x
+        dex
+        bpl     @clear
+        ldy     nymph_top
+        beq     @show
+@look:  lda     nymph_height-1,y
+        beq     @free
+        cmp     #$40            ; it circles still
+        bcs     @free
+        lda     nymph_lane-1,y
+        and     #15
+        tax
+        lda     #<DOT
+        sta     dot_seen,x
+@free:  dey
+        bne     @look
+@show:  ldx     #15
+        ldy     #8 * 15 + 6
+@copy:  lda     dot_seen,x
+        sta     DOTS,y
+        tya
+        sec
+        sbc     #8
+        tay
+        dex
+        bpl     @copy
+        ldy     t0
+@none:  rts
+
+; Calls the shots of both sides. Their shapes take the scale of their place.
+draw_shots:
+        lda     shots_player
+        ora     shots_enemy
+        ora     shots_shown
+        beq     @none
+        emit    CALL_SHOTS
+        sty     t3
+        lda     #0
+        sta     shots_shown
+        ldx     #11
+        ldy     #SHOTS_ENEMY + 8 * 3
+        lda     #<CALL_ENEMY_SHOT_0
+        sta     t2
+        lda     frame
+        lsr
+        bcc     @next
+        lda     #<CALL_ENEMY_SHOT_1
+        sta     t2
+@next:  lda     shot_depth,x
+        beq     @free
+        stx     slot
+        jsr     project
+        bcs     @hidden
+        lda     place
+        sta     SHOTS+2,y
+        lda     place+1
+        sta     SHOTS+3,y
+        ldx     slot
+        lda     shot_lane,x
+        and     #15
+        tax
+        lda     middle_blank,x
+        sta     SHOTS+4,y
+        lda     t2
+        sta     SHOTS+6,y
+        sta     shots_shown
+@hidden:
+        ldx     slot
+        jmp     @step
+@free:  lda     #<CALL_NO_SHOT
+        sta     SHOTS+6,y
+@step:  tya
+        sec
+        sbc     #8
+        tay
+        dex
+        bmi     @end
+        cpx     #7
+        bne     @next
+        ldy     #SHOTS_OWN + 8 * 7
+        lda     #<CALL_SHOT
+        sta     t2
+        bne     @next
+@end:   ldy     t3
+@none:  rts
+
+SHOTS_OWN       = 2
+SHOTS_ENEMY     = 2 + 64 + 2
+
+; Calls the two spokes of the player's lane in their own colour.
+draw_lane:
+        lda     edge
+        bmi     @none
+        ldx     lane
+        cpx     #16
+        bcs     @none
+        lda     state
+        cmp     #STATE_ZOOM
+        beq     @none
+        emit    CALL_LANE
+        lda     spoke_blank,x
+        sta     LANE+6
+        lda     spoke_drawn,x
+        sta     LANE+10
+        inx
+        cpx     #16
+        bne     @next
+        ldx     #0
+@next:  lda     spoke_blank,x
+        sta     LANE+16
+        lda     spoke_drawn,x
+        sta     LANE+20
+        lda     lane_dirty
+        beq     @none
+        lda     #0
+        sta     lane_dirty
+        lda     far_word
+        sta     LANE+4
+        sta     LANE+14
+        lda     far_word+1
+        sta     LANE+5
+        sta     LANE+15
+        lda     span_word
+        sta     LANE+8
+        sta     LANE+18
+        lda     span_word+1
+        sta     LANE+9
+        sta     LANE+19
+@none:  rts
