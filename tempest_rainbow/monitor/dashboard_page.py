@@ -55,7 +55,7 @@ CHARTS = (
     Chart("length", "Episode length, frames", (("agent", "episodes/agent_length"),)),
     Chart("level", "Level reached", (("agent", "episodes/agent_level"), ("expert", "episodes/expert_level"))),
     Chart(
-        "q", "Q range", (("least", "learner/q_min"), ("mean", "learner/q_mean"), ("most", "learner/q_max"))
+        "q", "Q range", (("least", "learner/q_min"), ("mean", "learner/q"), ("most", "learner/q_max"))
     ),
     Chart(
         "speed",

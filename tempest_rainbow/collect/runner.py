@@ -1,0 +1,116 @@
+"""One env runner of a cluster: its own environments and its own copy of the network, on one core."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tempest_rainbow.collect.collector import Collector, Exploration
+from tempest_rainbow.collect.environments import Task, make_source
+from tempest_rainbow.collect.episodes import Episode
+from tempest_rainbow.collect.fragments import Fragment, FragmentRecorder
+from tempest_rainbow.policy import NetworkPolicy, build_network
+from tempest_rainbow.schedules import EpsilonSchedule, ExpertSchedule
+
+__all__ = ["Runner", "RunnerPlan"]
+
+
+@dataclass(frozen=True)
+class RunnerPlan:
+    """What a runner is to play.
+
+    Attributes:
+        task: the environment.
+        environments: how many of them.
+        seed: of the first environment, and of exploration.
+        card: description of the network (``policy.network_card``).
+        epsilon: shape of random actions.
+        expert: for how long who acts is drawn.
+        life_ends: a lost life is terminal for learning.
+    """
+
+    task: Task
+    environments: int
+    seed: int
+    card: Mapping[str, Any]
+    epsilon: EpsilonSchedule
+    expert: ExpertSchedule
+    life_ends: bool
+
+
+class Runner:
+    """Plays with the weights it is given and hands back fragments."""
+
+    def __init__(self, plan: RunnerPlan) -> None:
+        """Make the environments.
+
+        A runner that replaces a lost one gets the same plan, so the process adds to the seed: the games go on
+        differently instead of being played twice.
+        """
+        torch.set_num_threads(1)
+        seed = (plan.seed + int.from_bytes(os.urandom(3), "little")) % 2**31
+        self._source = make_source(plan.task, plan.environments, seed, deterministic=False)
+        self._policy = NetworkPolicy("runner", build_network(plan.card), plan.card)
+        self._recorder = FragmentRecorder(self._source.observation_size)
+        self._collector = Collector(
+            self._source,
+            self._act,
+            self._recorder,
+            plan.epsilon,
+            plan.expert,
+            life_ends=plan.life_ends,
+            seed=seed,
+        )
+        self._weights_step = -1
+
+    def collect(
+        self,
+        weights: Mapping[str, NDArray[Any]] | None,
+        weights_step: int,
+        prior_weight: float,
+        exploration: Exploration,
+        transitions: int,
+    ) -> Fragment:
+        """Play until at least ``transitions`` steps are recorded.
+
+        Args:
+            weights: of the network by name, None to go on with the present ones.
+            weights_step: learner step of ``weights``.
+            prior_weight: share of the imitated policy in the choice of actions.
+            exploration: who acts.
+            transitions: least length of the fragment.
+        """
+        if weights is not None:
+            tensors = {name: torch.from_numpy(np.array(value)) for name, value in weights.items()}
+            self._policy.network.load_state_dict(tensors)
+            self._weights_step = weights_step
+        self._policy.card["prior_weight"] = prior_weight
+        episodes: list[Episode] = []
+        while len(self._recorder) < transitions:
+            episodes += self._collector.step(exploration)[1]
+        collector = self._collector
+        fragment = self._recorder.take(
+            episodes=episodes,
+            agreements=collector.agreements,
+            comparisons=collector.comparisons,
+            weights_step=self._weights_step,
+        )
+        collector.agreements = collector.comparisons = 0
+        return fragment
+
+    def call(self, name: str, *arguments: Any) -> bool:
+        """Call a method on the environments if they have it; return whether they do."""
+        return self._source.call(name, *arguments)
+
+    def process_id(self) -> int:
+        """Return this process's id."""
+        return os.getpid()
+
+    def _act(self, observations: NDArray[np.float32]) -> NDArray[np.int64]:
+        return self._policy.act(observations, {})
