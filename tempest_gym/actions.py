@@ -50,7 +50,11 @@ def encode_action(fire: bool, zap: bool, spinner: int) -> int:
 
 
 def expert_action(target: int, lane: int, is_open: bool, fire: bool, zap: bool) -> int:
-    """Turn the advice of one frame into a joint action, as `expert_actions` does for arrays."""
+    """Turn the advice of one frame into a joint action, as `expert_actions` does for arrays.
+
+    The expert names a lane; the quickest turn among the 11 levels leads there by the shorter way (to higher
+    lanes when both ways are equally long).
+    """
     distance = target - lane
     if target < 0 or distance == 0:
         spinner = _STAND
@@ -58,6 +62,19 @@ def expert_action(target: int, lane: int, is_open: bool, fire: bool, zap: bool) 
         ahead = distance > 0 if is_open else (distance + 7) % 16 > 7
         spinner = _HIGHER if ahead else _LOWER
     return len(SPINNER_LEVELS) * (2 * fire + zap) + spinner
+
+
+_TURNS = np.array(
+    [
+        [
+            [expert_action(target, lane, is_open, False, False) for lane in range(16)]
+            for target in range(-1, 16)
+        ]
+        for is_open in (False, True)
+    ],
+    np.int64,
+)
+"""The expert's spinner index by open tube, target lane + 1 and lane."""
 
 
 def advised_action(frame: Frame) -> int:
@@ -72,20 +89,17 @@ def expert_actions(
 ) -> NDArray[np.int64]:
     """Turn the expert's advice into joint actions.
 
-    The expert names a lane; the quickest turn among the 11 levels leads there by the shorter way
-    (to higher lanes when both ways are equally long). All arguments broadcast together.
+    All arguments broadcast together.
 
     Args:
         target: lanes 0-15 the expert steers for, -1 for none.
-        lane: the player's lanes.
+        lane: the player's lanes, 0-15.
         is_open: whether the tube is open, so that there is only one way.
         fire: whether the expert fires.
         zap: whether the expert zaps.
     """
-    target, lane = np.asarray(target, np.int64), np.asarray(lane, np.int64)
-    distance = target - lane
-    wrapped = (distance + 7) % 16 - 7
-    distance = np.where(np.asarray(is_open, bool), distance, wrapped)
-    spinner = np.where((target < 0) | (distance == 0), _STAND, np.where(distance > 0, _HIGHER, _LOWER))
     buttons = 2 * np.asarray(fire, np.int64) + np.asarray(zap, np.int64)
+    spinner = _TURNS[
+        np.asarray(is_open, np.int64), np.asarray(target, np.int64) + 1, np.asarray(lane, np.int64)
+    ]
     return len(SPINNER_LEVELS) * buttons + spinner

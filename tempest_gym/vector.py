@@ -103,7 +103,7 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         self.action_space = batch_space(self.single_action_space, self.num_envs)
 
         self.fleet = BoardFleet(resolve_rom(rom), self.num_envs, self.threads)
-        self._chunks = self.threads * _CHUNKS_PER_THREAD if self.threads > 1 else 1
+        self._all_chunks = self._split(np.arange(self.num_envs))
         self._generators: list[np.random.Generator | None] = [None] * self.num_envs
         self._seeds = np.zeros(self.num_envs, np.int64)
         self._episode_frames = np.zeros(self.num_envs, np.int64)
@@ -160,21 +160,22 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         """
         fleet, settings = self.fleet, self.settings
         chosen = self._checked(actions)
+        fleet.fire[:] = _FIRE[chosen]
+        fleet.zap[:] = _ZAP[chosen]
+        fleet.spinner[:] = _SPINNER[chosen]
         ended = ~self._playing
+        chunks = self._all_chunks
         if ended.any():
             self._check_autoreset(ended)
-        np.take(_FIRE, chosen, out=fleet.fire)
-        np.take(_ZAP, chosen, out=fleet.zap)
-        np.take(_SPINNER, chosen, out=fleet.spinner)
-        rows = np.flatnonzero(self._playing).astype(np.int32)
-        chunks = np.array_split(rows, min(len(rows), self._chunks)) if len(rows) else []
-        fleet.run(self._restarts(ended) + [partial(self._advance, chunk) for chunk in chunks])
+            chunks = self._split(np.flatnonzero(self._playing))
+        fleet.run([*self._restarts(ended), *(partial(self._advance, chunk) for chunk in chunks)])
 
         frames = fleet.frames
-        self._episode_frames[rows] += frames["frames"][rows]
+        self._episode_frames += np.where(ended, 0, frames["frames"])
         rewards = settings.objective_scale * frames["objective"]
         rewards += settings.subjective_scale * frames["subjective"]
-        np.clip(rewards, -settings.reward_clip, settings.reward_clip, out=rewards)
+        np.minimum(rewards, settings.reward_clip, out=rewards)
+        np.maximum(rewards, -settings.reward_clip, out=rewards)
         over = frames["over"] != 0
         terminations = over | (frames["done"] != 0) if settings.episode == "life" else over
         truncations = (self._episode_frames >= EPISODE_FRAMES) & ~terminations
@@ -209,6 +210,11 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         raise gym.error.ResetNeeded(
             f"call reset() first: no episode is on in {np.flatnonzero(ended).tolist()}"
         )
+
+    def _split(self, rows: NDArray[np.int64]) -> list[NDArray[np.int32]]:
+        """Cut rows into the pieces of work that threads take."""
+        pieces = min(len(rows), self.threads * _CHUNKS_PER_THREAD if self.threads > 1 else 1)
+        return np.array_split(rows.astype(np.int32), pieces) if pieces else []
 
     def _advance(self, rows: NDArray[np.int32], host: LuaHost) -> None:
         """Play the actions on some rows."""

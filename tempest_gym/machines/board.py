@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -58,14 +57,15 @@ class BoardFleet:
         features: float32 ``(count, 195)``, what was observed last.
         frames: ``FRAME_DTYPE (count,)``, likewise; rewards are sums over the last advance.
         fire, zap, spinner: int32 ``(count,)``, the actions of the next advance.
+        hosts: the Luas, one per thread.
     """
 
     def __init__(self, rom: RomImage, count: int, threads: int = 1) -> None:
         """Power every board on and start the Luas."""
         self.game = rom.name
         self.boards = Boards(rom, count)
-        self._hosts = [LuaHost() for _ in range(threads)]
-        self._memory = np.zeros((count, self._hosts[0].memory_size), np.float64)
+        self.hosts = [LuaHost() for _ in range(threads)]
+        self._memory = np.zeros((count, self.hosts[0].memory_size), np.float64)
         self.features = np.zeros((count, FEATURE_COUNT), np.float32)
         self.frames = np.zeros(count, FRAME_DTYPE)
         self._records = self.frames.view(_RECORD)
@@ -81,26 +81,26 @@ class BoardFleet:
         boards.power_on(0)
         for _ in range(START_BRIDGE):
             boards.run(0, 1)
-        self._check(0)
+        self.check(0)
         return boards.snapshot(0)
 
     def run(self, jobs: Sequence[Job]) -> None:
         """Do all jobs, the first ones first, on as many threads as there are.
 
         Raises:
-            BoardError: a program did what no program may do; the message names the board, the place and why.
+            BoardError: a board ran into an error.
         """
         queue = deque(jobs)
         helpers = [
-            self._helpers.submit(_work, queue, host) for host in self._hosts[1 : len(jobs)] if self._helpers
+            self._helpers.submit(_work, queue, host) for host in self.hosts[1 : len(jobs)] if self._helpers
         ]
         try:
-            _work(queue, self._hosts[0])
+            _work(queue, self.hosts[0])
         finally:
             for helper in helpers:
                 helper.result()
         if self._errors.any():
-            self._check(int(np.flatnonzero(self._errors)[0]))
+            self.check(int(np.flatnonzero(self._errors)[0]))
 
     def reset(self, host: LuaHost, row: int, seed: int, start_level: int) -> None:
         """Power one board on, seed it and observe its first frame."""
@@ -191,7 +191,12 @@ class BoardFleet:
     def _row(row: int) -> NDArray[np.int32]:
         return np.array([row], np.int32)
 
-    def _check(self, row: int) -> None:
+    def check(self, row: int) -> None:
+        """See that a board did not run into an error.
+
+        Raises:
+            BoardError: it did; the message says where and why.
+        """
         if self._errors[row]:
             raise BoardError(f"board {row}: {self.boards.error_text(row)}")
 
@@ -218,28 +223,32 @@ class BoardMachine:
         """Power the board on and start its Lua."""
         self._fleet = BoardFleet(rom, 1)
         self.game = self._fleet.game
+        self._host = self._fleet.hosts[0]
         self._rows = np.zeros(1, np.int32)
 
     def reset(self, seed: int, start_level: int) -> Frame:
         """Power on, seed, and return the first frame."""
         fleet = self._fleet
-        fleet.run([lambda host: fleet.reset(host, 0, seed, start_level)])
+        fleet.reset(self._host, 0, seed, start_level)
         return fleet.frame(0)
 
     def advance(
         self, fire: bool, zap: bool, spinner: int, *, stop_at_death: bool = False, skip: int = 1
     ) -> Frame:
         """Act, then run to the next decision frame, the end of the game or, if wished, a death."""
-        fleet = self._fleet
-        fleet.fire[0], fleet.zap[0], fleet.spinner[0] = fire, zap, spinner
-        fleet.run([partial(fleet.advance, rows=self._rows, stop_at_death=stop_at_death, skip=skip)])
-        return fleet.frame(0)
+        return self._play(fire, zap, spinner, stop_at_death, skip, None)
 
     def step(self, fire: bool, zap: bool, spinner: int) -> Frame:
         """Act at this bridge point and run to the next."""
+        return self._play(fire, zap, spinner, False, 1, 1)
+
+    def _play(
+        self, fire: bool, zap: bool, spinner: int, stop_at_death: bool, skip: int, limit: int | None
+    ) -> Frame:
         fleet = self._fleet
         fleet.fire[0], fleet.zap[0], fleet.spinner[0] = fire, zap, spinner
-        fleet.run([partial(fleet.advance, rows=self._rows, limit=1)])
+        fleet.advance(self._host, self._rows, stop_at_death=stop_at_death, skip=skip, limit=limit)
+        fleet.check(0)
         return fleet.frame(0)
 
     def save_state(self) -> bytes:
