@@ -101,7 +101,8 @@ NEXT_STATES = {
     SERVICE: {START},
     SPARKLE: {INITIALS_ENTRY},
 }
-"""Transitions of ARCADE A.2. Beside these a start button leads to START from anywhere outside play."""
+"""Transitions of ARCADE A.2. Beside these a start button leads to START from anywhere outside play, and the test
+switch to SERVICE from everywhere."""
 
 KILL_POINTS = (50, 100, 150, 200, 250, 500, 750)
 
@@ -166,7 +167,7 @@ class Game:
         raise AssertionError(f"state {state:02X} not reached in {limit} frames, now {self[STATE]:02X}")
 
     def start(self, level: int = 1, players: int = 1) -> None:
-        """From attract by credit, start and level select to the first frame of play. `level` is one of MENU."""
+        """From attract through the menu to the first frame of play. `level` is one of MENU."""
         self.step(count=4)
         self[CREDITS] = 2
         self.step(START1 if players == 1 else START2, count=2)
@@ -260,7 +261,9 @@ class Invariants:
         assert game[FRAME] == (self.frame + 1) & 0xFF
         self.frame = game[FRAME]
         if state != self.state:
-            assert state in NEXT_STATES[self.state] or state == START, f"{self.state:02X} -> {state:02X}"
+            assert state in NEXT_STATES[self.state] or state in (START, SERVICE), (
+                f"{self.state:02X} -> {state:02X}"
+            )
             self.seen[self.state, state] += 1
         self.check_scores(state)
         self.state = state
@@ -332,11 +335,12 @@ class Invariants:
         self.levels.add(cells[LEVEL] + 1)
 
 
-START_BONUS = {
-    0, 6_000, 16_000, 32_000, 54_000, 74_000, 94_000, 114_000, 134_000, 156_000, 178_000, 200_000, 222_000, 244_000,
-    266_000, 294_000, 322_000, 351_000, 380_000, 409_000, 439_000, 482_000, 525_000, 568_000, 612_000, 656_000,
-    766_000, 898_000,
-}  # fmt: skip
+_THOUSANDS = (
+    *(0, 6, 16, 32, 54, 74, 94, 114, 134, 156, 178, 200, 222, 244),
+    *(266, 294, 322, 351, 380, 409, 439, 482, 525, 568, 612, 656, 766, 898),
+)
+START_BONUS = tuple(1000 * thousands for thousands in _THOUSANDS)
+"""Bonus of each entry of MENU."""
 
 
 def is_sum(points: int) -> bool:
@@ -347,34 +351,37 @@ def is_sum(points: int) -> bool:
 
 
 def bot(game: Game) -> Iterator[tuple[int, int]]:
-    """Buttons and spinner of a player that hunts the nearest enemy, shoots always and zaps when the rim is full."""
+    """Buttons and spinner of a player that hunts the nearest enemy, always shoots and zaps those on the rim."""
     while True:
         lane, closed = game[LANE], not game[OPEN]
-        target, best = None, 999
+
+        def distance(other: int, lane: int = lane, closed: bool = closed) -> int:
+            return (other - lane + 8) % 16 - 8 if closed else other - lane
+
+        target, best = lane, 999
         if game[STATE] == DESCENT:
-            tips = game.cells(SPIKE, 16 if closed else 15)
-            for candidate, tip in enumerate(tips):
-                cost = (256 - tip if tip else 0) + abs(candidate - lane)
+            for candidate, tip in enumerate(game.cells(SPIKE, 16 if closed else 15)):
+                cost = (256 - tip if tip else 0) + abs(distance(candidate))
                 if cost < best:
                     target, best = candidate, cost
         else:
             for slot in game.used():
-                depth = game[E_DEPTH + slot]
-                kind = game[E_TYPE + slot] & 7
-                if depth <= RIM and not game[E_TYPE + slot] & 0x80:
+                depth, kind = game[E_DEPTH + slot], game[E_TYPE + slot]
+                where = game[E_LANE + slot]
+                if kind & 7 == FUSEBALL and depth < 0x40:
+                    if abs(distance(where)) <= 1:  # nothing else matters: away from it
+                        target, best = lane + (3 if distance(where) <= 0 else -3), -1
+                        if not closed and not 0 <= target <= 14:
+                            target = lane - (3 if distance(where) <= 0 else -3)
+                    continue
+                if depth <= RIM and not kind & 0x80:
                     depth = 200
-                if depth < best and not (kind == FUSEBALL and depth < 0x40):
-                    target, best = game[E_LANE + slot], depth
-        spin = 0
-        if target is not None and target != lane:
-            delta = target - lane
-            if closed:
-                delta = (delta + 8) % 16 - 8
-            spin = max(-31, min(31, -16 * delta))
+                if depth < best:
+                    target, best = where, depth
         buttons = FIRE
         if game[ON_RIM] >= 1 and game[FRAME] & 2:
             buttons |= ZAP
-        yield buttons, spin
+        yield buttons, max(-31, min(31, -16 * distance(target)))
 
 
 def angle(game: Game, lane: int) -> int:

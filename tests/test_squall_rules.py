@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from squall_driver import (
     AWAY,
@@ -245,7 +247,7 @@ def test_flipper_habits(program):
         )
     advanced = [moved for moved, _, _ in trail]
     lanes = [6, *(lane for _, between, lane in trail if not between)]
-    changes = [b - a for a, b in zip(lanes, lanes[1:], strict=False) if a != b]
+    changes = [b - a for a, b in pairwise(lanes) if a != b]
     steps = flip_frames(game, 6)
     if program == STRAIGHT:
         assert all(advanced)
@@ -786,7 +788,7 @@ def test_nymphs_count_down_circle_above_the_band_and_are_born_at_the_far_end():
             lanes.append(game[NYMPH_LANE])
     assert heights == list(range(0x4F, -1, -1))
     assert len(lanes) == 1 + 8
-    assert all((b - a) & 15 == 1 for a, b in zip(lanes, lanes[1:], strict=False))
+    assert all((b - a) & 15 == 1 for a, b in pairwise(lanes))
     (slot,) = game.used()
     assert game[E_LANE + slot] == lanes[-1]
     assert game[E_DEPTH + slot] in (FAR, FAR - 1, FAR - 2)

@@ -306,9 +306,7 @@ make_enemy:
         adc     #1
         and     #15
         sta     e_edge,x
-        lda     hold_off
-        sta     e_wait,x
-        lda     #0
+        lda     #0              ; e_wait goes on from whoever had the slot before
         sta     e_loop,x
         lda     #1
         sta     e_turn,x

@@ -230,6 +230,9 @@ st_next:
         jsr     level_params
         jsr     level_fresh
         jsr     level_begin
+        lda     #0
+        sta     spinner
+        jsr     move_player     ; an open tube has no lane 15
         lda     #RIM
         sta     depth
         lda     #ZOOM_FROM

@@ -1,0 +1,108 @@
+"""Squall played at length by a script: every tube cleared, every level kind met, all invariants at every frame."""
+
+from __future__ import annotations
+
+import pytest
+from squall_driver import (
+    ATTRACT,
+    DESCENT,
+    FIRE,
+    FUSEBALL,
+    LEVEL,
+    LIVES,
+    NEXT,
+    OPEN,
+    OVER,
+    PLAY,
+    SHAPE,
+    STATE,
+    ZOOM,
+    Game,
+    Invariants,
+    bot,
+)
+
+OPEN_SHAPES = {7, 8, 9, 10, 13, 15}
+OPEN_PLACES = {8, 9, 10, 11, 14, 15}
+
+
+def play(game: Game, until_level: int, limit: int, immortal: bool = True) -> dict[int, int]:
+    """Lets the bot play; returns the shape of every level that was cleared on the way."""
+    player = bot(game)
+    cleared: dict[int, int] = {}
+    for _ in range(limit):
+        state = game[STATE]
+        if state in (OVER, ATTRACT) or game[LEVEL] + 1 >= until_level:
+            break
+        if immortal:
+            game[LIVES] = 4
+        if state == NEXT:
+            cleared[game[LEVEL] + 1] = game[SHAPE]
+        buttons, spin = next(player) if state in (PLAY, DESCENT, ZOOM) else (0, 0)
+        game.step(buttons, spin)
+    return cleared
+
+
+def test_a_game_through_all_sixteen_tubes():
+    game = Game()
+    game.start(1)
+    invariants = Invariants(game)
+    game.checks.append(invariants)
+    cleared = play(game, until_level=17, limit=40_000)
+    assert set(cleared) == set(range(1, 17))
+    assert set(cleared.values()) == set(range(16))
+    assert [cleared[level] for level in range(1, 9)] == list(range(8))
+    assert {level for level, shape in cleared.items() if shape in OPEN_SHAPES} == OPEN_PLACES
+    assert set(invariants.kinds) == {0, 2, 3, FUSEBALL}
+
+
+def test_a_long_game_past_level_20():
+    game = Game()
+    game.phase(3)
+    game.start(17)
+    invariants = Invariants(game)
+    game.checks.append(invariants)
+    cleared = play(game, until_level=24, limit=40_000)
+    assert set(cleared) == set(range(17, 24))
+    assert set(invariants.kinds) == {0, 1, 2, 3, FUSEBALL}
+    assert invariants.seen[DESCENT, NEXT] == 7
+
+
+@pytest.mark.parametrize("level", [30, 33, 41, 49, 65, 81])
+def test_high_levels_from_the_menu(level):
+    game = Game()
+    game.phase(level)
+    game.start(level)
+    invariants = Invariants(game)
+    game.checks.append(invariants)
+    play(game, until_level=level + 2, limit=4_000)
+    assert level in invariants.levels
+    assert (game[OPEN] == 0xFF) == (game[SHAPE] in OPEN_SHAPES)
+
+
+def test_level_99_draws_its_tube_and_parameters_again_each_time():
+    game = Game()
+    game.start(81)
+    shapes = set()
+    for seed in range(12):
+        game[LEVEL] = game[0x46] = 98
+        game.phase(seed)
+        game.clear_field(pending=0)
+        game.ram[0x3AC:0x3BC] = 0
+        game.until(NEXT)
+        game.until(PLAY)
+        assert game[LEVEL] == 98
+        shapes.add(game[SHAPE])
+        assert 35 <= game[0x15B] <= 58
+    assert len(shapes) >= 6
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_mortal_game_ends(seed):
+    game = Game()
+    game.phase(seed)
+    game.start(9)
+    game.checks.append(Invariants(game))
+    play(game, until_level=99, limit=30_000, immortal=False)
+    assert game[STATE] == OVER
+    game.step(FIRE, count=2)
