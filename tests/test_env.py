@@ -232,7 +232,8 @@ def test_time_runs_out_after_thirty_minutes_of_game_time(env, monkeypatch):
     monkeypatch.setattr(tempest_gym.env, "EPISODE_FRAMES", 400)
     env.reset(seed=0)
     _, _, terminated, truncated, info = play_until_the_end(env)
-    assert (terminated, truncated, info["episode_frames"]) == (False, True, 400)
+    assert (terminated, truncated) == (False, True)
+    assert info["episode_frames"] - info["frames"] < 400 <= info["episode_frames"]
     with pytest.raises(gym.error.ResetNeeded):
         env.step(0)
     _, info = env.reset()
