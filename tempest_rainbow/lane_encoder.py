@@ -30,16 +30,16 @@ ENEMY_SLOTS = 7
 
 LAYOUT: dict[str, slice] = {
     "player_lane": slice(5, 6),
-    "is_open": slice(29, 30),
+    "open": slice(29, 30),
     "spike_height": slice(31, 47),
     "lane_angle": slice(47, 63),
     "enemy_info": slice(86, 128),
     "enemy_lane": slice(128, 135),
     "enemy_depth": slice(135, 142),
-    "enemy_rim_lane": slice(142, 149),
-    "enemy_top_lane": slice(171, 178),
-    "enemy_lane_change": slice(181, 188),
-    "enemy_depth_change": slice(188, 195),
+    "rim_lane": slice(142, 149),
+    "top_lane": slice(171, 178),
+    "lane_change": slice(181, 188),
+    "depth_change": slice(188, 195),
 }
 """Where the encoder finds its inputs among the 195 values (ARCADE F.2)."""
 
@@ -64,7 +64,7 @@ def lane_and_enemy_values(observations: Tensor) -> tuple[Tensor, Tensor, Tensor,
     batch = observations.shape[0]
     part = {name: observations[:, where] for name, where in LAYOUT.items()}
     lane = torch.arange(LANES, dtype=observations.dtype, device=observations.device)
-    is_open = part["is_open"]
+    is_open = part["open"]
     offset = lane - torch.round(15.0 * part["player_lane"])
     wrapped = torch.remainder(offset + 8.0, 16.0) - 8.0
     distance = torch.where(is_open > 0.5, offset, wrapped)
@@ -88,10 +88,10 @@ def lane_and_enemy_values(observations: Tensor) -> tuple[Tensor, Tensor, Tensor,
                 [
                     part["enemy_lane"],
                     part["enemy_depth"],
-                    part["enemy_rim_lane"],
-                    part["enemy_top_lane"],
-                    part["enemy_lane_change"],
-                    part["enemy_depth_change"],
+                    part["rim_lane"],
+                    part["top_lane"],
+                    part["lane_change"],
+                    part["depth_change"],
                 ],
                 dim=2,
             ),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import logging
 import threading
 from dataclasses import dataclass
 from typing import Any
@@ -15,12 +14,10 @@ from torch import Tensor
 
 from tempest_rainbow.batch import Batch
 from tempest_rainbow.learner_config import LearnerConfig
-from tempest_rainbow.loss import Losses, rainbow_loss
 from tempest_rainbow.network import NetworkConfig, RainbowNetwork
+from tempest_rainbow.training_step import TrainingStep
 
 __all__ = ["Learner", "NotFiniteError", "StepResult", "choose_device"]
-
-_log = logging.getLogger(__name__)
 
 
 class NotFiniteError(ArithmeticError):
@@ -117,14 +114,14 @@ class Learner:
         self._parameters: list[Tensor] = list(self.network.parameters())
         self._target_parameters: list[Tensor] = list(self.target.parameters())
         self._acting_parameters: list[Tensor] = list(self._acting.parameters())
-        self._optimiser = torch.optim.AdamW(
-            self._parameters,
-            lr=config.learning_rate,
-            eps=config.adam_epsilon,
-            weight_decay=config.weight_decay,
-            fused=True,
-        )
+        self._training_step = TrainingStep(self.network, self.target, config, self.device, deterministic)
+        self._optimiser = self._training_step.optimiser
         self.steps = 0
+
+    @property
+    def precision(self) -> str:
+        """Arithmetic of the matrix products: "float32", "bfloat16", or "auto" before the first step."""
+        return self._training_step.precision
 
     def step(
         self,
@@ -145,15 +142,10 @@ class Learner:
             NotFiniteError: the gradient is not finite.
         """
         if learning_rate is not None:
-            for group in self._optimiser.param_groups:
-                group["lr"] = learning_rate
-        losses = self._losses(self._tensors(batch, imitation_weight))
-        self._optimiser.zero_grad(set_to_none=True)
-        losses.total.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self._parameters, self.config.gradient_clip, foreach=True)
+            self._training_step.set_learning_rate(learning_rate)
+        losses, norm = self._training_step(self._tensors(batch, imitation_weight))
         if not bool(torch.isfinite(norm)):
             raise NotFiniteError(self.steps + 1)
-        self._optimiser.step()
         self.steps += 1
         self._sync_target()
         if self.steps % self.config.publish_steps == 0:
@@ -214,7 +206,7 @@ class Learner:
                 tensors[f"optimiser.{key}.{name}"] = value.detach().cpu().clone()
         return {
             "tensors": tensors,
-            "scalars": {"steps": self.steps, "learning_rate": self._optimiser.param_groups[0]["lr"]},
+            "scalars": {"steps": self.steps, "learning_rate": self._training_step.learning_rate},
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
@@ -244,9 +236,9 @@ class Learner:
             }
             if moments:
                 self._optimiser.state[parameter] = moments
+        self._training_step.forget_graph()
         self.steps = int(state["scalars"]["steps"])
-        for group in self._optimiser.param_groups:
-            group["lr"] = float(state["scalars"]["learning_rate"])
+        self._training_step.set_learning_rate(float(state["scalars"]["learning_rate"]))
 
     def _tensors(self, batch: Batch, imitation_weight: float) -> tuple[Tensor, ...]:
         def moved(array: NDArray[Any]) -> Tensor:
@@ -263,9 +255,6 @@ class Learner:
             moved(batch.imitation_weights),
             torch.tensor(imitation_weight, dtype=torch.float32, device=self.device),
         )
-
-    def _losses(self, tensors: tuple[Tensor, ...]) -> Losses:
-        return rainbow_loss(self.network, self.target, self.config, *tensors)
 
     def _sync_target(self) -> None:
         with torch.no_grad():

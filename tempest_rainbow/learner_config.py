@@ -61,4 +61,7 @@ class LearnerConfig:
     """Arithmetic of the matrix products; auto measures both at the start and takes the faster."""
 
     compile: Literal["auto", "on", "off"] = "auto"
-    """Compile the step with torch.compile; auto falls back where that fails."""
+    """Compile the loss with torch.compile; auto: on CUDA devices. Falls back where that fails."""
+
+    cuda_graphs: Literal["auto", "off"] = "auto"
+    """Replay the whole step as one CUDA graph where there is a CUDA device."""

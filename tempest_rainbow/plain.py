@@ -95,7 +95,7 @@ class PlainLearner:
         self, s_tm1: Tensor, a_tm1: Tensor, r_t: Tensor, discount_t: Tensor, s_t: Tensor, weights: Tensor
     ) -> Tensor:
         """Make one step and return the cross-entropies (B,); arguments as in `loss.rainbow_loss`."""
-        rows = torch.arange(len(a_tm1))
+        rows = torch.arange(len(a_tm1), device=a_tm1.device)
         support = self.online.support
         with torch.no_grad():
             best_a_t = (torch.softmax(self.online(s_t), dim=2) * support).sum(dim=2).argmax(dim=1)
