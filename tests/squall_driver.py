@@ -101,8 +101,8 @@ NEXT_STATES = {
     SERVICE: {START},
     SPARKLE: {INITIALS_ENTRY},
 }
-"""Transitions of ARCADE A.2. Beside these a start button leads to START from anywhere outside play, and the test
-switch to SERVICE from everywhere."""
+"""Transitions of ARCADE A.2. Beside these a start button leads to START from anywhere outside play, and the
+test switch to SERVICE from everywhere."""
 
 KILL_POINTS = (50, 100, 150, 200, 250, 500, 750)
 
@@ -351,7 +351,7 @@ def is_sum(points: int) -> bool:
 
 
 def bot(game: Game) -> Iterator[tuple[int, int]]:
-    """Buttons and spinner of a player that hunts the nearest enemy, always shoots and zaps those on the rim."""
+    """Buttons and spinner of a player that hunts the nearest enemy, always shoots, zaps those on the rim."""
     while True:
         lane, closed = game[LANE], not game[OPEN]
 

@@ -1,4 +1,4 @@
-"""Squall played at length by a script: every tube cleared, every level kind met, all invariants at every frame."""
+"""Squall played at length by a script: every tube, every kind of level, all invariants at every frame."""
 
 from __future__ import annotations
 

@@ -72,17 +72,15 @@ st_play:
         tya
         ora     #$80
         sta     spike_warning
+        bit     mode
+        bpl     @warn
         lda     #SND_WARN
-        jsr     @sound
-        lda     #WARN_TIME
+        jsr     sound_play
+@warn:  lda     #WARN_TIME
         ldx     #STATE_DESCENT
         jmp     delay_to
 @go:    lda     #STATE_DESCENT
         sta     state
-        lda     #SND_DESCENT
-@sound: bit     mode
-        bpl     @out
-        jmp     sound_play
 @out:   rts
 
 ; Lanes with a spike, in A. Clobbers X, Y.
@@ -122,7 +120,14 @@ st_descent:
 @out:   rts
 
 descend:
-        lda     depth_low
+        lda     depth
+        cmp     #RIM
+        bne     @fall
+        bit     mode
+        bpl     @fall
+        lda     #SND_DESCENT
+        jsr     sound_play
+@fall:  lda     depth_low
         clc
         adc     speed_low
         sta     depth_low
