@@ -138,7 +138,9 @@ end
 local function note_prey(slot, ram, mem, player, open)
   local kind, depth, info = mem[TYPE + slot], mem[DEPTH + slot], ram[INFO + slot]
   local falling = bit(info, 128) * (1 - bit(info, 64)) * (1 - equal(kind, FUSEBALL))
-  local distance = relative(player, (mem[LANE + slot] - falling) % 16, open)
+  local lane = mem[LANE + slot] - falling
+  lane = open * max(0, min(lane, 14)) + (1 - open) * (lane % 16)
+  local distance = relative(player, lane, open)
   local too_near = equal(kind, FUSEBALL) * at_most(depth, FUSEBALL_NEAR)
   local none = max(1 - min(depth, 1), too_near)
   local cost = RANK[kind] * 2 ^ 20 + abs(distance) * 2 ^ 14 + depth * 2 ^ 5 + distance + 15

@@ -1,12 +1,13 @@
 """The 195 features and the rewards a second time, in plain Python, straight from ARCADE F and H.
 
-Slow and obvious on purpose: it shares nothing with ``lua/`` but the facts. Corrections of the facts that the project makes
-are marked.
+Slow and obvious on purpose: it shares nothing with ``lua/`` but the facts. Corrections of the facts that the
+project makes are marked.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -203,7 +204,7 @@ def objectives(images: NDArray[np.uint8]) -> list[tuple[float, bool]]:
     """Objective reward and death of each frame of a recording, after the first (H, with I.14 mended)."""
     results = []
     wave, wave_of = 0, None
-    for before, now in zip(images, images[1:], strict=False):
+    for before, now in pairwise(images):
         real = bool(now[0x05] & 0x80)
         if now[0x00] == 0x16 or not real:
             wave_of = None

@@ -24,7 +24,7 @@ _POSITION = 2056
 """Offset of the int64 number of the image shown."""
 STATE_BYTES = 2112
 
-# Cells whose meaningful range is small, so that uniformly random bytes would hardly ever reach it: address -> values.
+# Cells with few meaningful values, which random bytes would hardly ever hit: address -> number of values.
 _NARROW = {
     0x00: 0x26,
     0x48: 7,
@@ -59,7 +59,7 @@ def as_rom(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def random_images(count: int, seed: int) -> NDArray[np.uint8]:
-    """Random RAM, uint8 ``(count, 2048)``: some wholly random, most with play states and slots near each other."""
+    """Random RAM, uint8 ``(count, 2048)``: most in play, half of them following from the one before."""
     rng = np.random.default_rng(seed)
     images = rng.integers(0, 256, (count, RAM_BYTES), dtype=np.uint8)
     for address, values in _NARROW.items():
