@@ -68,7 +68,7 @@ draw_frame:
         sta     dl
         jsr     set_view
         ldy     #0
-        emit    STAT_BRIGHT | $A0
+        emit    STAT_BRIGHT | $C0
         lda     screen
         beq     @play
         jsr     draw_screen

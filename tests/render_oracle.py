@@ -1,0 +1,62 @@
+"""Pictures by real MAME of given display lists, to compare tempest_gym.render with."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from board_oracle import rom_files
+from numpy.typing import NDArray
+
+WIDTH, HEIGHT = 480, 640
+_LUA = Path(__file__).parent / "render_oracle.lua"
+_PROGRAM = """
+reset:
+        SEI
+loop:   STA $5000
+        JMP loop
+"""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A display list: vector RAM (4096,), colour RAM (16,), both uint8, and the byte for $4000."""
+
+    vector_ram: NDArray[np.uint8]
+    colour_ram: NDArray[np.uint8]
+    outputs: int = 0x10
+
+
+def mame_pictures(folder: Path, scenes: list[Scene], vector_rom: bytes) -> NDArray[np.uint8]:
+    """MAME's snapshots of the scenes, uint8 (n, HEIGHT, WIDTH, 3), RGB."""
+    roms = folder / "roms" / "tempest1"
+    roms.mkdir(parents=True)
+    program = _PROGRAM.replace("loop:   ", "loop:\n        ")
+    for name, content in rom_files(program, {0x3000: vector_rom}).items():
+        (roms / name).write_bytes(content)
+    data = b"".join(s.vector_ram.tobytes() + s.colour_ram.tobytes() + bytes([s.outputs]) for s in scenes)
+    (folder / "scenes.bin").write_bytes(data)
+    output = folder / "pictures.bin"
+    home = folder / "home"
+    home.mkdir()
+    environment = {
+        **os.environ,
+        "HOME": str(home),
+        "SDL_NO_SIGNAL_HANDLERS": "1",
+        "RENDER_ORACLE": f"{folder / 'scenes.bin'}\n{output}\n{len(scenes)}\n",
+    }
+    mame = shutil.which("mame", path=os.environ["PATH"] + os.pathsep + "/usr/games") or "mame"
+    command = [mame, "tempest1", "-rompath", str(folder / "roms"), "-autoboot_script", str(_LUA)]
+    command += ["-autoboot_delay", "0", "-video", "none", "-sound", "none", "-nothrottle", "-skip_gameinfo"]
+    command += ["-frameskip", "0", "-nonvram_save", "-noreadconfig"]
+    command += ["-snapsize", f"{WIDTH}x{HEIGHT}", "-snapview", "native"]
+    for option in ("cfg", "nvram", "snapshot", "state", "diff", "comment", "input"):
+        command += [f"-{option}_directory", str(folder / option)]
+    done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    pixels = np.fromfile(output, np.uint8).reshape(len(scenes), HEIGHT, WIDTH, 4)
+    return pixels[..., 2::-1].copy()
