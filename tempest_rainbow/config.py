@@ -146,7 +146,7 @@ class TrainConfig:
     device: str = "auto"
     """Where the network lives: auto, cpu, cuda, cuda:1, mps ..."""
     threads: int | None = None
-    """CPU threads of the learner; by default PyTorch decides."""
+    """CPU threads of the learner; by default all cores but one, which collects."""
     deterministic: bool = False
     """One thread for everything: the same seed gives the same weights, and a resumed run equals an
     uninterrupted one."""

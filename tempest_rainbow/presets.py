@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from tempest_rainbow.config import ConfigError, EvaluationConfig, TrainConfig
 from tempest_rainbow.learner_config import LearnerConfig
@@ -28,7 +29,7 @@ def default() -> TrainConfig:
         batch_size=512,
         samples_per_insert=2.0,
         learn_start=20_000,
-        network=NETWORK_PRESETS["fast"],
+        network=replace(NETWORK_PRESETS["fast"], value_min=-20.0, value_max=40.0, atoms=61),
         learner=LearnerConfig(learning_rate=3e-4, target_update_steps=500, imitation="policy"),
         replay=ReplayConfig(capacity=2_000_000, n_step=12, gamma=0.99, priority_exponent=0.5),
         epsilon=EpsilonSchedule(start=0.1, end=0.005, frames=2_000_000),

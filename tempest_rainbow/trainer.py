@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -70,8 +71,7 @@ class Trainer:
         self.controls = controls
         self.metrics = metrics
         self.checkpoints = Checkpoints(folder / "checkpoints", config.checkpoint.keep)
-        if config.threads is not None:
-            torch.set_num_threads(config.threads)
+        torch.set_num_threads(config.threads or max((os.cpu_count() or 1) - 1, 1))
         self._task = Task(
             env=config.env,
             tempest=config.is_tempest,

@@ -132,12 +132,11 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path):
 
 @pytest.mark.parametrize("at", [30, 200, 401])
 def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path, at):
-    """Also in the middle of filling the replay (30), and at a number that is no multiple of anything (401)."""
+    """Also while the replay is being filled (30), and at a number that is no multiple of anything (401)."""
     run(settings(), tmp_path / "whole")
     run(settings(frames=at), tmp_path / "parts")
-    resumed, _ = run(
-        settings(), tmp_path / "parts", Checkpoints(tmp_path / "parts" / "checkpoints", 2).latest()
-    )
+    last = Checkpoints(tmp_path / "parts" / "checkpoints", 2).latest()
+    resumed, _ = run(settings(), tmp_path / "parts", last)
     whole = Checkpoints(tmp_path / "whole" / "checkpoints", 2).latest()
     parts = Checkpoints(tmp_path / "parts" / "checkpoints", 2).latest()
     assert_equal_states(read_tree(whole / "state"), read_tree(parts / "state"))
