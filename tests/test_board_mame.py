@@ -50,11 +50,27 @@ def table(values: bytes) -> str:
 
 def test_power_on(tmp_path: Path) -> None:
     """First cycle, stack pointer, status byte, and what inputs, latches and unmapped addresses show."""
-    reads = (0x0800, 0x0C00, 0x0D00, 0x0E00, 0x1000, 0x2000, 0x4000, 0x5000, 0x6000, 0x6040, 0x6050, 0x6060, 0x6070)
+    reads = (
+        0x0800,
+        0x0C00,
+        0x0D00,
+        0x0E00,
+        0x1000,
+        0x2000,
+        0x4000,
+        0x5000,
+        0x6000,
+        0x6040,
+        0x6050,
+        0x6060,
+        0x6070,
+    )
     reads += (0x6080, 0x60A0, 0x60C8, 0x60CA, 0x60D8, 0x60DA, 0x60CE, 0x60CF, 0x60E0, 0x7000, 0x8000, 0xE000)
     reads += (0xF000, 0xF800, 0xFFFC, 0x0C01, 0x0D80, 0x1C00, 0x6010, 0x6061)
     source = "reset:\n    PHP\n    TSX\n    STX $10\n    STA $11\n    STY $12\n"
-    source += "".join(f"    LDA ${address:04X}\n    STA {0x20 + index}\n" for index, address in enumerate(reads))
+    source += "".join(
+        f"    LDA ${address:04X}\n    STA {0x20 + index}\n" for index, address in enumerate(reads)
+    )
     compare(tmp_path, source + STAY, 1)
 
 
@@ -180,24 +196,25 @@ nine:
     compare(tmp_path, source, 3, phase=phase)
 
 
-def test_inputs(tmp_path: Path) -> None:
-    """Every button, the knob, coins, tilt and self-test, and all DIP switches, read as a program reads them."""
-    setup = """
-    for _, port in pairs(manager.machine.ioport.ports) do
-      for name, field in pairs(port.fields) do
-        local tag = port.tag
-        if tag == ":DSW1" or tag == ":DSW2" then
-          if field.type_class == "dipswitch" then field.user_value = WANTED[tag] & field.mask end
-        end
-      end
-    end
-"""
-    source = (
-        START
-        + """
+INPUTS = (
+    START
+    + """
     LDA #3
     STA $60CF
     STA $60DF
+    LDA #8          ; settings are latched at video frames, of which MAME does one in eleven
+    STA $20
+    LDY #0
+settle:
+    LDX #0
+inner:
+    DEX
+    BNE inner
+    STA $5000
+    DEY
+    BNE settle
+    DEC $20
+    BNE settle
 again:
     STA $60CB
     STA $60DB
@@ -220,13 +237,44 @@ wait:
     STA $5000
     JMP again
 """
-    )
-    buttons = (0x08, 0x10, 0x20, 0x40, 0x78, 0x00, 0x18)
-    compare(tmp_path, source, 9, buttons=buttons)
-    for dip1, dip2 in ((0x00, 0x00), (0xA5, 0x5A), (0x1F, 0xE7)):
-        folder = tmp_path / f"dip {dip1}"
-        wanted = f'local WANTED = {{[":DSW1"] = {dip1}, [":DSW2"] = {dip2}}}\n'
-        compare(folder, source, 2, fields=wanted + setup, board={"dip1": dip1, "dip2": dip2})
+)
+
+SET_INPUTS = """
+for tag, port in pairs(manager.machine.ioport.ports) do
+  for name, field in pairs(port.fields) do
+    local value = WANTED[tag]
+    if tag == ":KNOBP1" then
+      emu.register_frame_done(function() field:set_value(WANTED.knob) end)
+    elseif value and field.type_class == "dipswitch" then
+      field.user_value = value & field.mask
+    elseif value and field.type_class == "misc" and tag == ":IN0" then
+      field:set_value(value & field.mask == 0 and 1 or 0)
+    end
+  end
+end
+"""
+
+
+def test_buttons(tmp_path: Path) -> None:
+    """Each button as the bridge holds it, in both readings of a frame."""
+    compare(tmp_path, INPUTS, 9, buttons=(0x08, 0x10, 0x20, 0x40, 0x78, 0x00, 0x18))
+
+
+@pytest.mark.parametrize(
+    ("dip1", "dip2", "in0", "in1", "in2", "knob"),
+    [
+        (0x00, 0x00, 0x3F, 0x00, 0x00, 0),
+        (0xA5, 0x5A, 0x2A, 0x10, 0x03, 0),
+        (0x1F, 0xE7, 0x15, 0x00, 0x04, 10),
+        (0xFF, 0xFF, 0x00, 0x00, 0x05, 15),
+    ],
+)
+def test_switches(tmp_path: Path, dip1: int, dip2: int, in0: int, in1: int, in2: int, knob: int) -> None:
+    """The knob, coins, tilt, self-test, cabinet, difficulty, rating and both DIP switches, as a program reads them."""
+    wanted = f'local WANTED = {{[":DSW1"] = {dip1}, [":DSW2"] = {dip2}, [":IN0"] = {in0}, knob = {knob}, '
+    wanted += f'[":IN1_DSW0"] = {in1 ^ 0x10}, [":IN2"] = {in2 ^ 0x07}}}\n'
+    board = {"dip1": dip1, "dip2": dip2, "in0": in0, "in1": in1, "in2": in2, "knob": knob}
+    compare(tmp_path, INPUTS, 2, fields=wanted + SET_INPUTS, board=board)
 
 
 def test_mathbox(tmp_path: Path) -> None:
@@ -420,7 +468,9 @@ sub:
     PLA
     RTS
 """.replace("    JMP ($0050)\n    NOP\n", "    JMP past\n").replace("    RTS\n", "    RTS\npast:\n"),
-    "held line": "    SEI\n" + "    INC $20\n    LDY #0\nlong:\n    DEY\n    BNE long\n" + "    CLI\n    LDA #1\n    LDA #2\n",
+    "held line": "    SEI\n"
+    + "    INC $20\n    LDY #0\nlong:\n    DEY\n    BNE long\n"
+    + "    CLI\n    LDA #1\n    LDA #2\n",
 }
 
 
@@ -550,3 +600,242 @@ hang:
     JMP hang
 """
     compare(tmp_path, source, 5)
+
+
+def words(*values: int) -> bytes:
+    return b"".join(value.to_bytes(2, "little") for value in values)
+
+
+def random_list(random: np.random.Generator, wild: bool) -> bytes:
+    """256 bytes of display list with every opcode; a wild one is any words at all."""
+    if wild:
+        return random.integers(0, 256, 256).astype(np.uint8).tobytes()
+    values: list[int] = []
+    routine = 108  # words from here on: subroutines for JSRL
+    while len(values) < 90:
+        kind = random.choice(["VCTR", "SVEC", "STAT", "SCAL", "CNTR", "JSRL", "JMPL"], p=[0.3, 0.3, 0.1, 0.1, 0.03, 0.12, 0.05])
+        if kind == "VCTR":
+            reach = int(random.choice([8, 200, 4095]))
+            dx, dy = random.integers(-reach, reach + 1, 2)
+            values += [int(dy) & 0x1FFF, int(random.integers(8)) << 13 | int(dx) & 0x1FFF]
+        elif kind == "SVEC":
+            values.append(0x4000 | int(random.integers(0x2000)))
+        elif kind == "STAT":
+            values.append(0x6000 | int(random.choice([0x800, 0])) | int(random.integers(0x800)) & 0x7FF)
+        elif kind == "SCAL":
+            values.append(0x7000 | int(random.integers(0x800)))
+        elif kind == "CNTR":
+            values.append(0x8000)
+        elif kind == "JSRL":
+            values.append(0xA000 | routine + 6 * int(random.integers(3)))
+        else:
+            values += [0xE000 | len(values) + 2, 0x2000]
+    values.append(0x2000 if random.random() < 0.8 else 0xE000)
+    values += [0x2000] * (routine - len(values))
+    for inner in (6, 12, 0):
+        last = 0xC000 if inner == 0 else 0xA000 | routine + inner
+        values += [0x4000 | int(random.integers(0x2000)), 0x7000 | int(random.integers(0x800)), 0x5F3F, 0x4000, last, 0xC000]
+    return words(*values)[:256].ljust(256, b"\0")
+
+
+SAMPLED_LISTS = (
+    START
+    + """
+    LDA #<lists
+    STA $10
+    LDA #>lists
+    STA $11
+each:
+    LDY #0
+copy:
+    LDA ($10),Y
+    STA $2000,Y
+    INY
+    BNE copy
+    STA $5800
+    LDA $0C00
+    STA $12
+    STA $5000
+    STA $4800
+    LDX $11
+early:
+    DEX
+    BNE early
+    LDX #0
+sample:
+    LDY #7
+between:
+    DEY
+    BNE between
+    LDA $0C00
+    AND #$40
+    STA $0200,X
+    LDA $0C00
+    STA $0300,X
+    NOP
+    LDA $0C00
+    STA $0400,X
+    INX
+    BNE sample
+    STA $5000
+    INC $03
+    INC $11
+    JMP each
+lists:
+"""
+)
+
+
+@pytest.mark.parametrize("wild", [False, True])
+def test_display_lists(tmp_path: Path, wild: bool) -> None:
+    """The halt flag at 768 cycles after GO, for 60 lists of all opcodes, and for 60 of plain noise."""
+    random = np.random.default_rng(570 + wild)
+    lists = b"".join(random_list(random, wild) for _ in range(60))
+    vectors = {0x3000: random.integers(0, 256, 0x1000).astype(np.uint8).tobytes()}
+    compare(tmp_path, SAMPLED_LISTS + table(lists), 60, vectors=vectors)
+
+
+def test_halt_flag_to_the_cycle(tmp_path: Path) -> None:
+    """Lists of different length, each started 256 times and polled at another phase, across interrupts and frames."""
+    lists = (
+        words(0x2000),
+        words(0x7100, *[300, 0x8000 | 0x1FF0] * 12, 0x8000, 0x2000),
+        words(0x7000, *[5, 0x8003] * 6, *[0x4503, 0x5C1F] * 4, 0x2000),
+        words(*[0x8000] * 3, 0x2000),
+    )
+    source = (
+        START
+        + f"""
+    LDA #<lists
+    STA $10
+    LDA #>lists
+    STA $11
+list:
+    LDY #0
+copy:
+    LDA ($10),Y
+    STA $2000,Y
+    INY
+    BNE copy
+again:
+    STA $4800
+    LDA #0
+    STA $20
+    STA $21
+    LDY $30
+delay:
+    DEY
+    BNE delay
+wait:
+    INC $20
+    BNE on
+    INC $21
+on:
+    BIT $0C00
+    BVC wait
+    LDX $30
+    LDA $20
+    STA $0200,X
+    LDA $21
+    STA $0300,X
+    STA $5000
+    LDA $60CA
+    INC $30
+    BNE again
+    INC $03
+    INC $11
+    JMP list
+lists:
+{table(b"".join(one.ljust(256, bytes(1)) for one in lists))}
+"""
+    )
+    compare(tmp_path, source, len(lists))
+
+
+def test_list_changed_while_drawn(tmp_path: Path) -> None:
+    """An endless list whose words change under the generator, ending in HALT at another moment each time; GO while
+    it runs; GO while the halt is on its way; reset while it runs."""
+    source = (
+        START
+        + """
+    LDA #3
+    STA $60CF
+again:
+    LDX #0
+fill:
+    LDA body,X
+    STA $2000,X
+    INX
+    CPX #40
+    BNE fill
+    STA $4800
+    LDA $60CA
+    LSR A
+    TAX
+    INX
+late:
+    LDY #30
+inner:
+    DEY
+    BNE inner
+    DEX
+    BNE late
+    LDA $30
+    LSR A
+    BCC halt
+    STA $4800
+halt:
+    LDA $60CA
+    AND #$1E
+    TAX
+    LDA #$20
+    STA $2001,X
+    LDA #0
+    STA $21
+    STA $20
+    LDA $30
+    AND #7
+    CMP #7
+    BNE wait
+    STA $5800
+wait:
+    INC $20
+    BNE on
+    INC $21
+    STA $5000
+    LDA $21
+    CMP #20
+    BEQ stuck
+on:
+    BIT $0C00
+    BVC wait
+stuck:
+    LDA $30
+    AND #3
+    BNE keep
+    STA $4800
+    STA $4800
+    LDA $0C00
+    STA $22
+keep:
+    LDX $30
+    LDA $20
+    STA $0200,X
+    LDA $21
+    STA $0300,X
+    LDA $22
+    STA $0400,X
+    INC $30
+    LDA $30
+    AND #15
+    BEQ done
+    JMP again
+done:
+    STA $5000
+    INC $03
+    JMP again
+body:
+"""
+        + table(words(0x7100, *[300, 0x8000 | 0x1FF0] * 8, 0x8000, 0xE000).ljust(64, b"\0"))
+    )
+    compare(tmp_path, source, 24, phase=4711)

@@ -14,6 +14,7 @@ from tempest_gym.board.layout import (
     CPU_HZ,
     CYCLES_EXHAUSTED,
     IRQ_CYCLES,
+    NEVER,
     ROM_BYTES,
     STATE_BYTES,
     STATE_DTYPE,
@@ -47,6 +48,8 @@ def power_on_state(rom: NDArray[np.uint8]) -> NDArray[np.uint8]:
     fields["cycles"] = POWER_ON_CYCLES
     fields["next_irq"] = IRQ_CYCLES
     fields["watchdog"] = WATCHDOG_CYCLES
+    for timer in ("vg_run_cycle", "vg_halt_cycle", "vg_next"):
+        fields[timer] = NEVER
     fields["pots1"] = 0xF0
     fields["pots2"] = 0xFF
     return row

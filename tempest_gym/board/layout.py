@@ -27,6 +27,9 @@ FRAME_COUNTER = 0x03
 RANDOM_PERIOD = 131_071
 """Steps until a POKEY's 17-bit shift register repeats."""
 
+NEVER = 1 << 62
+"""A cycle that does not come."""
+
 ROM_BYTES = 0x10000
 """A ROM image holds the CPU's whole address space, ROM bytes at their addresses."""
 
@@ -85,9 +88,35 @@ WORDS = (
     "re",
     "rf",
     "mathbox_result",
-    "vg_halted",
-    "vg_visible_halt",  # halt flag as a program sees it
-    "vg_halt_cycle",  # cycle from which the flag shows 1, or a far future
+    # Vector generator: registers as MAME names them, then its two timers (cycle, rest in attoseconds).
+    "vg_pc",
+    "vg_sp",
+    "vg_stack0",
+    "vg_stack1",
+    "vg_stack2",
+    "vg_stack3",
+    "vg_state",
+    "vg_op",
+    "vg_dvx",
+    "vg_dvy",
+    "vg_dvy12",
+    "vg_timer",
+    "vg_scale",
+    "vg_halt",
+    "vg_shown",  # the halt flag as $0C00 shows it
+    "vg_run_cycle",
+    "vg_run_rest",
+    "vg_halt_cycle",
+    "vg_halt_rest",
+    "vg_next",  # nothing happens before this cycle
+    "vg_plan0",
+    "vg_plan1",
+    "vg_plan2",
+    "vg_plan3",
+    "vg_plan4",
+    "vg_plan5",
+    "vg_plan6",
+    "vg_plan7",
 )
 
 _MEMORIES = (

@@ -26,6 +26,7 @@ from tempest_gym.board.vector_generator import (
     generator_halted,
     generator_reset,
     generator_write,
+    synchronise,
 )
 
 _IRQ = WORD["irq"]
@@ -49,6 +50,8 @@ def io_read(state, words, rom, address, cycle):
         return np.int64(state[VRAM + (address - 0x2000)])
     if page == 0x60:
         low = address & 0xF0
+        if low == 0xC0 or low == 0xD0:
+            synchronise(state, words, rom, cycle)
         if low == 0xC0:
             return pokey_read(state, words, 0, address & 0x0F, cycle)
         if low == 0xD0:
@@ -79,11 +82,13 @@ def io_write(state, words, rom, address, value, cycle):
     """A write to $0800-$FFFF. Returns 1 if the core must look at its events again, else 0."""
     page = address >> 8
     if page >= 0x20 and page < 0x30:
-        generator_write(state, words, rom, address - 0x2000, value, cycle)
+        generator_write(state, words, rom, cycle)
         state[VRAM + (address - 0x2000)] = np.uint8(value)
         return 0
     if page == 0x60:
         low = address & 0xFF
+        if low >= 0xC0 and low < 0xE0:
+            synchronise(state, words, rom, cycle)
         if low < 0x40:
             earom_latch(words, low, value)
         elif low == 0x40:
@@ -98,6 +103,7 @@ def io_write(state, words, rom, address, value, cycle):
             words[_OUTPUT_60E0] = value
         return 0
     if address == 0x5000:
+        synchronise(state, words, rom, cycle)
         words[_IRQ] = 0
         words[_WATCHDOG] = cycle + WATCHDOG_CYCLES
         return 1

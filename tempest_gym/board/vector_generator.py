@@ -1,32 +1,318 @@
-"""The vector generator as far as a program can see it: how long a display list keeps it busy."""
+"""The vector generator as far as a program can see it: how long a display list keeps it busy, exact to the cycle.
+
+The state machine runs from the ROM set's own state PROM, in slices of at least 10,000 master clocks: a slice reads
+vector memory at the moment it begins and then takes its time, as MAME has it. Times are kept as CPU cycle plus a
+rest in attoseconds, because MAME counts in those: a CPU cycle has 661,375,661,375 of them, a master clock
+82,671,957,671, and eight clocks are therefore a little less than a cycle. Nothing is done before a program can see
+it: the generator catches up when its flag is read, its memory written or a time slice of the emulator begins.
+"""
 
 from __future__ import annotations
 
 import numba
+import numpy as np
 
-from tempest_gym.board.layout import WORD
+from tempest_gym.board.layout import IRQ_CYCLES, NEVER, VRAM, WORD
 
-_HALTED = WORD["vg_halted"]
+PROM = 0x8000
+"""Where a ROM image shows the state PROM (256 bytes); the CPU cannot see it."""
+
+SLICE_CLOCKS = 10_000
+CYCLE_ATTOSECONDS = 661_375_661_375
+CLOCK_ATTOSECONDS = 82_671_957_671
+VIDEO_FRAME_CYCLES = 25_200
+
+# MAME divides times by the length of a cycle, both shortened by 9 bits: an event a hair before the end of a cycle
+# counts as after it if the emulator's time slice has lasted long enough for the error to grow.
+DIVISION_SHIFT = 9
+SHORT_CYCLE = CYCLE_ATTOSECONDS >> DIVISION_SHIFT
+
+_PC = WORD["vg_pc"]
+_SP = WORD["vg_sp"]
+_STACK = WORD["vg_stack0"]
+_STATE = WORD["vg_state"]
+_OP = WORD["vg_op"]
+_DVX = WORD["vg_dvx"]
+_DVY = WORD["vg_dvy"]
+_DVY12 = WORD["vg_dvy12"]
+_TIMER = WORD["vg_timer"]
+_SCALE = WORD["vg_scale"]
+_HALT = WORD["vg_halt"]
+_SHOWN = WORD["vg_shown"]
+_RUN_CYCLE = WORD["vg_run_cycle"]
+_RUN_REST = WORD["vg_run_rest"]
+_HALT_CYCLE = WORD["vg_halt_cycle"]
+_HALT_REST = WORD["vg_halt_rest"]
+_NEXT = WORD["vg_next"]
+_PLAN = WORD["vg_plan0"]
+_SPLIT = WORD["last_split"]
+_NEXT_IRQ = WORD["next_irq"]
+
+HALTED = 0x10
+HANDLER = 0x08
+FIRST_STATE = 0x09
+
+
+@numba.njit
+def fetch_vector(state, rom, pc):
+    """A byte of the display list; the high byte of each word comes first."""
+    address = pc ^ 1
+    if address < 0x1000:
+        return np.int64(state[VRAM + address])
+    if address < 0x2000:
+        return np.int64(rom[0x2000 + address])
+    return 0
+
+
+@numba.njit
+def make_plans(words, rom):
+    """For each opcode, what follows its first byte until the next opcode: steps, handlers and last state.
+
+    A plan is handlers | steps << 8 | last state << 16, or -1 if the PROM has them in an order of its own. The order
+    is 0, 3, 2, 4, 5, 6, 7, each at most once, and 7, which takes time, must be the last step.
+    """
+    for op in range(8):
+        latch = FIRST_STATE
+        handlers = 0
+        steps = 0
+        rank = -1
+        while steps < 16:
+            following = np.int64(rom[PROM + (0x80 | (op << 4) | latch)] & 0x0F)
+            if following == FIRST_STATE:
+                break
+            if handlers & 0x80:
+                rank = 99
+            latch = following
+            steps += 1
+            if latch & HANDLER:
+                handler = latch & 7
+                place = handler
+                if handler == 2:
+                    place = 3
+                elif handler == 3:
+                    place = 2
+                if handler == 1 or place <= rank:
+                    rank = 99
+                else:
+                    rank = place
+                handlers |= 1 << handler
+        if steps == 16 or rank == 99:
+            words[_PLAN + op] = -1
+        else:
+            words[_PLAN + op] = handlers | (steps << 8) | (latch << 16)
+
+
+@numba.njit
+def scaled_timer(timer, op, steps):
+    """The timer after that many halvings of the drawing time."""
+    long = 0x4000 | ((op & 2) << 6)
+    for _ in range(steps):
+        timer = (timer >> 1) | long
+    if op & 2:
+        timer &= 0xFF
+    return timer
+
+
+@numba.njit
+def normalise(words, op):
+    """Double the vector and halve the time until a component has all its bits, at most 16 times."""
+    dvx = words[_DVX]
+    dvy = words[_DVY]
+    steps = 0
+    while ((dvy ^ (dvy << 1)) | (dvx ^ (dvx << 1))) & 0x1000 == 0 and steps < 16:
+        dvy = (dvy & 0x1000) | ((dvy << 1) & 0x1FFF)
+        dvx = (dvx & 0x1000) | ((dvx << 1) & 0x1FFF)
+        steps += 1
+    words[_DVX] = dvx
+    words[_DVY] = dvy
+    words[_TIMER] = scaled_timer(words[_TIMER], op, steps)
+
+
+@numba.njit
+def handle(state, words, rom, handler):
+    """One step of the hardware; returns the master clocks it takes beyond the state's own eight."""
+    op = words[_OP]
+    if handler <= 3:
+        data = fetch_vector(state, rom, words[_PC])
+        words[_PC] = (words[_PC] + 1) & 0xFFFF
+        if handler == 0:
+            words[_DVY] = (words[_DVY] & 0x1F00) | data
+        elif handler == 1:
+            words[_DVY12] = (data >> 4) & 1
+            words[_OP] = data >> 5
+            words[_DVY] = (data & 0x1F) << 8
+            words[_DVX] = 0
+        elif handler == 2:
+            words[_DVX] = (words[_DVX] & 0x1F00) | data
+        else:
+            words[_DVX] = ((data & 0x1F) << 8) | (words[_DVX] & 0xFF)
+    elif handler == 4:
+        if op & 1:
+            words[_STACK + (words[_SP] & 3)] = words[_PC]
+        else:
+            normalise(words, op)
+    elif handler == 5:
+        if op & 4:
+            words[_SP] = (words[_SP] + (-1 if op & 2 else 1)) & 0x0F
+        else:
+            words[_TIMER] = scaled_timer(words[_TIMER], op, words[_SCALE])
+    elif handler == 6:
+        if op & 4:
+            words[_PC] = words[_DVY] << 1 if op & 1 else words[_STACK + (words[_SP] & 3)]
+        elif words[_DVY12]:
+            words[_SCALE] = (words[_DVY] >> 8) & 7
+    else:
+        words[_HALT] = op & 1
+        clocks = 0
+        if op & 4:
+            clocks = 0x8000 - words[_TIMER]
+            words[_TIMER] = 0
+        elif op & 1 == 0:
+            clocks = 0x100 - (words[_TIMER] & 0xFF) if op & 2 else 0x8000 - words[_TIMER]
+            words[_TIMER] = 0
+        return clocks
+    return 0
+
+
+@numba.njit
+def run_slice(state, words, rom):
+    """One slice, from the moment of its start; returns the master clocks it takes."""
+    clocks = 0
+    latch = words[_STATE]
+    start_cycle = words[_RUN_CYCLE]
+    start_rest = words[_RUN_REST]
+    while clocks < SLICE_CLOCKS:
+        latch = (latch & HALTED) | np.int64(rom[PROM + (((latch & HALTED) ^ HALTED) << 3 | words[_OP] << 4 | latch & 15)] & 15)
+        if latch & HANDLER:
+            clocks += handle(state, words, rom, latch & 7)
+        if words[_HALT] != 0 and latch & HALTED == 0:
+            rest = start_rest + clocks * CLOCK_ATTOSECONDS
+            words[_HALT_CYCLE] = start_cycle + rest // CYCLE_ATTOSECONDS
+            words[_HALT_REST] = rest % CYCLE_ATTOSECONDS
+        latch = (words[_HALT] << 4) | (latch & 15)
+        clocks += 8
+        if latch == FIRST_STATE:
+            plan = words[_PLAN + words[_OP]]
+            steps = (plan >> 8) & 0xFF
+            if plan >= 0 and clocks + 8 * steps < SLICE_CLOCKS:
+                # The whole opcode fits into this slice up to its last step: do it at once.
+                for handler in (0, 3, 2, 4, 5, 6, 7):
+                    if plan >> handler & 1:
+                        clocks += handle(state, words, rom, handler)
+                clocks += 8 * steps
+                latch = plan >> 16
+                if words[_HALT] != 0:
+                    rest = start_rest + (clocks - 8) * CLOCK_ATTOSECONDS
+                    words[_HALT_CYCLE] = start_cycle + rest // CYCLE_ATTOSECONDS
+                    words[_HALT_REST] = rest % CYCLE_ATTOSECONDS
+                    latch |= HALTED
+    words[_STATE] = latch
+    return clocks
+
+
+@numba.njit
+def is_idle(words, rom):
+    """Whether the state machine, halted, only waits for GO."""
+    latch = words[_STATE]
+    if latch & HALTED == 0 or words[_HALT] == 0 or words[_HALT_CYCLE] != NEVER:
+        return False
+    return rom[PROM + (words[_OP] << 4 | latch & 15)] & 15 == latch & 15 and latch & HANDLER == 0
+
+
+@numba.njit
+def split_before(words, cycle):
+    """The cycle, at most `cycle`, at which the emulator's present time slice began: after an interrupt, a video
+    frame, or a device that made the CPU wait for it."""
+    irq = words[_NEXT_IRQ] - IRQ_CYCLES
+    while irq > cycle:
+        irq -= IRQ_CYCLES
+    video = cycle // VIDEO_FRAME_CYCLES * VIDEO_FRAME_CYCLES
+    return max(max(irq, video), min(words[_SPLIT], cycle))
+
+
+@numba.njit
+def visible_cycle(words, cycle, rest):
+    """The first CPU cycle that comes after an event at that time, by MAME's division."""
+    begin = split_before(words, cycle)
+    duration = (cycle - begin) * CYCLE_ATTOSECONDS + rest
+    return begin + (duration >> DIVISION_SHIFT) // SHORT_CYCLE
+
+
+@numba.njit
+def catch_up(state, words, rom, cycle):
+    """Do everything that the generator does before this CPU cycle."""
+    while True:
+        halting = words[_HALT_CYCLE] < words[_RUN_CYCLE] or (
+            words[_HALT_CYCLE] == words[_RUN_CYCLE] and words[_HALT_REST] <= words[_RUN_REST]
+        )
+        event = words[_HALT_CYCLE] if halting else words[_RUN_CYCLE]
+        rest = words[_HALT_REST] if halting else words[_RUN_REST]
+        words[_NEXT] = event
+        if event > cycle:
+            return
+        visible = visible_cycle(words, event, rest)
+        if visible > cycle:
+            return
+        words[_SPLIT] = visible
+        if halting:
+            words[_HALT] = 1
+            words[_SHOWN] = 1
+            words[_HALT_CYCLE] = NEVER
+        elif is_idle(words, rom):
+            # Empty slices, all of the same length, up to the present.
+            count = (cycle - event) // (SLICE_CLOCKS // 8) + 1
+            rest -= count * (SLICE_CLOCKS // 8 * CYCLE_ATTOSECONDS - SLICE_CLOCKS * CLOCK_ATTOSECONDS)
+            words[_RUN_CYCLE] = event + count * (SLICE_CLOCKS // 8) + rest // CYCLE_ATTOSECONDS
+            words[_RUN_REST] = rest % CYCLE_ATTOSECONDS
+        else:
+            rest += run_slice(state, words, rom) * CLOCK_ATTOSECONDS
+            words[_RUN_CYCLE] = event + rest // CYCLE_ATTOSECONDS
+            words[_RUN_REST] = rest % CYCLE_ATTOSECONDS
+
+
+@numba.njit
+def synchronise(state, words, rom, cycle):
+    """A device access at this cycle makes the emulator begin a new time slice with the next one."""
+    if words[_NEXT] <= cycle:
+        catch_up(state, words, rom, cycle)
+    words[_SPLIT] = cycle + 1
 
 
 @numba.njit
 def generator_halted(state, words, rom, cycle):
     """Whether bit 6 of $0C00 is set at this cycle."""
-    return words[_HALTED] != 0
+    if words[_NEXT] <= cycle:
+        catch_up(state, words, rom, cycle)
+    return words[_SHOWN] != 0
 
 
 @numba.njit
 def generator_go(state, words, rom, cycle):
     """A write to $4800."""
-    words[_HALTED] = 0
+    synchronise(state, words, rom, cycle)
+    make_plans(words, rom)
+    words[_PC] = 0
+    words[_SP] = 0
+    words[_HALT] = 0
+    words[_SHOWN] = 0
+    words[_RUN_CYCLE] = cycle
+    words[_RUN_REST] = 0
+    words[_NEXT] = min(cycle, words[_HALT_CYCLE])
 
 
 @numba.njit
 def generator_reset(state, words, rom, cycle):
     """A write to $5800."""
-    words[_HALTED] = 1
+    if words[_NEXT] <= cycle:
+        catch_up(state, words, rom, cycle)
+    words[_STATE] = 0
+    words[_SCALE] = 0
+    words[_HALT] = 1
+    words[_SHOWN] = 1
 
 
 @numba.njit
-def generator_write(state, words, rom, address, value, cycle):
-    """A write to vector RAM is about to happen."""
+def generator_write(state, words, rom, cycle):
+    """A write to vector memory is about to happen."""
+    if words[_NEXT] <= cycle:
+        catch_up(state, words, rom, cycle)
