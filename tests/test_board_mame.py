@@ -199,6 +199,8 @@ nine:
 INPUTS = (
     START
     + """
+    LDA #0
+    STA $60E0       ; player 1's controls
     LDA #3
     STA $60CF
     STA $60DF
