@@ -141,13 +141,8 @@ coin_in:
         bcc     @cap
         lda     #40
 @cap:   sta     credits
-        txa
-        pha
         lda     #SND_COIN
-        jsr     sound_play
-        pla
-        tax
-        rts
+        jmp     sound_play
 
 ; Interrupt: every 256 of them the clocks go on (24 bits each).
 clock_tick:

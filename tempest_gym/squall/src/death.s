@@ -16,35 +16,27 @@ PENDING_MOST    = 63
 
 .segment "CODE"
 
-; The player is grabbed on the rim. Keeps X.
+; The player is grabbed on the rim. Keeps X, clobbers A, Y.
 grab:
         bit     edge
         bmi     done
-        lda     #SND_GRAB
-        sta     temp
         lda     #$80
+        ldy     #SND_GRAB
         bne     doom
 
-; The player is killed by A (DIED_BY_...), unless dying already. Keeps X.
+; The player is killed by A (DIED_BY_...), unless dying already. Keeps X, clobbers A, Y.
 die:
         bit     edge
         bmi     done
         sta     death_kind
-        lda     #SND_DEATH
-        sta     temp
         lda     #$81
+        ldy     #SND_DEATH
 doom:   sta     edge
         lda     #0
         sta     death_age
         sta     death_step
-        txa
-        pha
-        bit     mode
-        bpl     @quiet
-        lda     temp
-        jsr     sound_play
-@quiet: pla
-        tax
+        tya
+        jmp     sound_play
 done:   rts
 
 ; One frame of dying. Clobbers all.

@@ -17,33 +17,46 @@ ball_mid:       .byte $02, $05, $07
 .segment "CODE"
 
 ; Every player shot against every enemy and enemy shot. Lanes with anybody in them are stamped with the frame number
-; first, so that most shots need no closer look. Clobbers all.
+; first, with the highest slot among them, so that most shots need no closer look. Clobbers all.
 hit_tests:
         lda     shots_player
         beq     @out
-        lda     frame
         ldx     #SLOTS-1
-@enemy: ldy     e_depth,x
+@enemy: lda     e_depth,x
         beq     @next
         ldy     e_lane,x
+        lda     lane_stamp,y
+        cmp     frame
+        beq     @seen
+        lda     frame
         sta     lane_stamp,y
-        ldy     e_type,x
+        txa
+        sta     lane_slot,y
+@seen:  lda     e_type,x
         bpl     @next
-        ldy     e_lane,x        ; between lanes: the lower one, too
-        dey
+        dey                     ; between lanes: the lower one, too
         bpl     @lower
         ldy     #15
-@lower: sta     lane_stamp,y
+@lower: lda     lane_stamp,y
+        cmp     frame
+        beq     @next
+        lda     frame
+        sta     lane_stamp,y
+        txa
+        sta     lane_slot,y
 @next:  dex
         bpl     @enemy
         ldx     shots_enemy
         beq     @shots
         ldx     #3
 @flying:
-        ldy     e_shot_depth,x
+        lda     e_shot_depth,x
         beq     @skip
         ldy     e_shot_lane,x
+        lda     frame
         sta     lane_stamp,y
+        lda     #$80            ; look at everything
+        sta     lane_slot,y
 @skip:  dex
         bpl     @flying
 @shots: ldx     #7
@@ -53,14 +66,22 @@ hit_tests:
         lda     lane_stamp,y
         cmp     frame
         bne     @clear
-        jsr     hits_of_shot
+        lda     lane_slot,y
+        tay
+        jsr     hits_from_slot
 @clear: dex
         bpl     @shot
 @out:   rts
 
-; Player shot X against all enemies and enemy shots; it is used up by the first that it meets.
-; Keeps X. Clobbers A, Y and tmp_shot.
+; Player shot X against all enemies and enemy shots; it is used up by the first that it meets. Keeps X. Clobbers A, Y
+; and tmp_shot.
 hits_of_shot:
+        ldy     #$80
+
+; The same against enemies from slot Y down only, unless b7 of Y is set.
+hits_from_slot:
+        tya
+        bpl     @enemy
         lda     shots_enemy
         beq     @enemies
         ldy     #3
@@ -153,11 +174,7 @@ hits_of_shot:
         lda     tmp_lane
         jsr     explode
         lda     #SND_EXPLODE
-        bit     mode
-        bpl     @quiet
-        jsr     sound_play
-@quiet: ldx     tmp_shot
-        rts
+        jmp     sound_play
 
 ; Enemy X is shot, or zapped (`zapped` nonzero: cargo is lost, a fuseball is worth 150): points, explosion, cargo.
 ; Clobbers all.
@@ -206,15 +223,9 @@ kill_enemy:
         lda     e_lane,x
         ldy     tmp_y
         jsr     explode
-        bit     mode
-        bpl     @quiet
-        txa
-        pha
         lda     #SND_KILL
         jsr     sound_play
-        pla
-        tax
-@quiet: lda     zapped
+        lda     zapped
         bne     remove_enemy
         lda     e_type,x
         and     #7

@@ -51,7 +51,7 @@ st_play:
         lda     #0
         sta     speed_low
         sta     depth_low
-        lda     #1
+        lda     #$FF
         sta     stars
         lda     level           ; acceleration: (32 + min(4 x level mod 256, 48)) / 256
         asl
@@ -72,11 +72,9 @@ st_play:
         tya
         ora     #$80
         sta     spike_warning
-        bit     mode
-        bpl     @warn
         lda     #SND_WARN
         jsr     sound_play
-@warn:  lda     #WARN_TIME
+        lda     #WARN_TIME
         ldx     #STATE_DESCENT
         jmp     delay_to
 @go:    lda     #STATE_DESCENT
@@ -123,8 +121,6 @@ descend:
         lda     depth
         cmp     #RIM
         bne     @fall
-        bit     mode
-        bpl     @fall
         lda     #SND_DESCENT
         jsr     sound_play
 @fall:  lda     depth_low

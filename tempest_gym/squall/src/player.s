@@ -66,8 +66,6 @@ move_player:
         bne     @step
 @out:   rts
 @step:  lda     #SND_MOVE
-        bit     mode
-        bpl     @out
         jmp     sound_play
 
 ; Fires a shot if the button is down and one is left. Clobbers all.
@@ -99,14 +97,8 @@ fire_player:
         lda     #0
         sta     shot_spent,x
         inc     shots_player
-        txa
-        pha
-        bit     mode
-        bpl     @quiet
         lda     #SND_FIRE
         jsr     sound_play
-@quiet: pla
-        tax
         jmp     born_shot_hits
 
 ; The demo turns towards the enemy nearest the rim. Returns the turn in A.

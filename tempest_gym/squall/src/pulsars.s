@@ -125,8 +125,6 @@ pulse:
         sec
         sbc     pulse_step
         bpl     @out            ; was on before
-        bit     mode
-        bpl     @out
         lda     #SND_PULSE
         jmp     sound_play
 @out:   rts

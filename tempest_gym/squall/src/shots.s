@@ -172,12 +172,6 @@ fire_enemies:
         inc     shots_enemy
         lda     hold_off
         sta     e_wait,x
-        bit     mode
-        bpl     @next
-        txa
-        pha
         lda     #SND_ENEMY
         jsr     sound_play
-        pla
-        tax
         jmp     @next

@@ -125,8 +125,10 @@ st_load:
         sta     state
         rts
 
-; Eye at rest. Clobbers A.
+; Eye at rest, no stars. Clobbers A.
 view_rest:
+        lda     #0
+        sta     stars
         lda     #$FF
         sta     eye_high
         lda     eye_rest
@@ -268,7 +270,6 @@ st_zoom:
         ldx     player_up
         lda     #0
         sta     choice,x
-        sta     stars
         ldx     #STATE_PLAY
         bit     mode
         bmi     @real
