@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from tempest_gym.board import Boards
 from tempest_gym.render import display_list, render_vectors
-from tempest_gym.roms import squall_rom
-from tempest_gym.squall.build import build
+from tempest_gym.squall.build import CHIP, PROGRAM_CHIPS, VECTOR_CHIPS, build
 
 STUB = 0xDFC0
 """LDA #a, JSR routine, INC $03, JMP to itself: in the unused end of the program ROM."""
@@ -32,13 +31,18 @@ class Routines:
 
     def __init__(self, folder: Path) -> None:
         labels = folder / "labels"
-        build(labels=labels)
+        files = build(labels=labels)
         self.labels = {
             fields[2][1:]: int(fields[1], 16)
             for line in labels.read_text().splitlines()
             if (fields := line.split())
         }
-        memory = squall_rom().memory.copy()
+        memory = np.zeros(0x10000, np.uint8)
+        for chip, place in zip(
+            (*PROGRAM_CHIPS, *VECTOR_CHIPS), (*range(0x9000, 0xE000, CHIP), 0x3000, 0x3800), strict=True
+        ):
+            memory[place : place + CHIP] = np.frombuffer(files[f"136002-{chip}"], np.uint8)
+        memory[0xF800:] = memory[0xD800:0xE000]
         assert (memory[STUB : STUB + 16] == 0xEA).all(), "the stub needs unused ROM"
         self.memory = memory
         self.boards = Boards(_Image(memory), 1)

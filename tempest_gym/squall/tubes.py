@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 LANES = 16
 DIRECTIONS = 16
 CENTRE = 128
-REACH = 108
+REACH = 102
 """Farthest spoke from the centre, in either axis."""
 LONGEST_LANE = 62.0
 """Lanes are not longer than this, so that the shapes of the vector ROM cover them at full size."""
