@@ -11,6 +11,7 @@
 --   TEMPEST_DEADLINE     seconds to wait for a reply before the server counts as gone, default 30
 --   TEMPEST_RECONNECT    seconds between attempts to reach the server, default 5; 0: end MAME instead
 --   TEMPEST_PIPE         file to write to in place of a socket; replies then come on standard input
+--   TEMPEST_DISPLAY      anything: draw what the bridge sees over the picture
 --   TEMPEST_FOLDER       private folder to remove when the server at the other end of the pipe is gone
 
 if TEMPEST_BRIDGE then
@@ -28,6 +29,7 @@ local state = require("state")
 local PROTOCOL = 1
 local START_BRIDGE = 4 -- changes of the frame counter since power-on until the first frame is handed over
 local PATIENCE = 20 -- seconds of game time without a bridge point until the game counts as hung
+local CHUNK = 4096 -- bytes asked of a socket at once; MAME buffers smaller reads itself
 local PROBE = 2 -- seconds of waiting between signs of life sent to a server that we end with
 local CYCLES_PER_SECOND = 1e18 / 661375661375 -- MAME cuts the cycle of 1/1.512 MHz to whole attoseconds
 local NINE_BITS, SEVENTEEN_BITS = 0x1FF, 0x1FFFF
@@ -275,6 +277,7 @@ local function socket_link(address, deadline, probing)
     return nil
   end
   local self, greeting, ticks = {}, hello(), emu.osd_ticks_per_second()
+  local pending = "" -- received and not yet taken; MAME's own buffer forgets its content at a write
 
   function self.send(data)
     data, greeting = greeting .. data, ""
@@ -286,9 +289,9 @@ local function socket_link(address, deadline, probing)
 
   --- Return `count` bytes, or nothing if they do not come in time.
   function self.receive(count)
-    local data, started, probes = socket:read(count), emu.osd_ticks(), 0
-    while #data < count do
-      data = data .. socket:read(count - #data)
+    local started, probes = emu.osd_ticks(), 0
+    while #pending < count do
+      pending = pending .. socket:read(CHUNK)
       local waited = (emu.osd_ticks() - started) / ticks
       if probing and waited > PROBE * (probes + 1) then
         probes = probes + 1
@@ -297,6 +300,8 @@ local function socket_link(address, deadline, probing)
         return nil
       end
     end
+    local data = string.sub(pending, 1, count)
+    pending = string.sub(pending, count + 1)
     return data
   end
 
@@ -637,6 +642,13 @@ on_event("add_machine_frame_notifier", "register_frame_done", function()
     finish(6, "the game has not changed its frame counter for " .. PATIENCE .. " seconds of its time")
   end
 end)
+
+if setting("DISPLAY") then
+  local draw = require("display").new()
+  emu.register_frame_done(guarded(function()
+    draw(machine.render.ui_container, ram, mem, frame)
+  end))
+end
 
 on_event("add_machine_stop_notifier", "register_stop", function()
   finish(0)

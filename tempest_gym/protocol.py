@@ -142,8 +142,10 @@ class Hello:
             )
         texts = {name: values.get(name, "") for name in ("token", "rom", "game", "mame")}
         for name, text in texts.items():
-            if not isinstance(text, str):
-                raise ProtocolError("hello", f"{name} in the hello must be a text")
+            if not isinstance(text, str) or (
+                name != "token" and not (text.isprintable() and len(text) <= 64)
+            ):
+                raise ProtocolError("hello", f"{name} in the hello must be a short, printable text")
         return cls(protocol, **texts)
 
 

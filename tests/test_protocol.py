@@ -147,9 +147,9 @@ def test_wrong_reply(reply: bytes) -> None:
         decode_reply(reply)
 
 
-@given(st.text(max_size=50), st.text(max_size=20), st.sampled_from(["squall", "tempest"]))
-def test_hello_round_trip(token: str, rom: str, game: str) -> None:
-    hello = Hello(PROTOCOL_VERSION, token, rom, game, "0.251")
+@given(st.text(max_size=50), st.text(st.characters(codec="ascii", min_codepoint=32, max_codepoint=126)), flag)
+def test_hello_round_trip(token: str, rom: str, squall: bool) -> None:
+    hello = Hello(PROTOCOL_VERSION, token, rom[:64], "squall" if squall else "tempest", "0.251")
     assert collect(MessageParser(), [encode_hello(hello)]) == [hello]
 
 
@@ -232,6 +232,8 @@ def test_original_clients_other_word_for_no_target() -> None:
         (b'{"protocol": "1"}', "version"),
         (b"{}", "version"),
         (b'{"protocol": 1, "token": 5}', "hello"),
+        (b'{"protocol": 1, "game": "a\\nb"}', "hello"),
+        (b'{"protocol": 1, "rom": "' + b"r" * 65 + b'"}', "hello"),
         (b"\xff\xfe", "hello"),
         (b'{"protocol": ' + b"9" * 4000 + b"}", "version"),
         (bytes(4097), "hello"),

@@ -168,7 +168,11 @@ class SocketLink(Link):
                 hello = self.receive(min(_HELLO_SECONDS, deadline - time.monotonic()))
             except (ProtocolError, LinkClosedError, LinkTimeoutError):
                 hello = b""
-            if isinstance(hello, Hello) and hmac.compare_digest(hello.token.encode(), self._token.encode()):
+            if (
+                isinstance(hello, Hello)
+                and hello.token.isascii()
+                and hmac.compare_digest(hello.token, self._token)
+            ):
                 self._messages.appendleft(hello)
                 self._server.close()
                 return
