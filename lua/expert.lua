@@ -100,7 +100,8 @@ local function mark_dangers(ram, mem, open)
   each_enemy_shot(mark_shot, ram, mem)
 end
 
---- One step of looking for a safe lane: `path` is 1 while no deadly lane was met, `found` the distance of the first safe one.
+--- One step of looking for a safe lane: `path` is 1 while no deadly lane was met, `found` the distance of the
+-- first safe one.
 local function look(mem, lane, distance, path, found)
   local danger = mem[UNSAFE + lane % 16]
   path = path * (1 - at_most(DEADLY, danger))

@@ -8,9 +8,6 @@ local min, max, floor = math.min, math.max, math.floor
 
 local state = {}
 
-state.SLOTS = 7 -- enemies
-state.SHOTS = 8 -- the player's
-state.ENEMY_SHOTS = 4
 state.LANES = 16
 state.RIM = 0x10 -- depth of the rim
 state.FAR = 255 -- "nothing in this lane"
@@ -39,7 +36,6 @@ state.address = {
   in_tube = 0x0108,
   on_rim = 0x0109,
   open = 0x0111,
-  shot_speed_high = 0x0118,
   zapper_clock = 0x0125,
   select_limit = 0x0127,
   shots_flying = 0x0135,
