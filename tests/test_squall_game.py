@@ -15,12 +15,17 @@ from squall_driver import (
     OVER,
     PLAY,
     SHAPE,
+    SPINNER,
     STATE,
     ZOOM,
     Game,
     Invariants,
     bot,
 )
+
+FRAME_CYCLES = 9 * 6144
+IDLE_LOOP = bytes((0xA5, 0x53, 0xC9, 0x09, 0x90, 0xFA))
+"""LDA $53, CMP #9, BCC back: the loop that waits for nine interrupts."""
 
 OPEN_SHAPES = {7, 8, 9, 10, 13, 15}
 OPEN_PLACES = {8, 9, 10, 11, 14, 15}
@@ -30,6 +35,7 @@ def play(game: Game, until_level: int, limit: int, immortal: bool = True) -> dic
     """Lets the bot play; returns the shape of every level that was cleared on the way."""
     player = bot(game)
     cleared: dict[int, int] = {}
+    cycles, frames = int(game.fields["cycles"]), game.frames
     for _ in range(limit):
         state = game[STATE]
         if state in (OVER, ATTRACT) or game[LEVEL] + 1 >= until_level:
@@ -40,6 +46,10 @@ def play(game: Game, until_level: int, limit: int, immortal: bool = True) -> dic
             cleared[game[LEVEL] + 1] = game[SHAPE]
         buttons, spin = next(player) if state in (PLAY, DESCENT, ZOOM) else (0, 0)
         game.step(buttons, spin)
+    game.step(count=3)
+    late = int(game.fields["cycles"]) - cycles - (game.frames - frames) * FRAME_CYCLES
+    assert abs(late) < 20_000, "some frames took more than nine interrupts"
+    assert game.fields["resets"] == 0, "the watchdog bit"
     return cleared
 
 
@@ -106,3 +116,27 @@ def test_a_mortal_game_ends(seed):
     play(game, until_level=99, limit=30_000, immortal=False)
     assert game[STATE] == OVER
     game.step(FIRE, count=2)
+
+
+@pytest.mark.parametrize("level", [1, 9, 17, 33])
+def test_a_frame_needs_less_than_12000_busy_cycles_on_average(level):
+    """Samples the program counter every few instructions: what is not in the idle loop is busy."""
+    game = Game()
+    game.start(level)
+    game.fields["skip_idle"] = 0
+    idle = bytes(game.boards.rom[0x9000:0xE000]).index(IDLE_LOOP) + 0x9000
+    player = bot(game)
+    busy = samples = frames = 0
+    while frames < 150:
+        game[LIVES] = 4
+        playing_now = game[STATE] in (PLAY, DESCENT)
+        buttons, game[SPINNER] = next(player) if playing_now else (0, 0)
+        game.fields["buttons"] = buttons
+        before = int(game.fields["bridges"])
+        while game.fields["bridges"] == before:
+            game.boards.run_one(0, 60)
+            if playing_now:
+                samples += 1
+                busy += not idle <= game.fields["pc"] < idle + len(IDLE_LOOP)
+        frames += playing_now
+    assert busy / samples * FRAME_CYCLES < 12_000

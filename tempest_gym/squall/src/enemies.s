@@ -10,18 +10,40 @@
 
 .segment "RODATA"
 
-; Behaviours by $0291. A behaviour is entered by RTS.
+; Behaviours by $0291, entered by RTS. A table of the low and one of the high bytes, mostly holes.
+.macro  behaviours byte_of
+        .repeat GO_AWAY+1, i
+        .if     i = GO_SPIKER
+        .byte   byte_of(go_spiker-1)
+        .elseif i = GO_STRAIGHT
+        .byte   byte_of(go_straight-1)
+        .elseif i = GO_EIGHT
+        .byte   byte_of(go_eight-1)
+        .elseif i = GO_FLIPPING
+        .byte   byte_of(go_flipping-1)
+        .elseif i = GO_ZIGZAG
+        .byte   byte_of(go_zigzag-1)
+        .elseif i = GO_RIM
+        .byte   byte_of(go_rim-1)
+        .elseif i = GO_RIDER
+        .byte   byte_of(go_rider-1)
+        .elseif i = GO_BALL
+        .byte   byte_of(go_ball-1)
+        .elseif i = GO_BALL_HOP
+        .byte   byte_of(go_hop-1)
+        .elseif i = GO_PULSAR
+        .byte   byte_of(go_pulsar-1)
+        .elseif i = GO_AWAY
+        .byte   byte_of(go_away-1)
+        .else
+        .byte   0
+        .endif
+        .endrep
+.endmacro
 programs_low:
-        .byte   <(go_spiker-1), <(go_straight-1), <(go_eight-1), <(go_flipping-1), <(go_zigzag-1), <(go_rim-1)
-        .byte   <(go_rider-1), <(go_ball-1), <(go_hop-1), <(go_pulsar-1), <(go_away-1)
+        behaviours .lobyte
 programs_high:
-        .byte   >(go_spiker-1), >(go_straight-1), >(go_eight-1), >(go_flipping-1), >(go_zigzag-1), >(go_rim-1)
-        .byte   >(go_rider-1), >(go_ball-1), >(go_hop-1), >(go_pulsar-1), >(go_away-1)
-
-; Program number / 8 -> row of the tables above, for $00 $07 $0B $19 $24 $42 $53 $61 $67 $72 $87. Two pairs share an
-; eighth, $00 with $07 and $61 with $67: a remainder of 7 means the second.
-program_row:
-        .byte   0, 2, $FF, 3, 4, $FF, $FF, $FF, 5, $FF, 6, $FF, 7, $FF, 9, $FF, 10
+        behaviours .hibyte
 
 .segment "CODE"
 
@@ -35,21 +57,7 @@ move_enemies:
         bpl     @slot
         jmp     pulse
 @behave:
-        lda     e_program,x
-        lsr
-        lsr
-        lsr
-        tay
-        lda     e_program,x
-        and     #7
-        eor     #7
-        cmp     #1              ; carry clear: the remainder is 7
-        lda     program_row,y
-        bcs     @row
-        cpy     #GO_AWAY / 8
-        bcs     @row            ; no pair
-        adc     #1
-@row:   tay
+        ldy     e_program,x
         lda     programs_high,y
         pha
         lda     programs_low,y

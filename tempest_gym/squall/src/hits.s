@@ -7,6 +7,8 @@
 .export hit_tests, hits_of_shot, kill_enemy, remove_enemy, explode, step_explosions
 .import sound_play, score_add, drop_shot, drop_enemy_shot, split_tanker
 
+REACH_MOST      = 10            ; widest tolerance
+
 .segment "RODATA"
 
 points_low:     .byte $50, $00, $00, $50, $50   ; flipper, pulsar, tanker, spiker, fuseball
@@ -16,165 +18,204 @@ ball_mid:       .byte $02, $05, $07
 
 .segment "CODE"
 
-; Every player shot against every enemy and enemy shot. Lanes with anybody in them are stamped with the frame number
-; first, with the highest slot among them, so that most shots need no closer look. Clobbers all.
+; All player shots against all enemies and enemy shots. Lanes with a shot of the player are stamped with the frame number
+; first, so that whoever is in another lane needs no closer look. Clobbers all.
 hit_tests:
         lda     shots_player
         beq     @out
-        ldx     #SLOTS-1
-@enemy: lda     e_depth,x
-        beq     @next
-        ldy     e_lane,x
-        lda     lane_stamp,y
-        cmp     frame
-        beq     @seen
-        lda     frame
-        sta     lane_stamp,y
-        txa
-        sta     lane_slot,y
-@seen:  lda     e_type,x
-        bpl     @next
-        dey                     ; between lanes: the lower one, too
-        bpl     @lower
-        ldy     #15
-@lower: lda     lane_stamp,y
-        cmp     frame
-        beq     @next
-        lda     frame
-        sta     lane_stamp,y
-        txa
-        sta     lane_slot,y
-@next:  dex
-        bpl     @enemy
-        ldx     shots_enemy
-        beq     @shots
-        ldx     #3
-@flying:
-        lda     e_shot_depth,x
-        beq     @skip
-        ldy     e_shot_lane,x
-        lda     frame
-        sta     lane_stamp,y
-        lda     #$80            ; look at everything
-        sta     lane_slot,y
-@skip:  dex
-        bpl     @flying
-@shots: ldx     #7
-@shot:  lda     shot_depth,x
-        beq     @clear
+        ldx     #7
+@stamp: lda     shot_depth,x
+        beq     @no_shot
         ldy     shot_lane,x
-        lda     lane_stamp,y
-        cmp     frame
-        bne     @clear
-        lda     lane_slot,y
-        tay
-        jsr     hits_from_slot
-@clear: dex
-        bpl     @shot
-@out:   rts
-
-; Player shot X against all enemies and enemy shots; it is used up by the first that it meets. Keeps X. Clobbers A, Y
-; and tmp_shot.
-hits_of_shot:
-        ldy     #$80
-
-; The same against enemies from slot Y down only, unless b7 of Y is set.
-hits_from_slot:
-        tya
-        bpl     @enemy
+        lda     frame
+        sta     lane_stamp,y
+@no_shot:
+        dex
+        bpl     @stamp
         lda     shots_enemy
         beq     @enemies
         ldy     #3
 @flying:
         lda     e_shot_depth,y
         beq     @pass
-        sec
-        sbc     shot_depth,x
-        bcs     @beyond
-        eor     #$FF
-        adc     #1
-@beyond:
-        cmp     reach_shot
-        beq     @close
+        ldx     e_shot_lane,y
+        lda     lane_stamp,x
+        cmp     frame
+        bne     @pass
+        ldx     #7
+@meet:  jsr     cancel
         bcs     @pass
-@close: lda     e_shot_lane,y
-        cmp     shot_lane,x
-        beq     @cancel
+        dex
+        bpl     @meet
 @pass:  dey
         bpl     @flying
 @enemies:
         ldy     #SLOTS-1
 @enemy: lda     e_depth,y
-        bne     @there
-@miss:  dey
-        bpl     @enemy
-        rts
-@there: lda     e_lane,y
-        cmp     shot_lane,x
-        beq     @same_lane
-        cmp     shot_edge,x     ; between lanes it is also in the lower one
-        bne     @miss
+        beq     @next
+        ldx     e_lane,y
+        lda     lane_stamp,x
+        cmp     frame
+        beq     @look
         lda     e_type,y
-        bpl     @miss
-        and     #7
-        cmp     #FUSEBALL
-        beq     @miss
-        bne     @lane_ok
-@same_lane:
+        bpl     @next
+        dex                     ; between lanes: the lower one, too
+        bpl     @lower
+        ldx     #15
+@lower: lda     lane_stamp,x
+        cmp     frame
+        bne     @next
+@look:  jsr     target
+        bcc     @next
+        ldx     #7
+@shot:  lda     shot_lane,x
+        cmp     hit_lane
+        beq     @try
+        cmp     hit_lower
+        bne     @skip
+@try:   jsr     strike
+        bcs     @next
+@skip:  dex
+        bpl     @shot
+@next:  dey
+        bpl     @enemy
+@out:   rts
+
+; Shot X, just born, against whoever is near. Clobbers all.
+hits_of_shot:
+        lda     shots_enemy
+        beq     @enemies
+        ldy     #3
+@flying:
+        lda     e_shot_depth,y
+        beq     @pass
+        jsr     cancel
+        bcs     @out
+@pass:  dey
+        bpl     @flying
+@enemies:
+        lda     shot_depth,x
+        clc
+        adc     #REACH_MOST+1
+        sta     hit_limit
+        stx     tmp_x
+        ldy     #SLOTS-1
+@enemy: lda     e_depth,y
+        beq     @next
+        cmp     hit_limit
+        bcs     @next
+        jsr     target
+        ldx     tmp_x
+        bcc     @next
+        jsr     strike
+        bcs     @out
+@next:  dey
+        bpl     @enemy
+@out:   rts
+
+; Can enemy Y be hit at all? Carry set if so, with hit_lane, hit_lower (the same unless it is between lanes) and
+; hit_reach. Keeps Y, clobbers A, X.
+target:
+        lda     e_lane,y
+        sta     hit_lane
+        sta     hit_lower
         lda     e_type,y
         bmi     @between
         and     #7
-        cmp     #FUSEBALL
-        beq     @miss           ; resting on its spoke
+        tax
+        cmp     #FUSEBALL       ; one that rests on its spoke cannot
+        beq     @no
         lda     e_depth,y
-        cmp     depth
-        beq     @miss           ; lies flat on the rim
-        bne     @lane_ok
+        cmp     depth           ; nor one that lies flat on the rim
+        beq     @no
+@yes:   lda     reach,x
+        sta     hit_reach
+        sec
+        rts
 @between:
         and     #7
+        tax
         cmp     #FUSEBALL
-        bne     @lane_ok
-        lda     e_depth,y
-        cmp     depth
-        beq     @miss
-@lane_ok:
+        beq     @ball
         sec
+        lda     hit_lane
+        sbc     #1
+        and     #15
+        sta     hit_lower
+        jmp     @yes
+@ball:  lda     e_depth,y       ; nor a fuseball that crosses on the rim
+        cmp     depth
+        bne     @yes
+@no:    clc
+        rts
+
+; Player shot X against enemy Y, which `target` has looked at. Carry set if they met: both are gone, X is lost.
+; Keeps Y and, without a hit, X. Clobbers A.
+strike:
+        lda     shot_depth,x
+        beq     @no
+        lda     shot_lane,x
+        cmp     hit_lane
+        beq     @depth
+        cmp     hit_lower
+        bne     @no
+@depth: sec
         lda     e_depth,y
         sbc     shot_depth,x
         bcs     @above
         eor     #$FF
         adc     #1
 @above: sta     dist
-        sty     tmp_y
-        lda     e_type,y
-        and     #7
-        tay
-        lda     reach,y
-        ldy     tmp_y
+        lda     hit_reach
         cmp     dist
-        bcc     @miss
+        bcc     @out            ; carry tells: out of reach
         jsr     drop_shot
-        stx     tmp_shot
-        ldx     tmp_y
+        sty     tmp_shot
+        tya
+        tax
         jsr     kill_enemy
-        ldx     tmp_shot
+        ldy     tmp_shot
+        sec
+@out:   rts
+@no:    clc
         rts
-@cancel:
-        stx     tmp_shot
+
+; Player shot X against enemy shot Y. Carry set if they met: both are gone. Keeps X and Y, clobbers A.
+cancel:
+        lda     shot_depth,x
+        beq     @no
+        lda     e_shot_lane,y
+        cmp     shot_lane,x
+        bne     @no
+        sec
         lda     e_shot_depth,y
         sta     born_depth
-        lda     e_shot_lane,y
-        sta     tmp_lane
+        sbc     shot_depth,x
+        bcs     @beyond
+        eor     #$FF
+        adc     #1
+@beyond:
+        sta     dist
+        lda     reach_shot
+        cmp     dist
+        bcc     @out
+        jsr     drop_shot
+        stx     tmp_shot
+        sty     tmp_y
         tya
         tax
         jsr     drop_enemy_shot
-        ldx     tmp_shot
-        jsr     drop_shot
+        lda     e_shot_lane,x
         ldy     #EXPLODE_SHOT
-        lda     tmp_lane
         jsr     explode
         lda     #SND_EXPLODE
-        jmp     sound_play
+        jsr     sound_play
+        ldx     tmp_shot
+        ldy     tmp_y
+        sec
+@out:   rts
+@no:    clc
+        rts
 
 ; Enemy X is shot, or zapped (`zapped` nonzero: cargo is lost, a fuseball is worth 150): points, explosion, cargo.
 ; Clobbers all.

@@ -81,8 +81,13 @@ move_shots:
 @slow:  clc
         adc     #SHOT_SPEED_SPENT
 @moved: sta     shot_depth,x
+        ldy     shot_lane,x
+        lda     spike,y
+        beq     @flies
         jsr     bite_spike
         lda     shot_depth,x
+        beq     @skip           ; used up
+@flies: lda     shot_depth,x
         cmp     #FAR
         bcc     @skip
         jsr     drop_shot

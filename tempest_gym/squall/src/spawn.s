@@ -11,6 +11,7 @@ BAND            = $20
 
 .segment "RODATA"
 
+lane_after:     .byte 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0
 fold_bit:       .byte $01, $02, $04, $08, $10, $20, $40, $80, $80, $40, $20, $10, $08, $04, $02, $01
 
 .segment "CODE"
@@ -84,28 +85,28 @@ spawn:
         sta     band_mask_old
         lda     #0
         sta     band_mask
+        lda     frame
+        lsr
+        ror
+        sta     temp            ; b7: they circle this time
         ldx     nymph_top
 @next:  dex
         bmi     @out
         lda     nymph_height,x
         beq     @next
-        sec
-        sbc     #1
-        cmp     #CIRCLE
+        cmp     #CIRCLE+1
         bcc     @low
-        sta     nymph_height,x
-        lda     frame
-        lsr
-        bcc     @next
+        dec     nymph_height,x
+        bit     temp
+        bpl     @next
 @circle:
         ldy     nymph_lane,x
-        iny
-        tya
-        and     #15
+        lda     lane_after,y
         sta     nymph_lane,x
-        jmp     @next
+        bpl     @next           ; always
 @out:   rts
-@low:   ldy     nymph_lane,x
+@low:   sbc     #0              ; carry is clear: one less
+        ldy     nymph_lane,x
         cmp     #CIRCLE-1
         bne     @held
         lda     fold_bit,y
@@ -149,5 +150,9 @@ spawn:
         adc     on_rim
         cmp     #SLOTS
         bcs     @done
+        lda     frame           ; births use temp
+        lsr
+        ror
+        sta     temp
         jmp     @next
 @done:  rts
