@@ -123,6 +123,42 @@ class Slideshow:
         )
 
 
+class SquallBoard:
+    """One board that has just been switched on with Squall, seeded and observed."""
+
+    def __init__(self, start_level: int = 1, seed: int = 0) -> None:
+        self.rom, self.host = squall_rom(), LuaHost()
+        self.boards = Boards(self.rom, 1)
+        self.boards.power_on(0)
+        for _ in range(4):
+            self.boards.run_one(0)
+        self.ram = self.boards.ram[0]
+        self.memory = np.zeros((1, self.host.memory_size))
+        self.features, self.frames = np.zeros((1, FEATURE_COUNT), np.float32), np.zeros(1, FRAME_DTYPE)
+        self.row, (self.fire, self.zap, self.spinner) = np.zeros(1, np.int32), np.zeros((3, 1), np.int32)
+        self.host.init(self.memory[0], seed, start_level, self.rom.name)
+        self.host.observe(self.boards.state, self.memory, self.row, self.features, self.frames)
+
+    def advance(self, fire: bool = False, zap: bool = False, spinner: int = 0, **how: int) -> np.void:
+        """Act and run on; returns the frame."""
+        self.fire[0], self.zap[0], self.spinner[0] = fire, zap, spinner
+        self.host.advance(
+            self.boards.state,
+            self.memory,
+            self.rom.memory,
+            self.row,
+            self.fire,
+            self.zap,
+            self.spinner,
+            self.features,
+            self.frames,
+            **how,
+        )
+        assert self.boards.error_text(0) is None
+        frame: np.void = self.frames[0]
+        return frame
+
+
 @cache
 def squall_recording(start_level: int, frames: int = 1500, seed: int = 0) -> NDArray[np.uint8]:
     """RAM of successive bridge points of Squall from the start of attract mode on, uint8 ``(frames, 2048)``.
@@ -130,19 +166,9 @@ def squall_recording(start_level: int, frames: int = 1500, seed: int = 0) -> NDA
     The player does anything at random.
     """
     rng = np.random.default_rng(seed)
-    rom, host = squall_rom(), LuaHost()
-    boards = Boards(rom, 1)
-    boards.power_on(0)
-    for _ in range(4):
-        boards.run_one(0)
-    memory = np.zeros((1, host.memory_size))
-    features, record = np.zeros((1, FEATURE_COUNT), np.float32), np.zeros(1, FRAME_DTYPE)
-    row, (fire, zap, spinner) = np.zeros(1, np.int32), np.zeros((3, 1), np.int32)
-    host.init(memory[0], seed, start_level, rom.name)
-    host.observe(boards.state, memory, row, features, record)
+    board = SquallBoard(start_level, seed)
     images = np.empty((frames, RAM_BYTES), np.uint8)
     for i in range(frames):
-        images[i] = boards.ram[0]
-        fire[0], zap[0], spinner[0] = rng.random() < 0.5, rng.random() < 0.02, rng.choice(SPINNER_LEVELS)
-        host.advance(boards.state, memory, rom.memory, row, fire, zap, spinner, features, record, limit=1)
+        images[i] = board.ram
+        board.advance(rng.random() < 0.5, rng.random() < 0.02, int(rng.choice(SPINNER_LEVELS)), limit=1)
     return images

@@ -12,7 +12,7 @@ import lupa.lua54
 import lupa.luajit21
 import numpy as np
 import pytest
-from lua_fixtures import BUTTONS, FAKE_RUN, Slideshow, random_images, squall_recording
+from lua_fixtures import BUTTONS, FAKE_RUN, Slideshow, SquallBoard, random_images, squall_recording
 from numpy.typing import NDArray
 
 from tempest_gym.frame import FRAME_DTYPE
@@ -354,6 +354,35 @@ def test_the_start_level_is_chosen_on_the_games_own_menu(game: str, level: int, 
     assert buttons == 0x10
     assert pokes[0x0200] == entry
     assert pokes.get(0x0127) == (entry if entry > 4 else None)
+
+
+@pytest.mark.parametrize("level", [1, 2, 9, 33, 81])
+def test_squall_is_in_play_within_a_second(level: int) -> None:
+    frame = SquallBoard(start_level=level).advance()
+    assert frame["decision"]
+    assert frame["level"] + 1 == {2: 1}.get(level, level)
+    assert frame["frames"] <= 27  # 20 of them are the game's own pause
+
+
+def test_after_a_game_with_a_high_score_the_next_one_begins() -> None:
+    board = SquallBoard()
+    board.advance()
+    board.ram[0x48], board.ram[0x42] = 1, 0x50  # last life, 500,000 points
+    while not board.advance(spinner=9)["over"]:
+        pass
+    visited, pauses = set(), 0
+    while not board.advance(limit=1)["decision"]:
+        visited.add(int(board.ram[0]))
+        pauses += 1
+    assert {0x24, 0x12, 0x16} <= visited
+    assert board.ram[0x48] == 3
+    assert pauses < 27 * 30
+
+
+def test_another_start_level_holds_for_the_next_game() -> None:
+    board = SquallBoard()
+    board.host.set_start_level(board.memory[0], 17)
+    assert board.advance()["level"] == 16
 
 
 # --- the host ---

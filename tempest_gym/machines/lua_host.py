@@ -23,7 +23,7 @@ __all__ = ["LuaHost", "LuaRuntimeName", "NoDecisionError"]
 LuaRuntimeName = Literal["auto", "luajit", "lua54", "lua53"]
 
 _MODULES = {
-    "luajit": ("lupa.luajit21", "lupa.luajit20"),
+    "luajit": ("lupa.luajit21",),
     "lua54": ("lupa.lua54",),
     "lua53": ("lupa.lua53",),
 }
