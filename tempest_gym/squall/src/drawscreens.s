@@ -127,11 +127,15 @@ draw_choice:
         ldx     slot
         lda     bonus_mid,x
         jsr     put_bcd
-        lda     #0
-        sta     zeros
+        bit     zeros           ; no bonus at all
+        bmi     @nothing
         lda     #0
         jsr     put_bcd
-        sec                     ; back from the digits to the middle
+        jmp     @back
+@nothing:
+        lda     #'-'
+        jsr     put_letter
+@back:  sec                     ; back from the digits to the middle
         lda     px
         sbc     #<(-40)
         sta     px
@@ -437,17 +441,15 @@ entry:  lda     #<text_enter
         lda     #2
         sta     t3
 @letter:
-        lda     #GREEN
-        ldx     t3
-        cpx     entry_letter
+        ldx     #YELLOW
+        lda     t3
+        cmp     entry_letter
         bne     @other
         lda     frame
         and     #4
         beq     @other
-        lda     #WHITE
-        .byte   $2C             ; BIT: skips the next instruction
-@other: lda     #YELLOW
-        sta     hue
+        ldx     #WHITE
+@other: stx     hue
         emit_hue
         lda     t2
         clc

@@ -157,21 +157,31 @@ draw_dots:
 draw_shots:
         lda     shots_player
         ora     shots_enemy
+        tax
         ora     shots_shown
         beq     @none
+        stx     shots_shown
         emit    CALL_SHOTS
-        sty     t3
-        lda     #0
-        sta     shots_shown
-        ldx     #11
-        ldy     #SHOTS_ENEMY + 8 * 3
-        lda     #<CALL_ENEMY_SHOT_0
-        sta     t2
         lda     frame
         lsr
-        bcc     @next
+        lda     #<CALL_ENEMY_SHOT_0
+        bcc     @turned
         lda     #<CALL_ENEMY_SHOT_1
+@turned:
         sta     t2
+        lda     view
+        cmp     #<VIEW_REST
+        bne     shots_anywhere
+        lda     view+1
+        cmp     #>VIEW_REST
+        bne     shots_anywhere
+        jmp     shots_at_rest
+@none:  rts
+
+shots_anywhere:
+        sty     t3
+        ldx     #11
+        ldy     #SHOTS_ENEMY + 8 * 3
 @next:  lda     shot_depth,x
         beq     @free
         stx     slot
@@ -187,15 +197,14 @@ draw_shots:
         tax
         lda     middle_blank,x
         sta     SHOTS+4,y
+        ldx     slot
         lda     t2
-        sta     SHOTS+6,y
-        sta     shots_shown
+        bne     @set
 @hidden:
         ldx     slot
-        jmp     @step
 @free:  lda     #<CALL_NO_SHOT
-        sta     SHOTS+6,y
-@step:  tya
+@set:   sta     SHOTS+6,y
+        tya
         sec
         sbc     #8
         tay
@@ -208,10 +217,47 @@ draw_shots:
         sta     t2
         bne     @next
 @end:   ldy     t3
-@none:  rts
+        rts
 
 SHOTS_OWN       = 2
 SHOTS_ENEMY     = 2 + 64 + 2
+
+; The same for the eye at rest, which is play: by far the most frequent case, so it is written out shot by shot.
+.macro shot_at_rest number, list
+        lda     shot_depth + number
+        beq     *+28
+        tax
+        lda     near_scale_low + VIEW_REST,x
+        sta     SHOTS + list + 2
+        lda     near_scale_high + VIEW_REST,x
+        sta     SHOTS + list + 3
+        ldx     shot_lane + number
+        lda     middle_blank,x
+        sta     SHOTS + list + 4
+  .if number < 8
+        lda     #<CALL_SHOT
+  .else
+        lda     t2
+  .endif
+        bne     *+4
+        lda     #<CALL_NO_SHOT
+        sta     SHOTS + list + 6
+.endmacro
+
+.assert <CALL_SHOT <> 0 && <CALL_ENEMY_SHOT_0 <> 0 && <CALL_ENEMY_SHOT_1 <> 0, error, "a branch that is always taken"
+
+.segment "SHOTS"
+
+shots_at_rest:
+.repeat 8, i
+        shot_at_rest i, SHOTS_OWN + 8 * i
+.endrepeat
+.repeat 4, i
+        shot_at_rest 8 + i, SHOTS_ENEMY + 8 * i
+.endrepeat
+        rts
+
+.segment "DRAW"
 
 ; Calls the two spokes of the player's lane in their own colour.
 draw_lane:
