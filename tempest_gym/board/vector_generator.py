@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import numba
 import numpy as np
+from llvmlite import ir
+from numba.extending import intrinsic
 
 from tempest_gym.board.layout import IRQ_CYCLES, NEVER, VRAM, WORD
 
@@ -174,40 +176,126 @@ def handle(state, words, rom, handler):
     return 0
 
 
+@intrinsic
+def leading_zeros(typing_context, value):
+    """Zero bits above the highest one bit of an int64; 64 for 0."""
+
+    def code_generator(context, builder, signature, arguments):
+        return builder.ctlz(arguments[0], ir.Constant(ir.IntType(1), 0))
+
+    return numba.types.int64(numba.types.int64), code_generator
+
+
+@numba.njit(forceinline=True)
+def normal_steps(dvx, dvy):
+    """How often `normalise` doubles a vector."""
+    changes = ((dvy ^ (dvy << 1)) | (dvx ^ (dvx << 1))) & 0x1FFF
+    return 16 if changes == 0 else leading_zeros(changes) - 51
+
+
+@numba.njit
+def run_opcodes(state, words, rom, clocks):
+    """Whole opcodes, as long as they fit into the slice up to their last step; returns the clocks used up.
+
+    The same as the state machine's steps by `handle`, in one go: the drawing time of a vector is halved once for each
+    doubling and each step of the binary scale.
+    """
+    pc = words[_PC]
+    sp = words[_SP]
+    scale = words[_SCALE]
+    while True:
+        data = fetch_vector(state, rom, pc)
+        op = data >> 5
+        plan = words[_PLAN + op]
+        # The first byte's own step comes on top of the plan's.
+        steps = 1 + ((plan >> 8) & 0xFF)
+        if plan < 0 or clocks + 8 * steps >= SLICE_CLOCKS or words[_TIMER] != 0:
+            break
+        pc += 1
+        dvy = (data & 0x1F) << 8
+        dvx = 0
+        if plan & 0x01:
+            dvy |= fetch_vector(state, rom, pc)
+            pc += 1
+        if plan & 0x08:
+            dvx = (fetch_vector(state, rom, pc) & 0x1F) << 8
+            pc += 1
+        if plan & 0x04:
+            dvx |= fetch_vector(state, rom, pc)
+            pc += 1
+        halvings = 0
+        if plan & 0x10:
+            if op & 1:
+                words[_STACK + (sp & 3)] = pc
+            else:
+                halvings = normal_steps(dvx, dvy)
+        if plan & 0x20:
+            if op & 4:
+                sp = (sp + 1 - (op & 2)) & 0x0F
+            else:
+                halvings += scale
+        if plan & 0x40:
+            if op & 4:
+                pc = dvy << 1 if op & 1 else words[_STACK + (sp & 3)]
+            elif data & 0x10:
+                scale = (dvy >> 8) & 7
+        clocks += 8 * steps
+        if plan & 0x80 == 0:
+            if halvings > 0:
+                words[_TIMER] = scaled_timer(words[_TIMER], op, halvings)
+        elif op & 1 == 0 or op & 4:
+            full = 0x100 if op & 6 == 2 else 0x8000
+            clocks += max(full >> min(halvings, 62), 1)
+        words[_OP] = op
+        words[_DVY12] = (data >> 4) & 1
+        words[_STATE] = plan >> 16
+        if plan & 0x80:
+            words[_HALT] = op & 1
+            if op & 1 or clocks >= SLICE_CLOCKS:
+                break
+    words[_PC] = pc & 0xFFFF
+    words[_SP] = sp
+    words[_SCALE] = scale
+    return clocks
+
+
+@numba.njit(forceinline=True)
+def next_state(words, rom, latch):
+    """What the state PROM holds for the present state, opcode and halt bit."""
+    return np.int64(rom[PROM + (((latch & HALTED) ^ HALTED) << 3 | words[_OP] << 4 | latch & 15)] & 15)
+
+
 @numba.njit
 def run_slice(state, words, rom):
     """One slice, from the moment of its start; returns the master clocks it takes."""
     clocks = 0
-    latch = words[_STATE]
-    start_cycle = words[_RUN_CYCLE]
-    start_rest = words[_RUN_REST]
     while clocks < SLICE_CLOCKS:
-        latch = (latch & HALTED) | np.int64(rom[PROM + (((latch & HALTED) ^ HALTED) << 3 | words[_OP] << 4 | latch & 15)] & 15)
-        if latch & HANDLER:
-            clocks += handle(state, words, rom, latch & 7)
+        latch = words[_STATE]
+        following = next_state(words, rom, latch)
+        if following == FIRST_STATE and latch & HALTED == 0 and words[_HALT] == 0:
+            used = run_opcodes(state, words, rom, clocks)
+            if used != clocks:
+                clocks = used
+                if words[_HALT]:
+                    # The flag rises at the last step of HALT, before that step's own clocks.
+                    schedule_halt(words, clocks - 8)
+                    words[_STATE] |= HALTED
+                continue
+        if following & HANDLER:
+            clocks += handle(state, words, rom, following & 7)
         if words[_HALT] != 0 and latch & HALTED == 0:
-            rest = start_rest + clocks * CLOCK_ATTOSECONDS
-            words[_HALT_CYCLE] = start_cycle + rest // CYCLE_ATTOSECONDS
-            words[_HALT_REST] = rest % CYCLE_ATTOSECONDS
-        latch = (words[_HALT] << 4) | (latch & 15)
+            schedule_halt(words, clocks)
+        words[_STATE] = (words[_HALT] << 4) | following
         clocks += 8
-        if latch == FIRST_STATE:
-            plan = words[_PLAN + words[_OP]]
-            steps = (plan >> 8) & 0xFF
-            if plan >= 0 and clocks + 8 * steps < SLICE_CLOCKS:
-                # The whole opcode fits into this slice up to its last step: do it at once.
-                for handler in (0, 3, 2, 4, 5, 6, 7):
-                    if plan >> handler & 1:
-                        clocks += handle(state, words, rom, handler)
-                clocks += 8 * steps
-                latch = plan >> 16
-                if words[_HALT] != 0:
-                    rest = start_rest + (clocks - 8) * CLOCK_ATTOSECONDS
-                    words[_HALT_CYCLE] = start_cycle + rest // CYCLE_ATTOSECONDS
-                    words[_HALT_REST] = rest % CYCLE_ATTOSECONDS
-                    latch |= HALTED
-    words[_STATE] = latch
     return clocks
+
+
+@numba.njit
+def schedule_halt(words, clocks):
+    """The halt flag shows itself that many master clocks after the start of the slice."""
+    rest = words[_RUN_REST] + clocks * CLOCK_ATTOSECONDS
+    words[_HALT_CYCLE] = words[_RUN_CYCLE] + rest // CYCLE_ATTOSECONDS
+    words[_HALT_REST] = rest % CYCLE_ATTOSECONDS
 
 
 @numba.njit
