@@ -1,6 +1,8 @@
 -- The bridge inside MAME: at each bridge point it hands a frame over, waits for the reply and applies it.
 -- The only file that touches MAME. Runs as -autoboot_script in MAME 0.251 (Lua 5.3) and newer ones (5.4).
 --
+-- Exit codes: 3 an error, 4 no server, 5 sent away by the server, 6 the game hangs.
+--
 -- Environment variables (all optional):
 --   TEMPEST_CONNECT      HOST:PORT of the server, default 127.0.0.1:9999
 --   TEMPEST_TOKEN        shown to the server in the hello; or TEMPEST_TOKEN_FILE, a file that holds it
@@ -8,7 +10,7 @@
 --   TEMPEST_SEED         whole number; fixes the random numbers and the expert's, default: the time
 --   TEMPEST_START_LEVEL  1-81, default 1
 --   TEMPEST_RANDOMNESS   "seed" (default) or "mame", which leaves MAME's own random numbers alone
---   TEMPEST_DEADLINE     seconds to wait for a reply before the server counts as gone, default 30
+--   TEMPEST_DEADLINE     seconds to wait for a reply before the server counts as gone, default 30; 0: for ever
 --   TEMPEST_RECONNECT    seconds between attempts to reach the server, default 5; 0: end MAME instead
 --   TEMPEST_PIPE         file to write to in place of a socket; replies then come on standard input
 --   TEMPEST_DISPLAY      anything: draw what the bridge sees over the picture
@@ -241,7 +243,7 @@ local function end_with_server()
   if folder and lfs.attributes(folder .. "/tempest-gym-private", "mode") == "file" then
     remove_tree(folder)
   end
-  finish(0)
+  finish(4)
 end
 
 --- Standard input and another pipe: reads block, and end when the server does.
@@ -296,7 +298,8 @@ local function socket_link(address, deadline, probing)
       if probing and waited > PROBE * (probes + 1) then
         probes = probes + 1
         self.send(string.pack(">HBI4", RESPONSE_MARK, 8, 0))
-      elseif not probing and waited > deadline then
+      end
+      if deadline > 0 and waited > deadline then
         return nil
       end
     end
@@ -573,7 +576,11 @@ function take_orders()
       return -- it goes on later
     end
   end
-  io.stderr:write("tempest bridge: no answer from ", address, " for ", deadline, " s; the game goes on alone\n")
+  local text = "no answer from " .. address .. " for " .. deadline .. " s"
+  if reconnect == 0 then
+    finish(4, text)
+  end
+  io.stderr:write("tempest bridge: ", text, "; the game goes on alone\n")
   link, at_rest = nil, nil
   vital.buttons = 0
 end
@@ -582,7 +589,7 @@ local bridges = now() > 0 and START_BRIDGE or 0
 local last_bridge = now()
 
 local function begin()
-  local seed = number_setting("SEED", os.time()) % 2147483647
+  local seed = number_setting("SEED", os.time() + emu.osd_ticks()) % 2147483647
   start(seed, (seed * 81006 + 12345) % SEVENTEEN_BITS, number_setting("START_LEVEL", 1))
   observe()
   take_orders()

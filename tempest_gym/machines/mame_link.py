@@ -152,6 +152,7 @@ class SocketLink(Link):
                 "TEMPEST_CONNECT": f"127.0.0.1:{self._server.getsockname()[1]}",
                 "TEMPEST_TOKEN": self._token,
                 "TEMPEST_RECONNECT": "0",
+                "TEMPEST_DEADLINE": "0",
             }
             self.process = MameProcess(rom, environment | ours, mame=mame)
         except BaseException:

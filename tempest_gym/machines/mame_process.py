@@ -38,6 +38,9 @@ _YOUNG = 60.0
 _LAST_LINES = 12
 _ROM_COMPLAINTS = re.compile(r"WRONG CHECKSUMS|^\s+(EXPECTED|FOUND):|the machine might not run correctly")
 
+_KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SYSTEMROOT", "TEMP", "TMP")
+_WINDOW_VARIABLES = ("DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_RUNTIME_DIR", "PULSE_SERVER")
+
 SNAPSHOT_WIDTH, SNAPSHOT_HEIGHT = 480, 640
 
 
@@ -109,6 +112,7 @@ class MameProcess:
         pass_fds: Sequence[int] = (),
         arguments: Sequence[str] = (),
         script: bool = True,
+        window: bool = False,
     ) -> None:
         """Start MAME.
 
@@ -119,6 +123,7 @@ class MameProcess:
             pass_fds: file descriptors that MAME inherits; standard input is a pipe, ``stdin``.
             arguments: more of MAME's command line.
             script: run the Lua.
+            window: show the game in a window, with sound and at its true speed.
 
         Raises:
             MameError: there is no MAME, or it cannot be run.
@@ -133,7 +138,7 @@ class MameProcess:
         self.log = self.folder / "mame.log"
         try:
             rom.write(self.folder / "roms")
-            command = [str(program), rom.kind, *self._options(), *arguments]
+            command = [str(program), rom.kind, *_options(window), *arguments]
             if script:
                 lua = lua_directory() / "main.lua"
                 command += ["-autoboot_delay", "0", "-autoboot_script", str(lua)]
@@ -144,7 +149,7 @@ class MameProcess:
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     cwd=self.folder,
-                    env=self._environment(environment),
+                    env=self._environment(environment, window),
                     pass_fds=pass_fds,
                     start_new_session=True,
                     restore_signals=False,  # SIGPIPE stays ignored: the Lua sees the pipe end and cleans up.
@@ -199,21 +204,23 @@ class MameProcess:
         self._lock.release()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _options(self) -> list[str]:
-        options = (
-            "-video none -sound none -nothrottle -skip_gameinfo -frameskip 10 -nonvram_save -noreadconfig"
-        )
-        options += f" -snapsize {SNAPSHOT_WIDTH}x{SNAPSHOT_HEIGHT} -snapview native -rompath roms"
-        for kind in ("cfg", "nvram", "diff", "comment", "snapshot", "input"):
-            options += f" -{kind}_directory {kind}"
-        return [*options.split(), "-state_directory", "states"]
-
-    def _environment(self, extra: dict[str, str]) -> dict[str, str]:
-        wanted = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SYSTEMROOT", "TEMP", "TMP", "DISPLAY")
+    def _environment(self, extra: dict[str, str], window: bool) -> dict[str, str]:
+        wanted = (*_KEPT_VARIABLES, *(_WINDOW_VARIABLES if window else ()))
         kept = {name: os.environ[name] for name in wanted if name in os.environ}
         home = str(self.folder)
-        ours = {"HOME": home, "XDG_RUNTIME_DIR": home, "SDL_NO_SIGNAL_HANDLERS": "1", "TEMPEST_FOLDER": home}
-        return kept | ours | {"SDL_VIDEODRIVER": "dummy", "SDL_AUDIODRIVER": "dummy"} | extra
+        ours = {"HOME": home, "SDL_NO_SIGNAL_HANDLERS": "1", "TEMPEST_FOLDER": home}
+        if not window:
+            ours |= {"XDG_RUNTIME_DIR": home, "SDL_VIDEODRIVER": "dummy", "SDL_AUDIODRIVER": "dummy"}
+        return kept | ours | extra
+
+
+def _options(window: bool) -> list[str]:
+    shown = "-window" if window else "-video none -sound none -nothrottle -frameskip 10"
+    options = f"{shown} -skip_gameinfo -nonvram_save -noreadconfig -rompath roms"
+    options += f" -snapsize {SNAPSHOT_WIDTH}x{SNAPSHOT_HEIGHT} -snapview native -state_directory states"
+    for kind in ("cfg", "nvram", "diff", "comment", "snapshot", "input"):
+        options += f" -{kind}_directory {kind}"
+    return options.split()
 
 
 def _end(owner: int, process: subprocess.Popen[bytes], folder: Path, lock: FileLock) -> None:

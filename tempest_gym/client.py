@@ -1,0 +1,134 @@
+"""Runs MAMEs that connect to a server, here or elsewhere, and starts those again that fall."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TypedDict
+
+from tempest_gym.machines.mame_process import MameProcess
+from tempest_gym.roms import RomImage
+
+__all__ = ["ClientSummary", "run_clients"]
+
+_log = logging.getLogger(__name__)
+
+_POLL = 0.2
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
+_STEADY = 60.0
+_SERVER_WAIT = 120
+_QUIT, _SENT_AWAY = 0, 5
+
+
+class ClientSummary(TypedDict):
+    """How the clients fared: how many there were, how often one was started again, why it all ended."""
+
+    instances: int
+    restarts: int
+    reason: str
+
+
+@dataclass
+class _Instance:
+    """One client: its process, or when to start the next one."""
+
+    number: int
+    process: MameProcess | None = None
+    started: float = 0.0
+    pause: float = _SHORTEST_PAUSE
+    next_start: float = 0.0
+    done: str = ""
+
+
+def run_clients(
+    address: str,
+    instances: int,
+    rom: RomImage,
+    *,
+    token: str | None = None,
+    window: bool = False,
+    stop: threading.Event | None = None,
+) -> ClientSummary:
+    """Keep MAMEs connected to a server until it sends them away, ``stop`` is set, or Ctrl-C comes.
+
+    A MAME that ends, or finds no server, is started again after a second, then two, and so on up to a minute.
+
+    Args:
+        address: ``HOST:PORT`` of the server.
+        instances: how many MAMEs.
+        rom: the ROM set they run.
+        token: what they show to be let in.
+        window: show them, at true speed.
+        stop: set it to end them all.
+
+    Raises:
+        ValueError: the address is none.
+        tempest_gym.machines.mame_process.MameError: MAME cannot be started at all.
+    """
+    host, colon, port = address.rpartition(":")
+    if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ValueError(f"the server's address must be HOST:PORT, got {address!r}")
+    variables = {
+        "TEMPEST_CONNECT": address,
+        "TEMPEST_GAME": rom.name,
+        "TEMPEST_RECONNECT": "0",
+        "TEMPEST_DEADLINE": str(_SERVER_WAIT),
+    }
+    if token:
+        variables["TEMPEST_TOKEN"] = token
+    clients = [_Instance(number) for number in range(instances)]
+    stop = stop or threading.Event()
+    restarts, reason = 0, "stopped"
+    try:
+        with suppress(KeyboardInterrupt):
+            while not stop.is_set():
+                for client in clients:
+                    restarts += _look_after(client, rom, variables, window)
+                if all(client.done for client in clients):
+                    reason = clients[-1].done
+                    break
+                stop.wait(_POLL)
+    finally:
+        for client in clients:
+            if client.process:
+                client.process.end()
+    return ClientSummary(instances=instances, restarts=restarts, reason=reason)
+
+
+def _look_after(client: _Instance, rom: RomImage, variables: dict[str, str], window: bool) -> bool:
+    """Start a client that should run and does not; return whether it is a restart."""
+    now = time.monotonic()
+    if client.done or (client.process is None and now < client.next_start):
+        return False
+    if client.process is None:
+        again = client.started > 0.0
+        seed = {"TEMPEST_SEED": str(secrets.randbelow(2**31 - 1))}
+        client.process = MameProcess(rom, variables | seed, window=window)
+        client.started = now
+        return again
+    code = client.process.wait(0)
+    if code is None:
+        return False
+    lines = client.process.last_lines()
+    client.process.end()
+    client.process = None
+    if code in (_QUIT, _SENT_AWAY):
+        client.done = lines.rpartition("the server says: ")[2] if code == _SENT_AWAY else "ended"
+        _log.info("client %d: %s", client.number, client.done)
+        return False
+    if now - client.started > _STEADY:
+        client.pause = _SHORTEST_PAUSE
+    client.next_start = now + client.pause
+    _log.warning(
+        "client %d ended with code %d, again in %.0f s; MAME's last lines:\n%s",
+        client.number,
+        code,
+        client.pause,
+        lines,
+    )
+    client.pause = min(2 * client.pause, _LONGEST_PAUSE)
+    return False
