@@ -195,12 +195,10 @@ def _precompile(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 
 def _pictures(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
-    from tempest_gym.machines import make_machine
     from tempest_gym.pictures import save_pictures
     from tempest_gym.roms import resolve_rom
 
-    with contextlib.closing(make_machine("board", resolve_rom(options.rom))) as machine:
-        return {"pictures": [str(file) for file in save_pictures(machine, options.folder)]}, 0
+    return {"pictures": [str(file) for file in save_pictures(resolve_rom(options.rom), options.folder)]}, 0
 
 
 def _show_pictures(result: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tempest_gym.actions import ACTION_COUNT, CONTROLS, advised_action, decode_action
 from tempest_gym.frame import Frame
 from tempest_gym.machines import Machine, MachineName, Randomness, advance_by_frames, make_machine
+from tempest_gym.projection import enemy_positions, lane_positions
 from tempest_gym.roms import RomImage, resolve_rom
 from tempest_gym.settings import (
     EPISODE_FRAMES,
@@ -240,6 +241,18 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
             )
             return None
         return self.machine.picture() if self.render_mode == "rgb_array" else None
+
+    def picture(self) -> NDArray[np.uint8]:
+        """Return the picture on the screen, shape ``(height, width, 3)``, whatever the render mode."""
+        return self.machine.picture()
+
+    def lane_positions(self) -> NDArray[np.float64]:
+        """Return where the lanes are in the picture, see `tempest_gym.projection.lane_positions`."""
+        return lane_positions(self.machine.ram())
+
+    def enemy_positions(self) -> NDArray[np.float64]:
+        """Return where the enemies are in the picture, see `tempest_gym.projection.enemy_positions`."""
+        return enemy_positions(self.machine.ram())
 
     def clone_state(self) -> bytes:
         """Return the whole state: machine, Lua's memory, counters, random generator.

@@ -12,44 +12,66 @@ from numpy.typing import NDArray
 
 from tempest_gym.actions import CONTROLS, advised_action
 from tempest_gym.frame import Frame
-from tempest_gym.machines import Machine
+from tempest_gym.machines.board import BoardFleet, BoardMachine
+from tempest_gym.roms import RomImage
 
 __all__ = ["save_pictures", "write_png"]
 
+_Picture = NDArray[np.uint8]
+
 _DESCENT = 0x20
+_SCREEN, _LOGO = 0x01, 0x12
 _LIMIT = 20_000
 
 
-def save_pictures(machine: Machine, folder: Path) -> list[Path]:
+def save_pictures(rom: RomImage, folder: Path) -> list[Path]:
     """Play until each screen has been seen once and save it; returns the files, title first.
 
     Raises:
         RuntimeError: a screen did not come within 12 minutes of game time.
     """
-    wanted: list[tuple[str, int, Callable[[Frame, int], bool]]] = [
-        ("title", 1, lambda frame, shown: shown == 1),
-        ("closed", 1, lambda frame, shown: frame.decision and not frame.open and shown > 150),
-        ("open", 9, lambda frame, shown: frame.decision and frame.open and shown > 150),
-        ("descent", 17, lambda frame, shown: frame.decision and frame.game_state == _DESCENT and shown > 10),
-    ]
     folder.mkdir(parents=True, exist_ok=True)
-    return [_save(machine, folder / f"{name}.png", level, reached) for name, level, reached in wanted]
+    pictures = {
+        "title": _title(rom),
+        "closed": _play(rom, 5, lambda frame, shown: not frame.open and shown > 150),
+        "open": _play(rom, 9, lambda frame, shown: frame.open and shown > 150),
+        "descent": _play(rom, 17, lambda frame, shown: frame.game_state == _DESCENT and shown > 10),
+    }
+    files = []
+    for name, picture in pictures.items():
+        files.append(folder / f"{name}.png")
+        files[-1].write_bytes(write_png(picture))
+    return files
 
 
-def _save(machine: Machine, file: Path, start_level: int, reached: Callable[[Frame, int], bool]) -> Path:
+def _title(rom: RomImage) -> _Picture:
+    """The logo, which the game shows when nobody presses start."""
+    fleet = BoardFleet(rom, 1)
+    shown = 0
+    for _ in range(_LIMIT):
+        fleet.boards.run(0, 1)
+        fleet.check(0)
+        shown += fleet.boards.ram[0, _SCREEN] == _LOGO
+        if shown > 40:
+            return fleet.picture(0)
+    raise RuntimeError(f"the title did not come up in {_LIMIT} game frames")
+
+
+def _play(rom: RomImage, start_level: int, reached: Callable[[Frame, int], bool]) -> _Picture:
+    """The first frame of the expert's game with what is wanted; it is told the frames in this state so far."""
+    machine = BoardMachine(rom)
     frame = machine.reset(seed=0, start_level=start_level)
     in_state = 0
     for _ in range(_LIMIT):
         previous = frame.game_state
         frame = machine.step(*CONTROLS[advised_action(frame)])
         in_state = in_state + 1 if frame.game_state == previous else 1
-        if reached(frame, in_state):
-            file.write_bytes(write_png(machine.picture()))
-            return file
-    raise RuntimeError(f"{file.stem}: this screen did not come up in {_LIMIT} game frames")
+        if frame.decision and reached(frame, in_state):
+            return machine.picture()
+    raise RuntimeError(f"a screen of level {start_level} did not come up in {_LIMIT} game frames")
 
 
-def write_png(picture: NDArray[np.uint8]) -> bytes:
+def write_png(picture: _Picture) -> bytes:
     """Encode an RGB picture of shape ``(height, width, 3)`` as PNG."""
     height, width, _ = picture.shape
     rows = np.zeros((height, 1 + 3 * width), np.uint8)  # Each row begins with its filter, 0 for none.

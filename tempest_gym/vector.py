@@ -21,6 +21,7 @@ from tempest_gym.env import SEED_COUNT, TempestEnv, split_state
 from tempest_gym.machines import MachineName
 from tempest_gym.machines.board import BoardFleet, Job
 from tempest_gym.machines.lua_host import LuaHost
+from tempest_gym.projection import enemy_positions, lane_positions
 from tempest_gym.roms import RomImage, resolve_rom
 from tempest_gym.settings import (
     EPISODE_FRAMES,
@@ -289,6 +290,18 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
             gym.logger.warn("render() without a render_mode: choose 'rgb_array' when making it")
             return None
         return tuple(self.fleet.picture(row) for row in range(self.num_envs))
+
+    def picture(self, index: int) -> NDArray[np.uint8]:
+        """Return the picture of one board, shape ``(height, width, 3)``, whatever the render mode."""
+        return self.fleet.picture(index)
+
+    def lane_positions(self, index: int) -> NDArray[np.float64]:
+        """Return where the lanes of one board are, see `tempest_gym.projection.lane_positions`."""
+        return lane_positions(self.fleet.boards.ram[index])
+
+    def enemy_positions(self, index: int) -> NDArray[np.float64]:
+        """Return where the enemies of one board are, see `tempest_gym.projection.enemy_positions`."""
+        return enemy_positions(self.fleet.boards.ram[index])
 
     def clone_state(self) -> bytes:
         """Return the whole state of all environments: boards, Lua's memory, counters, random generators."""

@@ -12,6 +12,7 @@ import tempest_gym.env
 from tempest_gym.actions import ACTION_COUNT, CONTROLS
 from tempest_gym.env import TempestEnv, TempestInfo
 from tempest_gym.machines import advance_by_frames, make_machine
+from tempest_gym.projection import enemy_positions, lane_positions
 from tempest_gym.roms import squall_rom
 from tempest_gym.settings import EPISODE_FRAMES
 
@@ -363,6 +364,34 @@ def test_a_picture_shows_the_game():
     rows, columns = np.nonzero(picture.max(axis=2) > 80)
     assert np.ptp(rows) > picture.shape[0] / 3
     assert np.ptp(columns) > picture.shape[1] / 3
+
+
+def brightest_near(picture, position, reach=4):
+    row, column = round(position[1] * picture.shape[0]), round(position[0] * picture.shape[1])
+    return picture[row - reach : row + reach + 1, column - reach : column + reach + 1].max()
+
+
+@pytest.mark.parametrize("start_level", [1, 5, 9, 17, 36])
+def test_lanes_and_enemies_are_where_the_picture_shows_them(start_level):
+    env = TempestEnv(start_level=start_level)
+    _, info = env.reset(seed=0)
+    for _ in range(100):
+        *_, info = env.step(info["expert_action"])
+    assert info["game_state"] == PLAY
+    is_open = bool(env.machine.ram()[0x0111])
+    lanes, enemies, picture = env.lane_positions(), env.enemy_positions(), env.picture()
+    assert np.isnan(lanes).any(axis=1).tolist() == [False] * 15 + [is_open]
+    assert all(brightest_near(picture, lane) > 60 for lane in lanes[: 16 - is_open])
+    seen = enemies[np.isfinite(enemies).all(axis=1)]
+    assert len(seen) == np.count_nonzero(env.machine.ram()[0x02DF:0x02E6]) > 0
+    assert all(brightest_near(picture, enemy, reach=12) > 60 for enemy in seen)
+
+
+def test_there_are_no_positions_where_no_tube_is_played():
+    machine = make_machine("board", squall_rom())
+    machine.reset(0, 1)
+    for positions in (lane_positions(machine.ram()), enemy_positions(machine.ram())):
+        assert np.isnan(positions).all()
 
 
 def test_a_window_shows_every_game_frame(monkeypatch):

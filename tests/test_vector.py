@@ -237,3 +237,7 @@ def test_pictures_show_each_game():
     pictures = env.render()
     assert len(pictures) == 2
     assert (pictures[0] != pictures[1]).any()
+    for index, picture in enumerate(pictures):
+        np.testing.assert_array_equal(env.picture(index), picture)
+        assert env.lane_positions(index).shape == (16, 2)
+        assert env.enemy_positions(index).shape == (7, 2)
