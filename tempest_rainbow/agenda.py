@@ -1,8 +1,12 @@
-"""When something is due next, by time, by frames, or by both."""
+"""Time of a run: how long it has lasted, when something is due next, and when it ends."""
 
 from __future__ import annotations
 
-__all__ = ["Agenda"]
+import math
+import time
+from dataclasses import dataclass
+
+__all__ = ["Agenda", "Ending", "RunClock"]
 
 
 class Agenda:
@@ -34,3 +38,57 @@ class Agenda:
 
     def _next_multiple(self, frames: int) -> int:
         return (frames // self._every_frames + 1) * self._every_frames if self._every_frames > 0 else 0
+
+
+class RunClock:
+    """Seconds that a run has lasted, its earlier parts included; it stands still until it is started."""
+
+    def __init__(self) -> None:
+        """Begin at 0, standing."""
+        self._before = 0.0
+        self._since: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Seconds so far."""
+        return self._before + (0.0 if self._since is None else time.monotonic() - self._since)
+
+    def start(self) -> None:
+        """Let it run from now on."""
+        self._before, self._since = self.seconds, time.monotonic()
+
+    def set(self, seconds: float) -> None:
+        """Go on from ``seconds``."""
+        self._before, self._since = seconds, None if self._since is None else time.monotonic()
+
+
+@dataclass(frozen=True)
+class Ending:
+    """When a run ends by itself.
+
+    Attributes:
+        frames: collected frames, None for no limit.
+        minutes: of the run's clock, None for no limit.
+        score: mean score of an evaluation that is good enough, None for no such score.
+    """
+
+    frames: int | None
+    minutes: float | None
+    score: float | None
+
+    def reached(self, frames: int, seconds: float, score: float) -> bool:
+        """Whether the run is over; ``score`` is the last evaluation's mean, NaN before the first."""
+        return (
+            (self.frames is not None and frames >= self.frames)
+            or (self.minutes is not None and seconds >= 60 * self.minutes)
+            or (self.score is not None and score >= self.score)
+        )
+
+    def seconds_left(self, frames: int, seconds: float, frames_per_second: float) -> float:
+        """Return the seconds until frames or minutes end the run at this speed, NaN if neither does."""
+        left = []
+        if self.minutes is not None:
+            left.append(60 * self.minutes - seconds)
+        if self.frames is not None and frames_per_second > 0:
+            left.append((self.frames - frames) / frames_per_second)
+        return max(min(left), 0.0) if left else math.nan

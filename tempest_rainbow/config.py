@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from tempest_rainbow.collect.cluster import ClusterConfig
+from tempest_rainbow.collect.environments import Task
 from tempest_rainbow.learner_config import LearnerConfig
 from tempest_rainbow.monitor.dashboard import DashboardConfig
 from tempest_rainbow.network import NetworkConfig
@@ -134,6 +136,17 @@ class TrainConfig:
     """Environments played side by side."""
     env_threads: int | None = None
     """Tempest on boards only: threads that share the environments; by default the environment decides."""
+    listen: str | None = None
+    """Tempest only: collect from clients that connect here instead, HOST:PORT (clients: `lua/main.lua` in
+    MAME anywhere;
+    at most `envs` of them). Any host but this machine's own demands a token in TEMPEST_TOKEN."""
+    ray: str | None = None
+    """Collect on a Ray cluster instead: `local`, `auto` or a cluster's address; `runners` and
+    `envs_per_runner` then count."""
+    runners: int = 2
+    """Ray only: processes that play, each on one core."""
+    envs_per_runner: int = 32
+    """Ray only: environments of each runner."""
     life_ends: bool = True
     """A lost life is terminal for learning (where info carries life_lost)."""
 
@@ -173,10 +186,30 @@ class TrainConfig:
     monitor: MonitorConfig = field(default_factory=MonitorConfig)
     dashboard: DashboardConfig = field(default_factory=DashboardConfig)
 
+    cluster: ClusterConfig = field(default_factory=ClusterConfig)
+
     @property
     def is_tempest(self) -> bool:
         """Whether the environment is this project's own."""
         return self.env.split(":")[-1].startswith("Tempest-")
+
+    @property
+    def rings(self) -> int:
+        """How many environments the replay keeps apart."""
+        return self.envs if self.ray is None else self.runners * self.envs_per_runner
+
+    @property
+    def task(self) -> Task:
+        """Which environment is played."""
+        return Task(
+            env=self.env,
+            tempest=self.is_tempest,
+            machine=self.machine,
+            rom=self.rom,
+            start_level=self.start_level,
+            frame_skip=self.frame_skip,
+            threads=1 if self.deterministic else self.env_threads,
+        )
 
     def check(self) -> None:
         """Check what types cannot say.
@@ -184,7 +217,7 @@ class TrainConfig:
         Raises:
             ConfigError: a setting is out of range or does not go with another.
         """
-        for name in ("envs", "batch_size", "frame_skip"):
+        for name in ("envs", "batch_size", "frame_skip", "runners", "envs_per_runner"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"--{name.replace('_', '-')} must be at least 1, got {getattr(self, name)}")
         if self.samples_per_insert <= 0:
@@ -209,6 +242,12 @@ class TrainConfig:
                 f"--learn-start {self.learn_start} exceeds --replay.capacity {self.replay.capacity}: "
                 "learning would start after the first frames are overwritten"
             )
+        if self.listen is not None and (self.ray is not None or not self.is_tempest):
+            raise ConfigError(
+                "--listen collects Tempest from clients; it goes neither with --ray nor with other games"
+            )
+        if self.deterministic and (self.listen is not None or self.ray is not None):
+            raise ConfigError("--deterministic needs environments in this process, not --listen or --ray")
         if not self.is_tempest and self.machine != "board":
             raise ConfigError(
                 f"--machine {self.machine} goes with Tempest only, the environment is {self.env}"

@@ -53,11 +53,10 @@ class Guidance:
         return self._config.imitation.value(frames, self.standing.ratio) if weight is None else weight
 
     def prior_weight(self, frames: int) -> float:
-        """Return how far the imitated policy guides the choice of actions; it follows the imitation
-        weight."""
+        """Return how far the imitated policy guides the choice of actions."""
         if not self._config.network.policy_head:
             return 0.0
-        return self._config.imitation.prior * self.imitation_weight(frames)
+        return self._config.imitation.prior_weight(frames, self.standing.ratio)
 
     def samples_per_insert(self) -> float:
         """Return the samples learned per frame collected."""

@@ -131,21 +131,32 @@ class ImitationSchedule:
     0) as QDagger does."""
 
     prior: float = 0.0
-    """How far the imitated policy guides the agent's own choices: expected return + prior x weight x log-
-    probability."""
+    """How far the imitated policy guides the agent's own choices while the student earns nothing: it takes
+    the action with
+    the greatest expected return + weight x log-probability under the imitated policy."""
+    prior_end: float = 0.0
+    """Least such weight, once the student is level with the teacher (mode `behind`) or after `frames`
+    frames."""
 
     def value(self, frames: int, standing: float) -> float:
-        """Return the weight.
+        """Return the weight of the imitation loss.
 
         Args:
             frames: frames collected so far.
             standing: the student's mean return over the teacher's (``Standing.ratio``).
         """
-        line = linear(self.start, self.end, self.frames, frames)
+        return self._falling(self.start, self.end, frames, standing)
+
+    def prior_weight(self, frames: int, standing: float) -> float:
+        """Return the weight of the imitated policy in the choice of actions; arguments as for ``value``."""
+        return self._falling(self.prior, self.prior_end, frames, standing)
+
+    def _falling(self, start: float, end: float, frames: int, standing: float) -> float:
+        line = linear(start, end, self.frames, frames)
         if self.mode == "frames":
             return line
         behind = min(max(1.0 - standing, 0.0), 1.0)
-        return max(min(self.start * behind, line), self.end)
+        return max(min(start * behind, line), end)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +14,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tempest_rainbow.agenda import Agenda
+from tempest_rainbow.agenda import Agenda, Ending, RunClock
 from tempest_rainbow.batch import ACTOR_EXPERT
 from tempest_rainbow.checkpoint import REPLAY, STATE, CheckpointError, Checkpoints, read_tree
+from tempest_rainbow.collect.cluster import ClusterCollector
 from tempest_rainbow.collect.collector import Collector
-from tempest_rainbow.collect.environments import Task, make_source, make_vector
+from tempest_rainbow.collect.environments import make_vector, probe
 from tempest_rainbow.collect.limiter import SampleLimiter
+from tempest_rainbow.collect.origin import open_cluster, open_source
 from tempest_rainbow.config import TrainConfig
 from tempest_rainbow.evaluate import evaluate
+from tempest_rainbow.gauges import Gauges
 from tempest_rainbow.guidance import Guidance
 from tempest_rainbow.learner import Learner, NotFiniteError
 from tempest_rainbow.monitor.controls import Controls, Event
-from tempest_rainbow.monitor.metrics import Metrics, Row, RunningMean
+from tempest_rainbow.monitor.metrics import Metrics
 from tempest_rainbow.policy import NetworkPolicy, network_card
 from tempest_rainbow.replay import Replay
 from tempest_rainbow.reports import attention_report, replay_report
@@ -34,9 +36,6 @@ from tempest_rainbow.reports import attention_report, replay_report
 __all__ = ["Diverged", "Trainer"]
 
 _log = logging.getLogger(__name__)
-
-_TRAINING_SEEDS = 2**30
-"""Training games are seeded from here on, far from the evaluation's seeds."""
 
 _METRICS_EVERY = 10
 """Learner steps between those whose metrics are computed."""
@@ -55,7 +54,7 @@ class Trainer:
         metrics: the hub to subscribe monitors to.
         checkpoints: the run's checkpoints.
         learner, replay, collector: the three big parts.
-        viewers: tells how many watch the run, where somebody can.
+        gauges: what the run's rows of metrics are made of.
     """
 
     def __init__(self, config: TrainConfig, folder: Path, *, controls: Controls, metrics: Metrics) -> None:
@@ -72,23 +71,13 @@ class Trainer:
         self.metrics = metrics
         self.checkpoints = Checkpoints(folder / "checkpoints", config.checkpoint.keep)
         torch.set_num_threads(config.threads or max((os.cpu_count() or 1) - 1, 1))
-        self._task = Task(
-            env=config.env,
-            tempest=config.is_tempest,
-            machine=config.machine,
-            rom=config.rom,
-            start_level=config.start_level,
-            frame_skip=config.frame_skip,
-            threads=1 if config.deterministic else config.env_threads,
+        self._clock = RunClock()
+        self._ending = Ending(config.frames, config.minutes, config.evaluation.solved_at)
+        source = open_source(config) if config.ray is None else None
+        size, actions = (
+            probe(config.task) if source is None else (source.observation_size, source.action_count)
         )
-        self._source = make_source(
-            self._task,
-            config.envs,
-            _TRAINING_SEEDS + 10_000 * config.seed,
-            deterministic=config.deterministic,
-        )
-        size, actions = self._source.observation_size, self._source.action_count
-        self.replay = Replay(config.replay, config.envs, size, seed=config.seed)
+        self.replay = Replay(config.replay, config.rings, size, seed=config.seed)
         self.learner = Learner(
             config.network,
             config.learner,
@@ -98,32 +87,33 @@ class Trainer:
             seed=config.seed,
             deterministic=config.deterministic,
         )
-        self.collector = Collector(
-            self._source,
-            self._act,
-            self.replay,
-            config.epsilon,
-            config.expert,
-            life_ends=config.life_ends,
-            seed=config.seed,
+        self._guidance = Guidance(config, controls)
+        self.collector: Collector | ClusterCollector = (
+            open_cluster(
+                config,
+                self.learner,
+                self.replay,
+                self._card,
+                lambda: self._guidance.prior_weight(self.frames),
+            )
+            if source is None
+            else Collector(
+                source,
+                self._act,
+                self.replay,
+                config.epsilon,
+                config.expert,
+                life_ends=config.life_ends,
+                seed=config.seed,
+            )
         )
         self._limiter = SampleLimiter(
             config.samples_per_insert,
             config.learn_start,
             config.batch_size,
-            slack=2 * config.samples_per_insert * config.envs,
+            slack=2 * config.samples_per_insert * config.rings,
         )
-        self._guidance = Guidance(config, controls)
-        self._means = RunningMean()
-        self._histograms: dict[str, np.ndarray] = {}
-        self._act_seconds, self._act_calls = 0.0, 0
-        self.viewers: Callable[[], int] | None = None
-        self._seen = np.zeros((0, size), np.float32)
-        self._q_values = np.zeros((0, actions), np.float32)
-        self._seconds_before = 0.0
-        self._started = time.monotonic()
-        self._last_row = (0.0, 0, 0)
-        self._learning_seconds = {"sample": 0.0, "learn": 0.0, "wait": 0.0}
+        self.gauges = Gauges(config, self._ending, self._guidance, self.collector, self.learner, self.replay)
         self._collecting = threading.Lock()
         self._failure: BaseException | None = None
         self._stopping = False
@@ -140,7 +130,7 @@ class Trainer:
     @property
     def seconds(self) -> float:
         """Seconds of training so far, earlier parts of a resumed run included."""
-        return self._seconds_before + time.monotonic() - self._started
+        return self._clock.seconds
 
     def run(self) -> dict[str, Any]:
         """Train until the run's end and return the last evaluation ({} without any).
@@ -148,8 +138,8 @@ class Trainer:
         Raises:
             Diverged: the loss is no longer finite.
         """
-        self._started = time.monotonic()
-        self._last_row = (self.seconds, self.frames, self.learner.steps)
+        self._clock.start()
+        self.gauges.start(self.seconds, self.frames)
         config = self.config
         self._headlines = Agenda(config.monitor.every_seconds, 0, self.seconds, self.frames)
         self._points = Agenda(config.monitor.curve_seconds, 0, self.seconds, self.frames)
@@ -179,7 +169,7 @@ class Trainer:
         """End the environments."""
         self._stopping = True
         self._limiter.close()
-        self._source.close()
+        self.collector.close()
         self.replay.close()
 
     def save(self) -> Path:
@@ -187,7 +177,6 @@ class Trainer:
         self._limiter.pause()
         try:
             with self._collecting:
-                self._seconds_before, self._started = self.seconds, time.monotonic()
                 path = self.checkpoints.save(
                     self.frames,
                     self._get_state(),
@@ -229,9 +218,9 @@ class Trainer:
             notes.append("these environments cannot be put into a saved state, so their episodes begin anew")
         self._guidance.set_state(state["guidance"])
         self.controls.set_state(state["controls"])
-        self._seconds_before = float(state["seconds"])
+        self._clock.set(float(state["seconds"]))
         if not whole:
-            self.replay.cut(np.arange(self.config.envs))
+            self.replay.cut(np.arange(self.config.rings))
         self.metrics.event(self.frames, f"resumed from {checkpoint}" + "".join(f"; {note}" for note in notes))
 
     def _run_in_turns(self) -> None:
@@ -249,7 +238,7 @@ class Trainer:
                 self._attend()
                 before = time.perf_counter()
                 ready = self._limiter.wait_to_learn(0.1)
-                self._learning_seconds["wait"] += time.perf_counter() - before
+                self.gauges.spent("wait", time.perf_counter() - before)
                 if ready:
                     self._learn()
                 if self._failure is not None:
@@ -292,16 +281,14 @@ class Trainer:
         )
         self.replay.update_priorities(batch.indices, batch.stamps, result.priorities)
         self._limiter.sampled(len(batch))
-        if result.metrics:
-            self._means.add({f"learner/{name}": value for name, value in result.metrics.items()})
-            self._histograms = {"replay/priorities": result.priorities}
-        self._learning_seconds["sample"] += sampled - started
-        self._learning_seconds["learn"] += time.perf_counter() - sampled
+        self.gauges.learned(result)
+        self.gauges.spent("sample", sampled - started)
+        self.gauges.spent("learn", time.perf_counter() - sampled)
 
     def attention_report(self) -> str:
         """Return which lanes look at which enemies at present, as a table."""
         with self._collecting:
-            observations = self._seen.copy()
+            observations = self.gauges.seen.copy()
         return attention_report(self.learner.network, observations)
 
     def replay_report(self) -> str:
@@ -312,21 +299,12 @@ class Trainer:
         started = time.perf_counter()
         prior = self._guidance.prior_weight(self.frames)
         actions, values = self.learner.act(observations, prior_weight=prior)
-        self._act_seconds += time.perf_counter() - started
-        self._act_calls += 1
-        self._seen, self._q_values = observations, values
+        self.gauges.acted(observations, values, time.perf_counter() - started)
         return actions
 
     def _finished(self) -> bool:
-        config = self.config
-        if self.controls.pending("quit"):
-            return True
-        if config.frames is not None and self.frames >= config.frames:
-            return True
-        if config.minutes is not None and self.seconds >= 60 * config.minutes:
-            return True
-        solved, last = config.evaluation.solved_at, self._last_evaluation
-        return solved is not None and last is not None and last["mean"] >= solved
+        score = self._last_evaluation["mean"] if self._last_evaluation else math.nan
+        return self.controls.pending("quit") or self._ending.reached(self.frames, self.seconds, score)
 
     def _attend(self) -> None:
         """Do what is due by time or was asked for."""
@@ -378,68 +356,17 @@ class Trainer:
             self.checkpoints.mark_best(checkpoint, result)
 
     def _evaluation_vector(self, count: int) -> Any:
-        return make_vector(self._task, count)
+        return make_vector(self.config.task, count)
 
     def _publish_row(self, *, headline: bool = True) -> None:
-        seconds, frames, steps = self.seconds, self.frames, self.learner.steps
-        past_seconds, past_frames, past_steps = self._last_row
-        self._last_row = (seconds, frames, steps)
-        span = max(seconds - past_seconds, 1e-9)
-        exploration = self._guidance.exploration(self.frames)
-        values: dict[str, float] = {
-            "speed/frames_per_second": (frames - past_frames) / span,
-            "speed/learner_steps_per_second": (steps - past_steps) / span,
-            "speed/samples_per_insert": (steps - past_steps)
-            * self.config.batch_size
-            / max(frames - past_frames, 1),
-            "progress/frames": frames,
-            "progress/learner_steps": steps,
-            "progress/seconds_left": self._seconds_left((frames - past_frames) / span),
-            "schedule/epsilon": exploration.epsilon,
-            "schedule/expert_ratio": exploration.expert_ratio,
-            "schedule/imitation_weight": self._guidance.imitation_weight(self.frames),
-            "schedule/learning_rate": self._guidance.learning_rate(self.learner.steps),
-            "schedule/beta": self.config.beta.value(frames),
-            "schedule/prior_weight": self._guidance.prior_weight(self.frames),
-            "schedule/standing": self._guidance.standing.ratio,
-            "collect/agreement": self.collector.agreement(),
-            "collect/clients": self._source.count,
-        }
-        values["replay/size"] = len(self.replay)
-        if self._act_calls:
-            values["time/inference_ms"] = 1000 * self._act_seconds / self._act_calls
-            self._act_seconds, self._act_calls = 0.0, 0
-        if self.viewers is not None:
-            values["collect/viewers"] = self.viewers()
-        values.update({f"replay/{name}": value for name, value in self.replay.statistics().items()})
-        for clock in (self.collector.seconds, self._learning_seconds):
-            for name in clock:
-                values[f"time/{name}"] = clock[name] / span
-                clock[name] = 0.0
-        q_values = self._q_values
-        if q_values.size:
-            values["learner/q_min"], values["learner/q_max"] = float(q_values.min()), float(q_values.max())
-            values["learner/q_mean"] = float(q_values.mean())
-        values.update(self.collector.statistics.metrics())
-        values.update(self._means.take())
-        known = {name: float(value) for name, value in values.items() if not math.isnan(value)}
-        histograms = {**self._histograms, "learner/q_values": q_values}
-        self.metrics.publish(Row(frames, seconds, known, histograms, headline))
-
-    def _seconds_left(self, frames_per_second: float) -> float:
-        left = []
-        if self.config.minutes is not None:
-            left.append(60 * self.config.minutes - self.seconds)
-        if self.config.frames is not None and frames_per_second > 0:
-            left.append((self.config.frames - self.frames) / frames_per_second)
-        return max(min(left), 0.0) if left else math.nan
+        self.metrics.publish(self.gauges.row(self.seconds, self.frames, headline=headline))
 
     def _on_event(self, event: Event) -> None:
         self.metrics.event(self.frames, str(event))
         if (
             event.name == "start_level"
             and event.new is not None
-            and not self._source.call("set_start_level", event.new)
+            and not self.collector.call("set_start_level", event.new)
         ):
             self.metrics.event(self.frames, "these environments have no start level to change")
 
@@ -458,8 +385,8 @@ class Trainer:
     def _card(self) -> dict[str, Any]:
         return network_card(
             self.config.network,
-            self._source.observation_size,
-            self._source.action_count,
+            self.learner.network.observation_size,
+            self.learner.network.action_count,
             env=self.config.env,
             frames=self.frames,
             learner_steps=self.learner.steps,

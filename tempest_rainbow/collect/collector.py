@@ -5,21 +5,41 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from tempest_rainbow.batch import ACTOR_EXPERT, ACTOR_POLICY, ACTOR_RANDOM
 from tempest_rainbow.collect.episodes import Episode, EpisodeStatistics
 from tempest_rainbow.collect.exploration import ExpertSeats, random_actions
 from tempest_rainbow.collect.sources import Arrivals, Source
-from tempest_rainbow.replay import Replay
 from tempest_rainbow.schedules import EpsilonSchedule, ExpertSchedule
 
-__all__ = ["Collector", "Exploration"]
+__all__ = ["Collector", "Exploration", "Sink"]
 
 Act = Callable[[NDArray[np.float32]], NDArray[np.int64]]
+
+
+class Sink(Protocol):
+    """Where finished steps go: a replay, or something that carries them to one."""
+
+    def insert(
+        self,
+        environments: ArrayLike,
+        observations: NDArray[np.floating],
+        actions: ArrayLike,
+        rewards: ArrayLike,
+        terminated: ArrayLike,
+        truncated: ArrayLike,
+        expert_actions: ArrayLike | None = None,
+        actors: ArrayLike | None = None,
+        final_observations: NDArray[np.floating] | None = None,
+    ) -> None:
+        """Take k steps, see ``Replay.insert``."""
+
+    def cut(self, environments: ArrayLike) -> None:
+        """Take note that the streams of these environments break here."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +66,7 @@ class Collector:
         self,
         source: Source,
         act: Act,
-        replay: Replay,
+        replay: Sink,
         epsilon: EpsilonSchedule,
         expert: ExpertSchedule,
         *,
@@ -87,6 +107,9 @@ class Collector:
         started = time.perf_counter()
         arrivals = self.source.recv()
         received = time.perf_counter()
+        if not len(arrivals.ids):
+            self.seconds["environment"] += received - started
+            return 0, []
         stored = self._store(arrivals)
         ended = self.statistics.add(arrivals, self._actors[arrivals.ids] == ACTOR_EXPERT)
         inserted = time.perf_counter()
@@ -98,6 +121,18 @@ class Collector:
         self.seconds["inference"] += chosen - inserted
         self.frames += stored
         return stored, ended
+
+    def metrics(self) -> dict[str, float]:
+        """Return figures about where frames come from, by metric name."""
+        return self.source.metrics()
+
+    def call(self, name: str, *arguments: Any) -> bool:
+        """Call a method on the environments if they have it; return whether they do."""
+        return self.source.call(name, *arguments)
+
+    def close(self) -> None:
+        """End the environments."""
+        self.source.close()
 
     def agreement(self) -> float:
         """Share of the agent's greedy choices that equalled the teacher's since the last call, NaN without

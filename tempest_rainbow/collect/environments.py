@@ -9,9 +9,9 @@ from typing import Any, Literal
 import gymnasium as gym
 
 from tempest_rainbow.collect.singles import SerialSource, ThreadedSource
-from tempest_rainbow.collect.sources import Source, VectorSource
+from tempest_rainbow.collect.sources import Source, VectorSource, check_spaces
 
-__all__ = ["Task", "make_single", "make_source", "make_vector"]
+__all__ = ["Task", "make_single", "make_source", "make_vector", "probe"]
 
 
 @dataclass(frozen=True)
@@ -67,3 +67,16 @@ def make_source(task: Task, count: int, seed: int, *, deterministic: bool) -> So
     if task.tempest:
         return VectorSource(make_vector(task, count), seed)
     return SerialSource([partial(make_single, task)] * count, seed)
+
+
+def probe(task: Task) -> tuple[int, int]:
+    """Return observation size and action count, asked of one environment that is made and closed again.
+
+    Raises:
+        ValueError: the spaces are not Box and Discrete.
+    """
+    env = make_single(task)
+    try:
+        return check_spaces(env.observation_space, env.action_space)
+    finally:
+        env.close()

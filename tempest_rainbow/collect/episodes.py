@@ -126,12 +126,17 @@ class EpisodeStatistics:
                 expert_share=float(self._expert[index] / max(self._length[index], 1)),
             )
             ended.append(episode)
-            who = {0.0: "agent", 1.0: "expert"}.get(episode.expert_share, "mixed")
-            self._recent[who].append(episode)
-            if who == "agent":
-                self._rolling.add(self._frames, reward)
-            self.finished += 1
+            self.record(episode, self._frames)
         return ended
+
+    def record(self, episode: Episode, frames: int) -> None:
+        """Count an episode that ended when ``frames`` frames were collected."""
+        who = {0.0: "agent", 1.0: "expert"}.get(episode.expert_share, "mixed")
+        self._recent[who].append(episode)
+        self._frames = frames
+        if who == "agent":
+            self._rolling.add(frames, episode.reward)
+        self.finished += 1
 
     def metrics(self) -> dict[str, float]:
         """Return means over the last episodes of each kind, by metric name."""

@@ -118,6 +118,10 @@ class SerialSource:
         """Call a method on every environment that has it; return whether any does."""
         return _call(self._envs, name, arguments)
 
+    def metrics(self) -> dict[str, float]:
+        """Return how many environments play."""
+        return {"collect/clients": float(self.count)}
+
     def close(self) -> None:
         """Close the environments."""
         for env in self._envs:
@@ -189,6 +193,10 @@ class ThreadedSource:
     def call(self, name: str, *arguments: Any) -> bool:
         """Call a method on every environment that has it; return whether any does."""
         return _call(self._envs, name, arguments)
+
+    def metrics(self) -> dict[str, float]:
+        """Return how many environments play."""
+        return {"collect/clients": float(self.count)}
 
     def close(self) -> None:
         """Wait for the steps under way and close the environments."""

@@ -62,7 +62,7 @@ class Source(Protocol):
     action_count: int
 
     def recv(self) -> Arrivals:
-        """Wait for at least one environment and return all that have arrived; each then awaits its action."""
+        """Return all that have arrived, after a while of waiting maybe none; each then awaits its action."""
 
     def send(self, ids: NDArray[np.int64], actions: NDArray[np.int64]) -> None:
         """Give the environments ``ids`` their actions (ignored by those whose episode just ended)."""
@@ -75,6 +75,9 @@ class Source(Protocol):
 
     def call(self, name: str, *arguments: Any) -> bool:
         """Call a method on the environments if they have it; return whether they do."""
+
+    def metrics(self) -> dict[str, float]:
+        """Return figures about the environments by metric name."""
 
     def close(self) -> None:
         """End the environments."""
@@ -179,6 +182,10 @@ class VectorSource:
             return False
         method(*arguments)
         return True
+
+    def metrics(self) -> dict[str, float]:
+        """Return how many environments play."""
+        return {"collect/clients": float(self.count)}
 
     def close(self) -> None:
         """Close the environments."""

@@ -1,0 +1,77 @@
+"""Chooses where a run's frames come from: environments here, clients that connect, or a Ray cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tempest_rainbow.collect.cluster import ClusterCollector, Weights
+from tempest_rainbow.collect.environments import make_source
+from tempest_rainbow.collect.remote import RemoteSource
+from tempest_rainbow.collect.runner import RunnerPlan
+from tempest_rainbow.collect.sources import Source
+from tempest_rainbow.config import TrainConfig
+from tempest_rainbow.learner import Learner
+from tempest_rainbow.replay import Replay
+
+__all__ = ["open_cluster", "open_source"]
+
+_TRAINING_SEEDS = 2**30
+"""Training games are seeded from here on, far from the evaluation's seeds."""
+
+_SEEDS_PER_RUN = 10_000
+
+
+def open_source(config: TrainConfig) -> Source:
+    """Return the environments of a run in this process, or the pool of its clients."""
+    if config.listen is not None:
+        return RemoteSource(config.listen, config.envs, config.task)
+    seed = _TRAINING_SEEDS + _SEEDS_PER_RUN * config.seed
+    return make_source(config.task, config.envs, seed, deterministic=config.deterministic)
+
+
+def open_cluster(
+    config: TrainConfig,
+    learner: Learner,
+    replay: Replay,
+    card: Callable[[], Mapping[str, Any]],
+    prior_weight: Callable[[], float],
+) -> ClusterCollector:
+    """Start the runners of a run that collects on a Ray cluster.
+
+    Args:
+        config: with ``ray`` set.
+        learner: whose weights the runners play with.
+        replay: rings for all their environments.
+        card: describes the network.
+        prior_weight: present share of the imitated policy.
+    """
+    if config.ray is None:
+        raise ValueError("the configuration names no Ray cluster")
+
+    def plan(index: int) -> RunnerPlan:
+        seed = _TRAINING_SEEDS + _SEEDS_PER_RUN * config.seed + config.envs_per_runner * index
+        return RunnerPlan(
+            task=config.task,
+            environments=config.envs_per_runner,
+            seed=seed,
+            card=card(),
+            epsilon=config.epsilon,
+            expert=config.expert,
+            life_ends=config.life_ends,
+        )
+
+    def weights() -> Weights:
+        tensors = {name: value.cpu().numpy() for name, value in learner.network.state_dict().items()}
+        return Weights(learner.steps, tensors, prior_weight())
+
+    return ClusterCollector(
+        config.cluster,
+        config.ray,
+        config.runners,
+        config.envs_per_runner,
+        plan,
+        weights,
+        lambda: learner.steps,
+        replay,
+    )
