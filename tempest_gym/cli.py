@@ -83,6 +83,15 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--seed", type=int, default=0)
     _rom_option(verify)
 
+    client = command("client", _client, _show_values, "keep MAMEs connected to a training server elsewhere")
+    client.add_argument("--connect", required=True, metavar="HOST:PORT", help="the server")
+    client.add_argument("--instances", type=_positive, default=1, help="MAMEs (default 1)")
+    client.add_argument(
+        "--token-file", type=Path, help="file with the server's token (default: $TEMPEST_TOKEN)"
+    )
+    client.add_argument("--window", action="store_true", help="show them, at true speed")
+    _rom_option(client)
+
     command("precompile", _precompile, _show_values, "compile the board now, not at first use")
 
     pictures = command("pictures", _pictures, _show_pictures, "save pictures of the game's screens")
@@ -186,6 +195,16 @@ def _show_verify(result: dict[str, Any]) -> str:
         f"first difference at frame {found['frame']}, {found['space']} {address}: "
         f"MAME {found['mame']}, board {found['board']}; levels seen: {levels}"
     )
+
+
+def _client(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    from tempest_gym.client import run_clients
+    from tempest_gym.roms import resolve_rom
+    from tempest_gym.server import read_token
+
+    token = read_token(options.token_file)
+    rom = resolve_rom(options.rom)
+    return dict(run_clients(options.connect, options.instances, rom, token=token, window=options.window)), 0
 
 
 def _precompile(options: argparse.Namespace) -> tuple[dict[str, Any], int]:

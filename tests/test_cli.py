@@ -158,6 +158,22 @@ def test_an_error_is_one_sentence(json_wanted):
         assert len(done.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize("address", ["nowhere", "host:", ":9999", "host:99999"])
+def test_a_client_wants_a_server(address):
+    done = tempest_gym("client", "--json", "--connect", address)
+    assert done.returncode == 1
+    assert "HOST:PORT" in json.loads(done.stdout)["error"]
+
+
+def test_a_token_comes_from_a_file_and_must_be_long(tmp_path):
+    (tmp_path / "token").write_text("short\n")
+    done = tempest_gym(
+        "client", "--json", "--connect", "localhost:1", "--token-file", str(tmp_path / "token")
+    )
+    assert done.returncode == 1
+    assert "16 characters" in json.loads(done.stdout)["error"]
+
+
 @pytest.mark.parametrize("arguments", [[], ["fly"], ["play", "--games", "0"], ["play", "--policy", "human"]])
 def test_a_wrong_command_line_ends_with_code_2(arguments, capsys):
     with pytest.raises(SystemExit) as ended:
