@@ -376,6 +376,6 @@ def test_lists_end_inside_their_buffers(
             squall.call("draw_frame")
             back = int(squall.ram[0xC2])
             end = int(squall.ram[0xC0]) | int(squall.ram[0xC1]) << 8
-            assert (0x2404 if back else 0x2004) <= end < (0x2700 if back else 0x2300)
-            assert squall.vector_ram[:2].tolist() == [0x02, 0xE2 if back else 0xE0]
+            assert (0x240E if back else 0x200E) <= end < (0x2700 if back else 0x2300)
+            assert squall.vector_ram[0x0C:0x0E].tolist() == [0x07, 0xE2 if back else 0xE0]
             assert len(squall.lines()) > 10

@@ -34,15 +34,23 @@ spoke_drawn:
 ; At reset: an empty list in the endless loop, and the generator on.
 draw_init:
         sta     VECTOR_RESET
-        lda     #$02            ; JMPL to buffer A
-        sta     $2000
-        lda     #$00
+        ldx     #2 * PAUSES - 1
+@pause: lda     #>LONG_PAUSE
+        sta     PAUSE,x
+        dex
+        lda     #<LONG_PAUSE
+        sta     PAUSE,x
+        dex
+        bpl     @pause
+        lda     #<(LIST_JUMP LIST_A)
+        sta     SHOW
+        lda     #>(LIST_JUMP LIST_A)
+        sta     SHOW+1
+        lda     #<JUMP_START
         sta     LIST_A
-        lda     #$E0
-        sta     $2001
-        sta     LIST_A+1
-        lda     #0
         sta     back
+        lda     #>JUMP_START
+        sta     LIST_A+1
         jsr     colour_load
         jsr     lists_init
         jsr     status_init
@@ -74,16 +82,12 @@ draw_frame:
         jsr     draw_screen
         jmp     @end
 @play:  jsr     draw_play
-@end:   lda     #$00            ; JMPL 0
-        sta     (dl),y
-        iny
-        lda     #$E0
-        sta     (dl),y
-        lda     #$E0
+@end:   emit    JUMP_START
+        lda     #>(LIST_JUMP LIST_A)
         ldx     back
         beq     @show
-        lda     #$E0 | >((LIST_B - $2000) / 2)
-@show:  sta     $2001
+        lda     #>(LIST_JUMP LIST_B)
+@show:  sta     SHOW+1
         inc     frames_drawn
         rts
 

@@ -149,7 +149,7 @@ killed: lda     death_age
 @gone:  rts
 
 death_start:
-        .byte   $70, $50, $30
+        .byte   $A8, $90, $78
 death_colours:
         .byte   WHITE, YELLOW, RED
 

@@ -92,7 +92,7 @@ select: lda     #<text_choose
 
 ; Entry `slot` around px; the chosen one is bright.
 draw_choice:
-        emit    STAT_BRIGHT | $60
+        emit    STAT_BRIGHT | $A0
         ldx     #CYAN
         lda     slot
         cmp     lane
