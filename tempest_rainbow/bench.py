@@ -8,6 +8,7 @@ import logging
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -72,7 +73,7 @@ def bench_learner(seconds: float = 20.0, batch_size: int = 256, device: str = "c
         plain.step(*tensors).cpu().numpy()
 
     times: dict[str, list[float]] = {"learner": [], "plain": []}
-    steps = {"learner": learner.step, "plain": plain_step}
+    steps: dict[str, Callable[[Batch], object]] = {"learner": learner.step, "plain": plain_step}
     for warm_up in (True, False):
         until = time.perf_counter() + (0.0 if warm_up else seconds)
         for turn in range(1_000_000):

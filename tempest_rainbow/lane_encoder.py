@@ -22,11 +22,9 @@ import torch
 from torch import Tensor, nn
 
 from tempest_rainbow import cpu_kernels
+from tempest_rainbow.lane_kernels import ENEMY_TERMS, ENEMY_WIDTH, LANE_TERMS, LANES, SLOTS
 
-__all__ = ["ENEMY_SLOTS", "LANES", "LAYOUT", "LaneEncoder", "lane_and_enemy_values"]
-
-LANES = 16
-ENEMY_SLOTS = 7
+__all__ = ["LAYOUT", "OBSERVATION_SIZE", "LaneEncoder", "lane_and_enemy_values"]
 
 LAYOUT: dict[str, slice] = {
     "player_lane": slice(5, 6),
@@ -44,8 +42,7 @@ LAYOUT: dict[str, slice] = {
 """Where the encoder finds its inputs among the 195 values (ARCADE F.2)."""
 
 OBSERVATION_SIZE = 195
-LANE_VALUES = 7
-ENEMY_VALUES = 12
+"""Values per observation of Tempest."""
 
 
 def lane_and_enemy_values(observations: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -55,19 +52,18 @@ def lane_and_enemy_values(observations: Tensor) -> tuple[Tensor, Tensor, Tensor,
         observations: (B, 195).
 
     Returns:
-        lanes (B, 16, 7): spike height, sine and cosine of the tube's angle, signed and absolute distance
-        from the player in eighths of 16 lanes (the shorter way if the tube is closed), whether it is the
-        player's, open flag; enemies (B, 7, 12): type, direction, between lanes, moving away, may shoot,
-        cargo, lane, depth, rim lane, top lane, lane change, depth change; which lanes exist (B, 16) and
-        which slots are used (B, 7), as 0.0 or 1.0.
+        lanes (B, 8, 16): spike height, sine and cosine of the tube's angle, signed and absolute distance from
+        the player in eighths of 16 lanes (the shorter way if the tube is closed), whether it is the player's,
+        open flag, 1; enemies (B, 7, 13): type, direction, between lanes, moving away, may shoot, cargo, lane,
+        depth, rim lane, top lane, lane change, depth change, 1; which lanes exist (B, 16) and which slots are
+        used (B, 7), as 0.0 or 1.0.
     """
     batch = observations.shape[0]
     part = {name: observations[:, where] for name, where in LAYOUT.items()}
     lane = torch.arange(LANES, dtype=observations.dtype, device=observations.device)
-    is_open = part["open"]
     offset = lane - torch.round(15.0 * part["player_lane"])
     wrapped = torch.remainder(offset + 8.0, 16.0) - 8.0
-    distance = torch.where(is_open > 0.5, offset, wrapped)
+    distance = torch.where(part["open"] > 0.5, offset, wrapped)
     angle = part["lane_angle"] * (15.0 * math.pi / 8.0)
     lanes = torch.stack(
         [
@@ -77,28 +73,20 @@ def lane_and_enemy_values(observations: Tensor) -> tuple[Tensor, Tensor, Tensor,
             distance / 8.0,
             distance.abs() / 8.0,
             (distance == 0.0).to(observations.dtype),
-            is_open.expand(batch, LANES),
+            part["open"].expand(batch, LANES),
+            torch.ones_like(distance),
         ],
-        dim=2,
+        dim=1,
     )
+    names = ("enemy_lane", "enemy_depth", "rim_lane", "top_lane", "lane_change", "depth_change")
     enemies = torch.cat(
         [
-            part["enemy_info"].reshape(batch, ENEMY_SLOTS, 6),
-            torch.stack(
-                [
-                    part["enemy_lane"],
-                    part["enemy_depth"],
-                    part["rim_lane"],
-                    part["top_lane"],
-                    part["lane_change"],
-                    part["depth_change"],
-                ],
-                dim=2,
-            ),
+            part["enemy_info"].reshape(batch, SLOTS, 6),
+            torch.stack([*(part[name] for name in names), torch.ones_like(part["enemy_lane"])], dim=2),
         ],
         dim=2,
     )
-    exists = 1.0 - is_open * (lane == LANES - 1).to(observations.dtype)
+    exists = 1.0 - part["open"] * (lane == LANES - 1).to(observations.dtype)
     used = (part["enemy_depth"] > 0.0).to(observations.dtype)
     return lanes, enemies, exists, used
 
@@ -112,9 +100,9 @@ class LaneEncoder(nn.Module):
             raise ValueError(f"the encoder's size {size} must be a multiple of its {heads} heads")
         self.size = size
         self.heads = heads
-        self.lane_embedding = nn.Linear(LANE_VALUES, size)
+        self.lane_embedding = nn.Linear(LANE_TERMS - 1, size)
         self.lane_norm = nn.LayerNorm(size)
-        self.enemy_embedding = nn.Linear(ENEMY_VALUES, size)
+        self.enemy_embedding = nn.Linear(ENEMY_TERMS - 1, size)
         self.enemy_norm = nn.LayerNorm(size)
         self.query = nn.Linear(size, size)
         self.key = nn.Linear(size, size)
@@ -124,23 +112,20 @@ class LaneEncoder(nn.Module):
 
     def forward(self, observations: Tensor) -> Tensor:
         """Return codes (B, size)."""
-        lanes, enemies, exists, used = lane_and_enemy_values(observations)
-        gathered, _, lane_code, joint_map = self._attend(lanes, enemies, used)
-        # What a lane is and what it gathered from the enemies, still in terms of their few values: all maps
-        # at once.
-        joint = torch.cat([lane_code, gathered.reshape(*gathered.shape[:2], -1)], dim=2)
-        return self._pool(torch.relu(torch.matmul(joint, joint_map)), exists)
+        joint, _, shares, maps = self._gather(observations)
+        tokens = torch.matmul(joint.reshape(joint.shape[0], -1).T, maps).reshape(-1, LANES, self.size)
+        code: Tensor = self.out_norm(cpu_kernels.relu_pool(tokens, shares))
+        return code
 
     def attention(self, observations: Tensor) -> Tensor:
         """Return the attention weights (B, heads, 16, 7); 0 for unused slots, all 0 where no slot is used."""
-        lanes, enemies, _, used = lane_and_enemy_values(observations)
-        return self._attend(lanes, enemies, used)[1].transpose(1, 2)
+        return self._gather(observations)[1].transpose(2, 3)
 
     def forward_textbook(self, observations: Tensor) -> Tensor:
         """Return what `forward` returns, computed as the module's docstring spells it."""
         lanes, enemies, exists, used = lane_and_enemy_values(observations)
-        lanes = self.lane_norm(self.lane_embedding(lanes))
-        enemies = self.enemy_norm(self.enemy_embedding(enemies))
+        lanes = self.lane_norm(self.lane_embedding(lanes[:, :-1].transpose(1, 2)))
+        enemies = self.enemy_norm(self.enemy_embedding(enemies[:, :, :-1]))
         batch, width = lanes.shape[0], self.size // self.heads
 
         def split(tokens: Tensor) -> Tensor:
@@ -149,40 +134,43 @@ class LaneEncoder(nn.Module):
         queries, keys, values = split(self.query(lanes)), split(self.key(enemies)), split(self.value(enemies))
         weights = _masked_softmax(queries @ keys.transpose(2, 3) / math.sqrt(width), used)
         attended = (weights @ values).transpose(1, 2).reshape(batch, LANES, self.size)
-        return self._pool(torch.relu(lanes + self.mix(attended)), exists)
-
-    def _attend(self, lanes: Tensor, enemies: Tensor, used: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return gathered codes (B, 16, H, 14), weights (B, 16, H, 7), lane codes (B, 16, 9), their map."""
-        heads, width = self.heads, self.size // self.heads
-        lane_tokens, lane_code = _folded(self.lane_embedding, self.lane_norm, lanes)
-        enemy_tokens, enemy_code = _folded(self.enemy_embedding, self.enemy_norm, enemies)
-        lane_terms, enemy_terms = lane_tokens.shape[0], enemy_tokens.shape[0]
-        queries = _then(lane_tokens, self.query).reshape(lane_terms, heads, width).permute(1, 0, 2)
-        keys = _then(enemy_tokens, self.key).reshape(enemy_terms, heads, width).permute(1, 2, 0)
-        agreement = torch.matmul(queries, keys).permute(1, 0, 2) / math.sqrt(width)  # (9, H, 14)
-        asked = torch.matmul(lane_code, agreement.reshape(lane_terms, heads * enemy_terms))
-        gathered, weights = cpu_kernels.attend(asked.reshape(-1, LANES, heads, enemy_terms), enemy_code, used)
-        values = _then(enemy_tokens, self.value).reshape(enemy_terms, heads, width).permute(1, 0, 2)
-        mix = self.mix.weight.reshape(self.size, heads, width).permute(1, 2, 0)
-        enemy_map = torch.matmul(values, mix).reshape(heads * enemy_terms, self.size)
-        lane_map = torch.cat([lane_tokens[:-1], (lane_tokens[-1] + self.mix.bias).unsqueeze(0)])
-        return gathered, weights, lane_code, torch.cat([lane_map, enemy_map])
-
-    def _pool(self, lanes: Tensor, exists: Tensor) -> Tensor:
         shares = exists / exists.sum(dim=1, keepdim=True)
-        return self.out_norm((lanes * shares.unsqueeze(2)).sum(dim=1))
+        code: Tensor = self.out_norm(
+            (torch.relu(lanes + self.mix(attended)) * shares.unsqueeze(2)).sum(dim=1)
+        )
+        return code
+
+    def _gather(self, observations: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return joint codes (n, B, 16), attention (B, H, 7, 16), shares (B, 16), map to tokens (n, C)."""
+        lanes, enemies, exists, used = lane_and_enemy_values(observations)
+        heads, width = self.heads, self.size // self.heads
+        lane_tokens, lane_spread = _folded(self.lane_embedding, self.lane_norm)
+        enemy_tokens, enemy_spread = _folded(self.enemy_embedding, self.enemy_norm)
+        queries = _then(lane_tokens, self.query).reshape(-1, heads, width).transpose(0, 1)
+        keys = _then(enemy_tokens, self.key).reshape(-1, heads, width).permute(1, 2, 0)
+        agreement = torch.matmul(queries, keys) / math.sqrt(width)
+        joint, weights = cpu_kernels.lane_codes(
+            lanes, enemies, used, lane_spread, enemy_spread, agreement, self.lane_norm.eps
+        )
+        values = _then(enemy_tokens, self.value).reshape(-1, heads, width).transpose(0, 1)
+        mix = self.mix.weight.reshape(self.size, heads, width).permute(1, 2, 0)
+        enemy_map = torch.matmul(values, mix).reshape(heads * ENEMY_WIDTH, self.size)
+        lane_map = torch.cat([lane_tokens[:-1], (lane_tokens[-1] + self.mix.bias).unsqueeze(0)])
+        shares = exists / exists.sum(dim=1, keepdim=True)
+        return joint, weights, shares, torch.cat([lane_map, enemy_map])
 
 
-def _folded(embedding: nn.Linear, norm: nn.LayerNorm, values: Tensor) -> tuple[Tensor, Tensor]:
-    """Write LayerNorm(embedding(values)) as code @ tokens: tokens (n + 2, C) and code (B, T, n + 2)."""
-    columns = torch.cat([embedding.weight.T, embedding.bias.unsqueeze(0)])  # (n + 1, C)
+def _folded(embedding: nn.Linear, norm: nn.LayerNorm) -> tuple[Tensor, Tensor]:
+    """Fold an embedding of n values and its norm.
+
+    Returns:
+        the tokens' map (n + 2, C): rows for the values and their 1, both divided by the token's deviation,
+        and for a 1 of its own; and the quadratic form (n + 1, n + 1) of values and 1 that is the variance.
+    """
+    columns = torch.cat([embedding.weight.T, embedding.bias.unsqueeze(0)])
     centred = columns - columns.mean(dim=1, keepdim=True)
-    spread = centred @ centred.T / columns.shape[1]
-    ones = torch.ones_like(values[:, :, :1])
-    affine = torch.cat([values, ones], dim=2)
-    variance = (torch.matmul(affine, spread) * affine).sum(dim=2, keepdim=True)
-    code = torch.cat([affine * torch.rsqrt(variance + norm.eps), ones], dim=2)
-    return torch.cat([centred * norm.weight, norm.bias.unsqueeze(0)]), code
+    spread = torch.matmul(centred, centred.T) / columns.shape[1]
+    return torch.cat([centred * norm.weight, norm.bias.unsqueeze(0)]), spread
 
 
 def _then(tokens: Tensor, linear: nn.Linear) -> Tensor:

@@ -71,6 +71,7 @@ class RainbowNetwork(nn.Module):
     """Maps observations (B, D) to logits (B, A, K) of the return distribution of every action."""
 
     support: Tensor
+    choices: Tensor
 
     def __init__(self, config: NetworkConfig, observation_size: int, action_count: int) -> None:
         """Build the network with freshly drawn weights.

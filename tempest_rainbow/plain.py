@@ -66,8 +66,8 @@ class _PlainEncoder(nn.Module):
 
     def forward(self, observations: Tensor) -> Tensor:
         lanes, enemies, exists, used = lane_and_enemy_values(observations)
-        lanes = self.lane_embedding(lanes)
-        enemies = self.enemy_embedding(enemies)
+        lanes = self.lane_embedding(lanes[:, :-1].transpose(1, 2))
+        enemies = self.enemy_embedding(enemies[:, :, :-1])
         # A sample without enemies would attend to nothing and give NaN: let it see all slots, then drop what
         # it saw.
         empty = used.sum(dim=1) == 0

@@ -297,10 +297,9 @@ class Replay:
         Raises:
             ValueError: a priority is not finite.
         """
-        priorities = np.asarray(priorities, np.float64)
         if not np.isfinite(priorities).all():
             raise ValueError("a priority is not finite")
-        values = self._value(priorities)
+        values = self._value(np.asarray(priorities, np.float64))
         with self._lock:
             self._largest = max(self._largest, float(values.max(initial=0.0)))
             self.stale += set_current(self._sums(), self._written, self._length, indices, stamps, values)

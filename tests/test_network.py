@@ -84,10 +84,10 @@ def test_lane_values_follow_the_facts():
     inputs = observations(2, player_lane=14 / 15, open=0.0)
     inputs[1, LAYOUT["open"]] = 1.0
     lanes, _, exists, _ = lane_encoder.lane_and_enemy_values(inputs)
-    # Closed: from lane 14, lane 0 is 2 ahead and lane 6 is 8 away. Open: lane 0 is 14 behind, lane 15 not there.
-    assert (8 * lanes[0, [0, 6, 13, 14], 3]).tolist() == [2.0, -8.0, -1.0, 0.0]
-    assert (8 * lanes[1, [0, 6, 13, 14], 3]).tolist() == [-14.0, -8.0, -1.0, 0.0]
-    assert lanes[0, :, 5].tolist() == [0.0] * 14 + [1.0, 0.0]
+    # Closed: from lane 14, lane 0 is 2 ahead, lane 6 is 8 away. Open: lane 0 is 14 behind, 15 is not there.
+    assert (8 * lanes[0, 3, [0, 6, 13, 14]]).tolist() == [2.0, -8.0, -1.0, 0.0]
+    assert (8 * lanes[1, 3, [0, 6, 13, 14]]).tolist() == [-14.0, -8.0, -1.0, 0.0]
+    assert lanes[0, 5].tolist() == [0.0] * 14 + [1.0, 0.0]
     assert exists[0].tolist() == [1.0] * 16
     assert exists[1].tolist() == [1.0] * 15 + [0.0]
 
@@ -130,22 +130,27 @@ def test_advantages_have_mean_zero_over_the_actions():
 
 def test_kernels_equal_the_stock_operations(monkeypatch):
     torch.manual_seed(3)
-    asked = torch.randn(9, 16, 2, 5, requires_grad=True)
-    codes = torch.randn(9, 7, 5, requires_grad=True)
+    lanes, enemies = torch.randn(9, 8, 16), torch.randn(9, 7, 13)
     used = (torch.rand(9, 7) < 0.5).float()
     used[0] = 0.0
+    roots = [0.3 * torch.randn(8, 8), 0.3 * torch.randn(13, 13)]
+    spreads = [(root @ root.T + torch.eye(len(root))).requires_grad_() for root in roots]
+    agreement = torch.randn(2, 9, 14, requires_grad=True)
+    tokens, shares = torch.randn(9, 16, 3, requires_grad=True), torch.rand(9, 16)
     weight, bias = torch.randn(6, 3, 4, requires_grad=True), torch.randn(6, 3, requires_grad=True)
     rows, hidden = torch.randint(0, 6, (9,)), torch.randn(9, 4, requires_grad=True)
+    learnt = [*spreads, agreement, tokens, weight, bias, hidden]
     results = []
     for kernels in (True, False):
         monkeypatch.setattr(cpu_kernels, "usable", lambda _, answer=kernels: answer)
-        gathered, weights = cpu_kernels.attend(asked, codes, used)
+        joint, weights = cpu_kernels.lane_codes(lanes, enemies, used, *spreads, agreement, 1e-5)
+        pooled = cpu_kernels.relu_pool(tokens, shares)
         selected = cpu_kernels.select_rows(weight, bias, rows, hidden)
-        total = (gathered * asked.detach().cos()).sum() + (selected**2).sum()
-        gradients = torch.autograd.grad(total, [asked, codes, weight, bias, hidden])
-        results.append([gathered, weights, selected, *gradients])
+        scale = torch.linspace(-1, 1, joint.numel()).reshape(joint.shape)
+        total = (joint * scale).sum() + (selected**2).sum() + (pooled**2).sum()
+        results.append([joint, weights, pooled, selected, *torch.autograd.grad(total, learnt)])
     for one, two in zip(*results, strict=True):
-        torch.testing.assert_close(one, two, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(one, two, atol=1e-4, rtol=1e-4)
 
 
 def test_the_plain_network_is_the_same_function():
