@@ -242,9 +242,9 @@ def with_score(points: int, **cells: int) -> NDArray[np.uint8]:
 
 
 def test_objective_counts_points_and_drops_bonuses() -> None:
-    scores = [0, 150, 150, 1149, 7149, 7399]
+    scores = [0, 150, 150, 1149, 7149, 7399, 8399]
     frames = observe_all(*(with_score(points) for points in scores))
-    assert [float(frame["objective"]) for frame in frames[1:]] == [150, 0, 999, 0, 250]
+    assert [float(frame["objective"]) for frame in frames[1:]] == [150, 0, 999, 0, 250, 0]
 
 
 def test_objective_survives_the_wrap_of_the_score() -> None:
@@ -318,6 +318,10 @@ def test_nothing_is_touched_while_dying() -> None:
 @pytest.mark.parametrize("game_state", [0x00, 0x02, 0x04, 0x0A, 0x14, 0x1A, 0x20])
 def test_attract_mode_gets_credit_and_start(game_state: int) -> None:
     assert act(play_state(x05=0, x00=game_state)) == (0x20, {0x50: 0, 0x06: 2})
+
+
+def test_start_is_pressed_only_where_the_game_takes_it() -> None:
+    assert act(play_state(x05=0x40)) == (0, {0x50: 0})
 
 
 def test_credit_is_given_only_where_it_is_missing() -> None:
