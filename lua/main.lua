@@ -26,18 +26,18 @@ package.path = here .. "?.lua;" .. package.path
 
 local bridge = require("bridge")
 local packet = require("packet")
+local polynomial = require("polynomial")
 local state = require("state")
+local wire = require("wire")
 
 local PROTOCOL = 1
 local START_BRIDGE = 4 -- changes of the frame counter since power-on until the first frame is handed over
 local PATIENCE = 20 -- seconds of game time without a bridge point until the game counts as hung
-local CHUNK = 4096 -- bytes asked of a socket at once; MAME buffers smaller reads itself
-local PROBE = 2 -- seconds of waiting between signs of life sent to a server that we end with
 local CYCLES_PER_SECOND = 1e18 / 661375661375 -- MAME cuts the cycle of 1/1.512 MHz to whole attoseconds
-local NINE_BITS, SEVENTEEN_BITS = 0x1FF, 0x1FFFF
+local PHASES = 131071
 local FRAME_COUNTER = state.address.frame_counter
 local BUTTON_BITS = 0x78
-local COMMAND_MARK, RESPONSE_MARK = 0x80, 0xFFFF
+local COMMAND_MARK = 0x80
 
 local function setting(name, default)
   local value = os.getenv("TEMPEST_" .. name)
@@ -47,6 +47,11 @@ end
 local function number_setting(name, default)
   local text = setting(name, default)
   return tonumber(text) or error("TEMPEST_" .. name .. " must be a number, is " .. text, 0)
+end
+
+--- Real time.
+local function seconds()
+  return emu.osd_ticks() / emu.osd_ticks_per_second()
 end
 
 local link -- how we talk to the server, nil while it is out of reach
@@ -151,24 +156,8 @@ local VITAL = { "phase", "buttons", "release_1", "release_2", "audctl_1", "audct
 
 -- Random numbers by the seed (HARDWARE 1) ---------------------------------------------------------------
 
---- All values of RANDOM of a shift register, from the moment it is released.
-local function register_values(length, feedback, shift)
-  local values, register = {}, length
-  for i = 0, length - 1 do
-    values[i + 1] = string.char((register >> shift) & 0xFF)
-    register = feedback(register)
-  end
-  return table.concat(values)
-end
-
 local function install_random()
-  local long = register_values(SEVENTEEN_BITS, function(register)
-    local bit_7 = ((register >> 8) ~ (register >> 13)) & 1
-    return (register & 1) << 16 | ((register >> 1) & 0xFF7F) | bit_7 << 7
-  end, 8)
-  local short = register_values(NINE_BITS, function(register)
-    return ((register ~ (register >> 5)) & 1) << 8 | register >> 1
-  end, 0)
+  local long, short = polynomial.long(), polynomial.short()
   for pokey, base in ipairs({ 0x60C0, 0x60D0 }) do
     local release, audctl = "release_" .. pokey, "audctl_" .. pokey
     on_write(base + 0x8, base + 0x8, function(_, data)
@@ -191,20 +180,14 @@ local function install_random()
       end
       local steps = math.floor(cycle() - since + vital.phase)
       if vital[audctl] >= 0x80 then
-        return string.byte(short, steps % NINE_BITS + 1)
+        return string.byte(short, steps % #short + 1)
       end
-      return string.byte(long, steps % SEVENTEEN_BITS + 1)
+      return string.byte(long, steps % #long + 1)
     end)
   end
 end
 
 -- Talking to the server ---------------------------------------------------------------------------------
-
-local function json_text(text)
-  return '"' .. string.gsub(text, '[%c"\\]', function(c)
-    return string.format("\\u%04x", string.byte(c))
-  end) .. '"'
-end
 
 local function read_token()
   local file = setting("TOKEN_FILE")
@@ -227,14 +210,13 @@ local game = setting("GAME") or game_name()
 local token = read_token()
 
 local function hello()
-  local fields = {
-    '"protocol":' .. PROTOCOL,
-    '"token":' .. json_text(token),
-    '"rom":' .. json_text(emu.romname()),
-    '"game":' .. json_text(game),
-    '"mame":' .. json_text(emu.app_version()),
-  }
-  return string.pack(">s2", "{" .. table.concat(fields, ",") .. "}")
+  return wire.hello({
+    { "protocol", PROTOCOL },
+    { "token", token },
+    { "rom", emu.romname() },
+    { "game", game },
+    { "mame", emu.app_version() },
+  })
 end
 
 --- The process that started us is gone: leave nothing of it behind.
@@ -246,71 +228,6 @@ local function end_with_server()
   finish(4)
 end
 
---- Standard input and another pipe: reads block, and end when the server does.
-local function pipe_link(path)
-  local input, output = io.stdin, assert(io.open(path, "wb"))
-  input:setvbuf("no")
-  output:setvbuf("no")
-  local self = {}
-
-  function self.send(data)
-    if not output:write(data) then
-      end_with_server()
-    end
-  end
-
-  function self.receive(count)
-    local data = input:read(count)
-    if not data or #data < count then
-      end_with_server()
-    end
-    return data
-  end
-
-  self.send(hello())
-  return self
-end
-
---- A socket. Reads never block, and a server that is gone cannot be told from a slow one, so there is a deadline.
--- The hello goes with the first packet: a second write to a server that has closed would kill MAME (SIGPIPE).
-local function socket_link(address, deadline, probing)
-  local socket = emu.file("rw")
-  if socket:open("socket." .. address) then
-    return nil
-  end
-  local self, greeting, ticks = {}, hello(), emu.osd_ticks_per_second()
-  local pending = "" -- received and not yet taken; MAME's own buffer forgets its content at a write
-
-  function self.send(data)
-    data, greeting = greeting .. data, ""
-    local written = socket:write(data)
-    if probing and written and written < #data then
-      end_with_server()
-    end
-  end
-
-  --- Return `count` bytes, or nothing if they do not come in time.
-  function self.receive(count)
-    local started, probes = emu.osd_ticks(), 0
-    while #pending < count do
-      pending = pending .. socket:read(CHUNK)
-      local waited = (emu.osd_ticks() - started) / ticks
-      if probing and waited > PROBE * (probes + 1) then
-        probes = probes + 1
-        self.send(string.pack(">HBI4", RESPONSE_MARK, 8, 0))
-      end
-      if deadline > 0 and waited > deadline then
-        return nil
-      end
-    end
-    local data = string.sub(pending, 1, count)
-    pending = string.sub(pending, count + 1)
-    return data
-  end
-
-  return self
-end
-
 local address = setting("CONNECT", "127.0.0.1:9999")
 local reconnect = number_setting("RECONNECT", 5)
 local deadline = number_setting("DEADLINE", 30)
@@ -318,16 +235,17 @@ local next_attempt = 0
 
 local function connect()
   if setting("PIPE") then
-    link = pipe_link(setting("PIPE"))
+    link = wire.pipe(io.stdin, assert(io.open(setting("PIPE"), "wb")), hello(), end_with_server)
     return
   end
-  local ticks = emu.osd_ticks()
-  if ticks < next_attempt then
+  if seconds() < next_attempt then
     return
   end
-  next_attempt = ticks + reconnect * emu.osd_ticks_per_second()
-  link = socket_link(address, deadline, reconnect == 0)
-  if not link and reconnect == 0 then
+  next_attempt = seconds() + reconnect
+  local socket = emu.file("rw")
+  if not socket:open("socket." .. address) then
+    link = wire.socket(socket, hello(), seconds, deadline, reconnect == 0 and end_with_server or nil)
+  elseif reconnect == 0 then
     finish(4, "no server answers at " .. address)
   end
 end
@@ -465,7 +383,7 @@ end
 local start_state -- the Lua's part of the state at the first frame
 
 local function respond(command, payload)
-  link.send(string.pack(">HBI4", RESPONSE_MARK, command, #payload) .. payload)
+  link.send(wire.response(command, payload))
 end
 
 -- By the command's number. They return true if they go on later, on their own.
@@ -590,7 +508,7 @@ local last_bridge = now()
 
 local function begin()
   local seed = number_setting("SEED", os.time() + emu.osd_ticks()) % 2147483647
-  start(seed, (seed * 81006 + 12345) % SEVENTEEN_BITS, number_setting("START_LEVEL", 1))
+  start(seed, (seed * 81006 + 12345) % PHASES, number_setting("START_LEVEL", 1))
   observe()
   take_orders()
 end
@@ -652,9 +570,9 @@ end)
 
 if setting("DISPLAY") then
   local draw = require("display").new()
-  emu.register_frame_done(guarded(function()
+  on_event("add_machine_frame_notifier", "register_frame_done", function()
     draw(machine.render.ui_container, ram, mem, frame)
-  end))
+  end)
 end
 
 on_event("add_machine_stop_notifier", "register_stop", function()

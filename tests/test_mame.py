@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -461,7 +462,7 @@ def broken_lua(folder: Path, name: str, old: str, new: str) -> Path:
         ),
         ("main.lua", "local bridge = require", "local bridge = = require", "unexpected symbol near '='"),
         ("packet.lua", "packet.BODY_BYTES)", "packet.BODY_BYTES - 1)", "rubbish: a packet has 819 bytes"),
-        ("main.lua", 'string.pack(">s2", "{"', 'string.pack(">s2", "("', "rubbish: the hello is no JSON"),
+        ("wire.lua", 'string.pack(">s2", "{"', 'string.pack(">s2", "("', "rubbish: the hello is no JSON"),
         ("main.lua", "bridge.observe(ram", "os.exit(7) bridge.observe(ram", "exit code 7"),
     ],
 )
@@ -478,6 +479,71 @@ def test_errors_of_the_lua_are_shown_with_their_place(
     monkeypatch.setattr(mame_process, "lua_directory", lambda: folder)
     with pytest.raises(MameError, match=message):
         MameMachine(show_rom).step(False, False, 0)
+
+
+NEWER_MAME = """
+do -- what newer MAMEs have in place of what they dropped; their subscriptions must be kept
+  local done, stop = emu.register_frame_done, emu.register_stop
+  local function notifier(register)
+    return function(callback)
+      local kept = setmetatable({ callback }, { __mode = "v" })
+      register(function() if kept[1] then kept[1]() end end)
+      return { callback = callback }
+    end
+  end
+  emu.add_machine_frame_notifier, emu.add_machine_stop_notifier = notifier(done), notifier(stop)
+  emu.register_frame_done, emu.register_stop, emu.register_periodic, emu.register_start = nil, nil, nil, nil
+end
+if TEMPEST_BRIDGE then"""
+
+
+def test_lua_knows_the_names_of_newer_mames(
+    show_rom: RomImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = broken_lua(tmp_path, "main.lua", "if TEMPEST_BRIDGE then", NEWER_MAME)
+    monkeypatch.setattr(mame_process, "lua_directory", lambda: folder)
+    with closing(MameMachine(show_rom)) as machine:
+        machine.reset(0, 1)
+        machine.step(True, False, 0)
+    hang = tiny_rom(tmp_path, HANG)
+    with pytest.raises(MameError, match="has not changed its frame counter"):
+        MameMachine(hang)
+
+
+def test_overlay_draws_without_errors(show_rom: RomImage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mame_process, "_KEPT_VARIABLES", (*mame_process._KEPT_VARIABLES, "TEMPEST_DISPLAY"))
+    monkeypatch.setenv("TEMPEST_DISPLAY", "1")
+    with closing(MameMachine(show_rom)) as machine:
+        machine.reset(0, 1)
+        for _ in range(20):
+            machine.step(True, False, 0)
+
+
+@pytest.mark.slow
+def test_two_hundred_kills_leave_nothing(show_rom: RomImage) -> None:
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def folders() -> set[str]:
+        return set(map(str, Path(tempfile.gettempdir()).glob("tempest-gym-mame-*")))
+
+    with closing(MameMachine(show_rom)) as machine:
+        generator = np.random.default_rng(0)
+        for kill in range(210):
+            if kill == 10:
+                before = resident(), len(os.listdir("/proc/self/fd")), len(children()), len(folders())
+            machine.reset(kill, 1)
+            play(machine, int(generator.integers(0, 6)))
+            assert machine.pid
+            os.kill(machine.pid, signal.SIGKILL)
+            with pytest.raises(MameError, match="killed by signal 9"):
+                play(machine, 5)
+        machine.reset(0, 1)
+        after = resident(), len(os.listdir("/proc/self/fd")), len(children()), len(folders())
+    assert after[0] - before[0] < 8 << 20
+    assert after[1] <= before[1] + 3  # The pipes of the machine that runs now.
+    assert after[2] <= 1
+    assert after[3] <= before[3] + 1
 
 
 def test_missing_mame_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, show_rom: RomImage) -> None:

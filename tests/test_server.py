@@ -24,6 +24,7 @@ from tempest_gym.episodes import Episodes
 from tempest_gym.frame import Frame
 from tempest_gym.machines import advance_by_frames
 from tempest_gym.machines.mame_process import MameProcess
+from tempest_gym.paths import lua_directory
 from tempest_gym.protocol import (
     PROTOCOL_VERSION,
     Command,
@@ -611,6 +612,26 @@ def test_real_mames_play_leave_and_come_back() -> None:
         finally:
             for mame in mames:
                 mame.end()
+
+
+def test_mame_started_by_hand_plays() -> None:
+    """As the README says: only -autoboot_script, which MAME runs two seconds late, and the address."""
+    with closing(ClientPool(port=0)) as pool:
+        variables = {"TEMPEST_CONNECT": "{}:{}".format(*pool.address), "TEMPEST_START_LEVEL": "5"}
+        script = ["-autoboot_script", str(lua_directory() / "main.lua")]
+        mame = MameProcess(squall_rom(), variables, script=False, arguments=script)
+        try:
+            levels, end = set(), time.monotonic() + 60
+            while len(levels) < 1 or sum(client["frames"] for client in pool.clients()) < 400:
+                assert time.monotonic() < end, mame.last_lines()
+                arrivals = pool.recv(1.0)
+                levels.update(arrivals.info["level"].tolist())
+                pool.send(arrivals.ids, arrivals.info["expert_action"])
+            assert min(levels) >= 1
+            assert pool.clients()[0]["game"] == "squall"
+            assert not pool.dropped
+        finally:
+            mame.end()
 
 
 def test_real_mame_outlives_its_server() -> None:
