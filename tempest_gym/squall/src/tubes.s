@@ -97,43 +97,52 @@ load_vectors:
         emit    0
         emit    0
         emit    RETURN          ; NOTHING
+        jsr     flush
         ldx     #0
-        stx     t2              ; drawn or blank
-@pass:  ldx     #0
-@mid:   stx     slot
+@middle:
+        stx     slot
         lda     middle_x,x
         ldx     eye_x
         jsr     base_x
         ldx     slot
         lda     middle_y,x
-        jsr     one_vector
-        bcc     @mid
-        lda     t2
-        eor     #$20
-        sta     t2
-        bne     @pass
-@pass2: ldx     #0
+        jsr     both_vectors
+        bcc     @middle
+        lda     #<SPOKE_BLANK
+        sta     dl
+        lda     #>SPOKE_BLANK
+        sta     dl+1
+        ldx     #0
 @spoke: stx     slot
         lda     spoke_x,x
         ldx     eye_x
         jsr     base_x
         ldx     slot
         lda     spoke_y,x
-        jsr     one_vector
+        jsr     both_vectors
         bcc     @spoke
-        lda     t2
-        eor     #$20
-        sta     t2
-        bne     @pass2
+        lda     #<OUTLINE
+        sta     dl
+        lda     #>OUTLINE
+        sta     dl+1
         jmp     load_outline
 
-; The rest of one subroutine: y in A, brightness in t2; X = next slot, carry set after the last.
-one_vector:
+DRAWN           = SPOKE_DRAWN - SPOKE_BLANK
+.assert MIDDLE_DRAWN - MIDDLE_BLANK = DRAWN, error, "drawn vectors stand at the same distance from blank ones"
+
+; The blank vector by bx and the y in A, and the drawn one. X = next slot, carry set after the last.
+both_vectors:
         ldx     eye_y
         jsr     base_y
-        lda     t2
+        ldy     #0
+        tya
         jsr     emit_base
         emit    RETURN
+        ldy     #DRAWN
+        lda     #$20
+        jsr     emit_base
+        emit    RETURN
+        ldy     #6
         jsr     flush
         ldx     slot
         inx
