@@ -320,12 +320,16 @@ class ClientPool:
                 connection.close()
                 self.dropped["crowd"] += 1
                 continue
-            connection.setblocking(False)
             with contextlib.suppress(OSError):
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            client = _Client(connection, peer[0], time.monotonic() + self._hello_deadline)
-            self._clients[connection] = client
-            self._selector.register(connection, selectors.EVENT_READ, client)
+            self._adopt(connection, peer[0])
+
+    def _adopt(self, connection: socket.socket, address: str) -> None:
+        """Take a connection in and await its hello."""
+        connection.setblocking(False)
+        client = _Client(connection, address, time.monotonic() + self._hello_deadline)
+        self._clients[connection] = client
+        self._selector.register(connection, selectors.EVENT_READ, client)
 
     def _read(self, client: _Client) -> None:
         try:
