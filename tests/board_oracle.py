@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,6 @@ from numpy.typing import NDArray
 
 from tempest_gym.board import Boards
 from tempest_gym.board.opcodes import OPCODES
-
 from tempest_gym.roms import load_roms, squall_rom
 
 _CODES = {(opcode.name, opcode.mode): opcode.code for opcode in OPCODES}
@@ -73,7 +73,9 @@ class _Assembler:
             distance = self.value(operand, final) - address - 2
             assert not final or -128 <= distance < 128, f"branch too far: {text}"
             return bytes([_CODES[name, "rel"], distance & 0xFF])
-        mode, inner = next((mode, found[1]) for mode, pattern in _OPERANDS if (found := pattern.match(operand)))
+        mode, inner = next(
+            (mode, found[1]) for mode, pattern in _OPERANDS if (found := pattern.match(operand))
+        )
         number = self.value(inner, final)
         if mode in _SHORT and number < 0x100 and (name, _SHORT[mode]) in _CODES:
             mode = _SHORT[mode]
@@ -124,7 +126,7 @@ def _split(program: bytes, vector_rom: bytes) -> dict[str, bytes]:
     names = list(files)
     programs = [name for name in names if re.match(r"136002-1(1[3-9]|2[0-2])\.", name)]
     pictures = [name for name in names if re.match(r"136002-12[34]\.", name)]
-    assert len(programs) == 10 and len(pictures) == 2, names
+    assert (len(programs), len(pictures)) == (10, 2), names
     for index, name in enumerate(programs):
         files[name] = program[index * 0x800 : (index + 1) * 0x800]
     for index, name in enumerate(pictures):
@@ -191,7 +193,6 @@ def run_mame(
     for option in ("cfg", "nvram", "snapshot", "state", "diff", "comment", "input"):
         command += [f"-{option}_directory", str(folder / option)]
     done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=120)
-    if os.environ.get("ORACLE_DEBUG"): print(done.stderr)
     assert done.returncode == 0, done.stderr[-2000:] + done.stdout[-2000:]
     records = np.fromfile(output, _RECORD)
     assert len(records) == bridges, (len(records), done.stderr[-2000:], done.stdout[-2000:])
@@ -232,8 +233,6 @@ def load_boards(files: dict[str, bytes], folder: Path, n: int = 1) -> Boards:
     target.mkdir(parents=True)
     for name, content in files.items():
         (target / name).write_bytes(content)
-    import warnings
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return Boards(load_roms(target.parent, "tempest1"), n)

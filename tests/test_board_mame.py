@@ -608,6 +608,9 @@ def words(*values: int) -> bytes:
     return b"".join(value.to_bytes(2, "little") for value in values)
 
 
+SHARES = {"VCTR": 0.3, "SVEC": 0.3, "STAT": 0.1, "SCAL": 0.1, "CNTR": 0.03, "JSRL": 0.12, "JMPL": 0.05}
+
+
 def random_list(random: np.random.Generator, wild: bool) -> bytes:
     """256 bytes of display list with every opcode; a wild one is any words at all."""
     if wild:
@@ -615,7 +618,7 @@ def random_list(random: np.random.Generator, wild: bool) -> bytes:
     values: list[int] = []
     routine = 108  # words from here on: subroutines for JSRL
     while len(values) < 90:
-        kind = random.choice(["VCTR", "SVEC", "STAT", "SCAL", "CNTR", "JSRL", "JMPL"], p=[0.3, 0.3, 0.1, 0.1, 0.03, 0.12, 0.05])
+        kind = random.choice(list(SHARES), p=list(SHARES.values()))
         if kind == "VCTR":
             reach = int(random.choice([8, 200, 4095]))
             dx, dy = random.integers(-reach, reach + 1, 2)
@@ -636,7 +639,8 @@ def random_list(random: np.random.Generator, wild: bool) -> bytes:
     values += [0x2000] * (routine - len(values))
     for inner in (6, 12, 0):
         last = 0xC000 if inner == 0 else 0xA000 | routine + inner
-        values += [0x4000 | int(random.integers(0x2000)), 0x7000 | int(random.integers(0x800)), 0x5F3F, 0x4000, last, 0xC000]
+        values += [0x4000 | int(random.integers(0x2000)), 0x7000 | int(random.integers(0x800))]
+        values += [0x5F3F, 0x4000, last, 0xC000]
     return words(*values)[:256].ljust(256, b"\0")
 
 

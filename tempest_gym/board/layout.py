@@ -117,6 +117,7 @@ WORDS = (
     "vg_plan5",
     "vg_plan6",
     "vg_plan7",
+    "vg_standard",
 )
 
 _MEMORIES = (

@@ -55,7 +55,7 @@ class Native:
 
 
 def cache_folder() -> Path:
-    """Where compiled code is kept: ``TEMPEST_GYM_CACHE``, else the user's cache folder, else a private temporary one."""
+    """Where compiled code is kept: ``TEMPEST_GYM_CACHE``, or the user's cache folder, or a private temporary one."""
     chosen = os.environ.get(CACHE_VARIABLE)
     folder = Path(chosen) if chosen else Path(platformdirs.user_cache_dir("tempest-gym", appauthor=False))
     try:

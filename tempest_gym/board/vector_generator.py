@@ -9,6 +9,8 @@ it: the generator catches up when its flag is read, its memory written or a time
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 import numpy as np
 from llvmlite import ir
@@ -47,6 +49,7 @@ _HALT_CYCLE = WORD["vg_halt_cycle"]
 _HALT_REST = WORD["vg_halt_rest"]
 _NEXT = WORD["vg_next"]
 _PLAN = WORD["vg_plan0"]
+_STANDARD = WORD["vg_standard"]
 _SPLIT = WORD["last_split"]
 _NEXT_IRQ = WORD["next_irq"]
 
@@ -74,10 +77,10 @@ def make_plans(words, rom):
     is 0, 3, 2, 4, 5, 6, 7, each at most once, and 7, which takes time, must be the last step.
     """
     for op in range(8):
-        latch = FIRST_STATE
-        handlers = 0
+        latch: Any = FIRST_STATE
+        handlers: Any = 0
         steps = 0
-        rank = -1
+        rank: Any = -1
         while steps < 16:
             following = np.int64(rom[PROM + (0x80 | (op << 4) | latch)] & 0x0F)
             if following == FIRST_STATE:
@@ -88,7 +91,7 @@ def make_plans(words, rom):
             steps += 1
             if latch & HANDLER:
                 handler = latch & 7
-                place = handler
+                place: Any = handler
                 if handler == 2:
                     place = 3
                 elif handler == 3:
@@ -102,6 +105,10 @@ def make_plans(words, rom):
             words[_PLAN + op] = -1
         else:
             words[_PLAN + op] = handlers | (steps << 8) | (latch << 16)
+    words[_STANDARD] = 1
+    for op in range(8):
+        if words[_PLAN + op] != STANDARD_PLANS[op]:
+            words[_STANDARD] = 0
 
 
 @numba.njit
@@ -176,14 +183,16 @@ def handle(state, words, rom, handler):
     return 0
 
 
-@intrinsic
-def leading_zeros(typing_context, value):
-    """Zero bits above the highest one bit of an int64; 64 for 0."""
+def _leading_zeros(typing_context, value):
+    """Zero bits above the highest one bit of an int64."""
 
     def code_generator(context, builder, signature, arguments):
         return builder.ctlz(arguments[0], ir.Constant(ir.IntType(1), 0))
 
     return numba.types.int64(numba.types.int64), code_generator
+
+
+leading_zeros: Any = intrinsic(_leading_zeros)
 
 
 @numba.njit(forceinline=True)
@@ -259,6 +268,90 @@ def run_opcodes(state, words, rom, clocks):
     return clocks
 
 
+# The plans of the PROM described in HARDWARE 1, which Squall has.
+STANDARD_PLANS = (0xF06BD, 0xF0281, 0xF04B8, 0xE0241, 0xF0391, 0xE0471, 0xE0361, 0xE0241)
+
+
+@numba.njit
+def run_standard(state, words, rom, clocks):
+    """The same as `run_opcodes` for a PROM whose plans are the standard ones."""
+    pc = words[_PC]
+    sp = words[_SP]
+    scale = words[_SCALE]
+    op = words[_OP]
+    last = words[_DVY12] << 12
+    while True:
+        if pc < 0x0FFD:
+            data = np.int64(state[VRAM + pc]) | (np.int64(state[VRAM + pc + 1]) << 8)
+            second = np.int64(state[VRAM + pc + 2]) | (np.int64(state[VRAM + pc + 3]) << 8)
+        elif pc >= 0x1000 and pc < 0x1FFD:
+            data = np.int64(rom[0x2000 + pc]) | (np.int64(rom[0x2001 + pc]) << 8)
+            second = np.int64(rom[0x2002 + pc]) | (np.int64(rom[0x2003 + pc]) << 8)
+        else:
+            break
+        code = data >> 13
+        if code == 0:
+            if clocks + 56 >= SLICE_CLOCKS:
+                break
+            changes = ((data ^ (data << 1)) | (second ^ (second << 1))) & 0x1FFF
+            halvings = scale + (16 if changes == 0 else leading_zeros(changes) - 51)
+            clocks += 56 + max(0x8000 >> halvings, 1)
+            pc += 4
+        elif code == 2:
+            if clocks + 40 >= SLICE_CLOCKS:
+                break
+            dvy = (data >> 8) & 0x1F
+            dvx = data & 0x1F
+            changes = ((dvy ^ (dvy << 1)) | (dvx ^ (dvx << 1))) & 0x1F
+            halvings = scale + (16 if changes == 0 else leading_zeros(changes) - 59)
+            clocks += 40 + max(0x100 >> halvings, 1)
+            pc += 2
+        elif code == 3:
+            if clocks + 24 >= SLICE_CLOCKS:
+                break
+            if data & 0x1000:
+                scale = (data >> 8) & 7
+            clocks += 24
+            pc += 2
+        elif code == 5:
+            if clocks + 40 >= SLICE_CLOCKS:
+                break
+            words[_STACK + (sp & 3)] = pc + 2
+            sp = (sp + 1) & 0x0F
+            pc = (data & 0x1FFF) << 1
+            clocks += 40
+        elif code == 6:
+            if clocks + 32 >= SLICE_CLOCKS:
+                break
+            sp = (sp - 1) & 0x0F
+            pc = words[_STACK + (sp & 3)]
+            clocks += 32
+        elif code == 7:
+            if clocks + 24 >= SLICE_CLOCKS:
+                break
+            pc = (data & 0x1FFF) << 1
+            clocks += 24
+        elif code == 4:
+            if clocks + 32 >= SLICE_CLOCKS:
+                break
+            changes = (data ^ (data << 1)) & 0x1FFF
+            clocks += 32 + max(0x8000 >> (16 if changes == 0 else leading_zeros(changes) - 51), 1)
+            pc += 2
+        else:
+            break
+        op = code
+        last = data
+        if clocks >= SLICE_CLOCKS:
+            break
+    words[_PC] = pc
+    words[_SP] = sp
+    words[_SCALE] = scale
+    words[_OP] = op
+    words[_DVY12] = (last >> 12) & 1
+    words[_STATE] = words[_PLAN + op] >> 16
+    return clocks
+
+
 @numba.njit(forceinline=True)
 def next_state(words, rom, latch):
     """What the state PROM holds for the present state, opcode and halt bit."""
@@ -273,6 +366,10 @@ def run_slice(state, words, rom):
         latch = words[_STATE]
         following = next_state(words, rom, latch)
         if following == FIRST_STATE and latch & HALTED == 0 and words[_HALT] == 0:
+            if words[_STANDARD] and words[_TIMER] == 0 and words[_PC] & 1 == 0:
+                clocks = run_standard(state, words, rom, clocks)
+                if clocks >= SLICE_CLOCKS:
+                    break
             used = run_opcodes(state, words, rom, clocks)
             if used != clocks:
                 clocks = used
