@@ -14,6 +14,7 @@ from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tempest_rainbow import value_kernels
 from tempest_rainbow.lane_kernels import (
     ENEMY_TERMS,
     ENEMY_WIDTH,
@@ -24,7 +25,7 @@ from tempest_rainbow.lane_kernels import (
     gather_codes_backward,
 )
 
-__all__ = ["lane_codes", "relu_pool", "select_rows", "usable"]
+__all__ = ["expected_returns", "lane_codes", "relu_pool", "select_rows", "usable"]
 
 
 def usable(tensor: Tensor) -> bool:
@@ -94,6 +95,15 @@ def _select_rows_backward(
             for i in range(hidden.shape[1]):
                 grad_weight[row, k, i] += slope * hidden[b, i]
                 grad_hidden[b, i] += slope * weight[row, k, i]
+
+
+def expected_returns(value: Tensor, advantage: Tensor, split: int, support: Tensor) -> Tensor:
+    """Return the means (B, A) of all actions' distributions; arguments as in `value_kernels`, no gradient."""
+    batch, rows, _ = advantage.shape
+    out = torch.empty(batch, split * max(rows - split, 1))
+    arrays = [_array(tensor.float()) for tensor in (value, advantage, support)]
+    value_kernels.expected_returns(arrays[0], arrays[1], split, arrays[2], out.numpy())
+    return out
 
 
 def _array(tensor: Tensor) -> NDArray[Any]:

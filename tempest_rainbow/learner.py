@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tempest_rainbow.allocator import keep_freed_memory
 from tempest_rainbow.batch import Batch
 from tempest_rainbow.learner_config import LearnerConfig
 from tempest_rainbow.network import NetworkConfig, RainbowNetwork
@@ -103,6 +104,7 @@ class Learner:
             ValueError: a setting is out of range or the device is not there.
         """
         _check_settings(network_config, config)
+        keep_freed_memory()
         self.config = config
         self.device = choose_device(device)
         with torch.random.fork_rng(devices=[]):
@@ -183,7 +185,7 @@ class Learner:
             network = self._acting
             inputs = torch.from_numpy(np.asarray(observations, np.float32)).to(self.device)
             features = network.features(inputs)
-            values = network.expectation(network.logits(features))
+            values = network.q_of(features)
             if prior_weight > 0.0:
                 values = values + prior_weight * torch.log_softmax(network.policy_logits(features), dim=-1)
             values = values.cpu()

@@ -134,6 +134,6 @@ def _following(
         )
         return probabilities_t, bonus + discount_t * soft_bonus
     chooser = online if config.double else target
-    best_a_t = categorical.expectation(chooser(s_t), support).argmax(dim=1)
+    best_a_t = chooser.q_values(s_t).argmax(dim=1)
     logits_t = target.logits_of(target.features(s_t), best_a_t)
     return torch.softmax(logits_t.float(), dim=-1), torch.zeros_like(discount_t)

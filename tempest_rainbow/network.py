@@ -154,7 +154,19 @@ class RainbowNetwork(nn.Module):
 
     def q_values(self, observations: Tensor) -> Tensor:
         """Return the expected return (B, A) of every action."""
-        return self.expectation(self(observations))
+        return self.q_of(self.features(observations))
+
+    def q_of(self, features: Tensor) -> Tensor:
+        """Return the expected return (B, A) of every action from the trunk's output; without gradient on a CPU."""
+        if len(self.factors) > 2 or torch.is_grad_enabled() or not cpu_kernels.usable(features):
+            return self.expectation(self.logits(features))
+        advantage = self.advantage_out(torch.relu(self.advantage_hidden(features)))
+        return cpu_kernels.expected_returns(
+            self._value(features),
+            advantage.reshape(features.shape[0], -1, self.config.atoms),
+            self.factors[0],
+            self.support,
+        )
 
     def expectation(self, logits: Tensor) -> Tensor:
         """Return the mean (...,) of the distributions with these logits (..., K)."""

@@ -153,6 +153,23 @@ def test_kernels_equal_the_stock_operations(monkeypatch):
         torch.testing.assert_close(one, two, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("factors", [(), (4, 11), (11, 4), (2, 2, 11)])
+@pytest.mark.parametrize("scale", [0.1, 3.0, 60.0])
+def test_expected_returns_equal_those_of_the_distributions(factors, scale):
+    torch.manual_seed(5)
+    config = NetworkConfig(encoder="none", trunk=(16,), head=12, action_factors=factors)
+    network = RainbowNetwork(config, 5, 44)
+    with torch.no_grad():
+        network.advantage_out.weight.mul_(40 * scale)
+        network.value_out.weight.mul_(40 * scale)
+    inputs = torch.randn(20, 5)
+    expected = network.expectation(network(inputs)).detach()
+    with torch.no_grad():
+        quick = network.q_values(inputs)
+    torch.testing.assert_close(quick, expected, atol=2e-2, rtol=1e-3)
+    assert expected.std() > 0.01
+
+
 def test_the_plain_network_is_the_same_function():
     torch.manual_seed(4)
     network = RainbowNetwork(NETWORK_PRESETS["original"], 195, 44)
