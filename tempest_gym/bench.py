@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import ExitStack, closing, suppress
 from functools import partial
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import numpy as np
 
-from tempest_gym.bench_mame import game_frames_per_second
+from tempest_gym.bench_mame import MamePlay
 from tempest_gym.env import TempestEnv
-from tempest_gym.machines.board import BoardFleet
+from tempest_gym.machines.board import Job
 from tempest_gym.machines.lua_host import LuaHost
+from tempest_gym.machines.mame import MameMachine
+from tempest_gym.machines.mame_process import MameMissingError
 from tempest_gym.roms import RomImage
 from tempest_gym.vector import TempestVectorEnv
 
 __all__ = ["BoardBench", "bench_board"]
 
 _WARM_UP_STEPS = 300
-"""Steps before a measurement, so that games are at different points."""
+"""Steps before the measurement, so that games are at different points."""
+
+_ROUNDS = 10
+"""The things measured take turns this often, so that other load on the computer hits them alike."""
 
 _CPU_FRAMES = 20
 """Game frames that boards run without Lua before they go back to where they were in play."""
@@ -59,115 +65,110 @@ def bench_board(rom: RomImage, envs: int, threads: int, seconds: float, seed: in
         rom: the ROM set.
         envs: environments in the vector.
         threads: threads that share them.
-        seconds: about how long each measurement takes.
+        seconds: about how long each of the four measurements takes.
         seed: seed of the first game.
     """
-    single = _single_step(rom, seconds, seed)
-    env = TempestVectorEnv(envs, threads=threads, rom=rom)
-    try:
-        vector = _vector(env, seconds, seed)
-    finally:
-        env.close()
-    mame = game_frames_per_second(rom, seconds, seed)
-    steps = vector.steps_per_second
-    return BoardBench(
-        game=rom.name,
-        envs=envs,
-        threads=env.threads,
-        env_steps_per_second=steps,
-        game_frames_per_second=vector.frames_per_second,
-        cpu_only_steps_per_second=vector.cpu_only,
-        share=vector.share,
-        bytes_per_env=vector.bytes_per_env,
-        single_step_us=single,
-        mame_game_frames_per_second=mame,
-        ratio_to_mame=None if mame is None else steps / mame,
-    )
+    with ExitStack() as stack:
+        single = _Single(stack.enter_context(closing(TempestEnv(rom=rom))), seed)
+        vector = _Vector(stack.enter_context(closing(TempestVectorEnv(envs, threads=threads, rom=rom))), seed)
+        mame = None
+        with suppress(MameMissingError):
+            mame = MamePlay(stack.enter_context(closing(MameMachine(rom))), seed)
+        for _ in range(_ROUNDS):
+            single.play(seconds / _ROUNDS)
+            vector.play(seconds / _ROUNDS)
+            vector.run_without_lua(seconds / _ROUNDS)
+            if mame:
+                mame.play(seconds / _ROUNDS)
+        mame_frames = mame.frames / mame.seconds if mame else None
+        steps = vector.steps / vector.seconds
+        cpu_only = vector.cpu_frames / vector.cpu_seconds
+        in_cpu = min(vector.frames / cpu_only, vector.in_fleet)
+        return BoardBench(
+            game=rom.name,
+            envs=envs,
+            threads=vector.env.threads,
+            env_steps_per_second=steps,
+            game_frames_per_second=vector.frames / vector.seconds,
+            cpu_only_steps_per_second=cpu_only,
+            share={
+                "cpu": in_cpu / vector.seconds,
+                "lua": (vector.in_fleet - in_cpu) / vector.seconds,
+                "python": (vector.seconds - vector.in_fleet) / vector.seconds,
+            },
+            bytes_per_env=len(vector.env.fleet.save_state()) // envs,
+            single_step_us=1e6 * single.seconds / single.steps,
+            mame_game_frames_per_second=mame_frames,
+            ratio_to_mame=None if mame_frames is None else steps / mame_frames,
+        )
 
 
-def _single_step(rom: RomImage, seconds: float, seed: int) -> float:
-    env = TempestEnv(rom=rom)
-    _, info = env.reset(seed=seed)
-    steps, spent = 0, 0.0
-    while spent < seconds:
-        start = time.perf_counter()
-        _, _, terminated, truncated, info = env.step(info["expert_action"])
-        spent += time.perf_counter() - start
-        steps += 1
-        if terminated or truncated:
-            _, info = env.reset()
-    env.close()
-    return 1e6 * spent / steps
+class _Single:
+    """A single environment that the expert plays; the time of its steps alone counts."""
 
+    def __init__(self, env: TempestEnv, seed: int) -> None:
+        self.env = env
+        self.seconds, self.steps = 0.0, 0
+        _, self._info = env.reset(seed=seed)
+        self.play(seconds=0.1)
+        self.seconds, self.steps = 0.0, 0
 
-@dataclass(slots=True)
-class _Vector:
-    steps_per_second: float
-    frames_per_second: float
-    cpu_only: float
-    share: dict[str, float]
-    bytes_per_env: int
-
-
-def _vector(env: TempestVectorEnv, seconds: float, seed: int) -> _Vector:
-    fleet = env.fleet
-    timer = _Timer(fleet)
-    _, infos = env.reset(seed=seed)
-    for _ in range(_WARM_UP_STEPS):
-        _, _, _, _, infos = env.step(infos["expert_action"])
-    timer.seconds = 0.0
-    steps = frames = 0
-    start = now = time.perf_counter()
-    while now - start < seconds:
-        _, _, _, _, infos = env.step(infos["expert_action"])
-        frames += int(infos["frames"].sum())
-        steps += 1
-        now = time.perf_counter()
-    spent, in_fleet = now - start, timer.seconds
-    cpu_only = _cpu_only(fleet, seconds)
-    in_cpu = min(frames / cpu_only, in_fleet)
-    return _Vector(
-        steps_per_second=steps * env.num_envs / spent,
-        frames_per_second=frames / spent,
-        cpu_only=cpu_only,
-        share={
-            "cpu": in_cpu / spent,
-            "lua": (in_fleet - in_cpu) / spent,
-            "python": (spent - in_fleet) / spent,
-        },
-        bytes_per_env=len(fleet.save_state()) // env.num_envs,
-    )
-
-
-class _Timer:
-    """Adds up the time a fleet spends on its jobs."""
-
-    def __init__(self, fleet: BoardFleet) -> None:
-        self.seconds = 0.0
-        run = fleet.run
-
-        def timed(jobs: Any) -> None:
+    def play(self, seconds: float) -> None:
+        until = self.seconds + seconds
+        while self.seconds < until:
+            action = self._info["expert_action"]
             start = time.perf_counter()
-            run(jobs)
+            _, _, terminated, truncated, self._info = self.env.step(action)
             self.seconds += time.perf_counter() - start
+            self.steps += 1
+            if terminated or truncated:
+                _, self._info = self.env.reset()
 
-        fleet.run = timed  # type: ignore[method-assign]
 
+class _Vector:
+    """A vector environment that the expert plays."""
 
-def _cpu_only(fleet: BoardFleet, seconds: float) -> float:
-    """Game frames a second of the boards as they stand in play, without Lua, on the fleet's threads."""
-    state = fleet.save_state()
-    slices = np.array_split(np.arange(len(fleet.frames)), fleet.threads)
+    def __init__(self, env: TempestVectorEnv, seed: int) -> None:
+        self.env = env
+        self.seconds = self.in_fleet = self.cpu_seconds = 0.0
+        self.steps = self.frames = self.cpu_frames = 0
+        self._run = env.fleet.run
+        env.fleet.run = self._timed  # type: ignore[method-assign]
+        _, self._infos = env.reset(seed=seed)
+        for _ in range(_WARM_UP_STEPS):
+            self._step()
+        self.in_fleet, self.steps, self.frames = 0.0, 0, 0
 
-    def run(rows: np.ndarray, host: LuaHost) -> None:
-        for _ in range(_CPU_FRAMES):
-            fleet.boards.run(int(rows[0]), int(rows[-1]) + 1)
+    def play(self, seconds: float) -> None:
+        start = now = time.perf_counter()
+        while now - start < seconds:
+            self._step()
+            now = time.perf_counter()
+        self.seconds += now - start
 
-    spent, rounds = 0.0, 0
-    while spent < seconds:
+    def run_without_lua(self, seconds: float) -> None:
+        """Run the boards on from where they stand in play, without Lua, and take them back; on as many threads."""
+        fleet = self.env.fleet
+        state = fleet.save_state()
+        slices = np.array_split(np.arange(self.env.num_envs), self.env.threads)
+        until = self.cpu_seconds + seconds
+        while self.cpu_seconds < until:
+            start = time.perf_counter()
+            self._run([partial(self._run_boards, int(rows[0]), int(rows[-1]) + 1) for rows in slices])
+            self.cpu_seconds += time.perf_counter() - start
+            self.cpu_frames += _CPU_FRAMES * self.env.num_envs
+            fleet.load_state(state)
+
+    def _step(self) -> None:
+        _, _, _, _, self._infos = self.env.step(self._infos["expert_action"])
+        self.steps += self.env.num_envs
+        self.frames += int(self._infos["frames"].sum())
+
+    def _timed(self, jobs: Sequence[Job]) -> None:
         start = time.perf_counter()
-        fleet.run([partial(run, rows) for rows in slices])
-        spent += time.perf_counter() - start
-        fleet.load_state(state)
-        rounds += 1
-    return rounds * _CPU_FRAMES * len(fleet.frames) / spent
+        self._run(jobs)
+        self.in_fleet += time.perf_counter() - start
+
+    def _run_boards(self, first: int, end: int, _: LuaHost) -> None:
+        for _frame in range(_CPU_FRAMES):
+            self.env.fleet.boards.run(first, end)

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
+from statistics import fmean
 from typing import TypedDict
 
 from tempest_gym.actions import CONTROLS, advised_action
+from tempest_gym.machines import Machine
 from tempest_gym.machines.mame import MameMachine
-from tempest_gym.machines.mame_process import MameError, MameMissingError, MameProcess
+from tempest_gym.machines.mame_process import MameError, MameProcess
 from tempest_gym.roms import RomImage
 from tempest_gym.settings import FRAMES_PER_SECOND
 
-__all__ = ["MameBench", "bench_mame", "game_frames_per_second"]
+__all__ = ["MameBench", "MamePlay", "bench_mame"]
 
 VIDEO_FRAMES_PER_SECOND = 60.0
 """Of MAME's Tempest, in emulated time (HARDWARE 1)."""
 
 _USUAL_SPEED = 16.0
 """Emulated seconds per second, so that a run without Lua takes about as long as wished."""
+
+_ROUNDS = 3
+"""The two measurements take turns this often, so that other load on the computer hits them alike."""
 
 _SPEED = re.compile(r"Average speed: ([\d.]+)%")
 _GRACE = 60.0
@@ -47,8 +51,15 @@ def bench_mame(rom: RomImage, instances: int, seconds: float, seed: int) -> Mame
         seconds: about how long each of the two measurements takes.
         seed: seed of the first instance's first game; the expert plays.
     """
-    alone = sum(_together(instances, lambda _: _alone(rom, seconds)))
-    game_frames = sum(_together(instances, lambda index: _play(rom, seconds, seed + index)))
+    with ExitStack() as stack, ThreadPoolExecutor(instances) as threads:
+        machines = [stack.enter_context(closing(MameMachine(rom))) for _ in range(instances)]
+        plays = [MamePlay(machine, seed + index) for index, machine in enumerate(machines)]
+        speeds: list[float] = []
+        for _ in range(_ROUNDS):
+            speeds += threads.map(lambda _: _alone(rom, seconds / _ROUNDS), plays)
+            list(threads.map(lambda play: play.play(seconds / _ROUNDS), plays))
+    alone = instances * fmean(speeds)
+    game_frames = sum(play.frames / play.seconds for play in plays)
     video_frames = game_frames * VIDEO_FRAMES_PER_SECOND / FRAMES_PER_SECOND
     return MameBench(
         game=rom.name,
@@ -60,29 +71,28 @@ def bench_mame(rom: RomImage, instances: int, seconds: float, seed: int) -> Mame
     )
 
 
-def game_frames_per_second(rom: RomImage, seconds: float, seed: int) -> float | None:
-    """Return the game frames a second of one MAME with the whole exchange; None where there is no MAME."""
-    try:
-        return _play(rom, seconds, seed)
-    except MameMissingError:
-        return None
+class MamePlay:
+    """A MAME in which the expert plays, with the whole exchange of every game frame.
 
+    Attributes:
+        frames: game frames so far.
+        seconds: real time they took.
+    """
 
-def _together(count: int, work: Callable[[int], float]) -> list[float]:
-    with ThreadPoolExecutor(count) as threads:
-        return list(threads.map(work, range(count)))
+    def __init__(self, machine: Machine, seed: int) -> None:
+        """Begin a game."""
+        self.frames, self.seconds = 0, 0.0
+        self._machine = machine
+        self._frame = machine.reset(seed, 1)
 
-
-def _play(rom: RomImage, seconds: float, seed: int) -> float:
-    with closing(MameMachine(rom)) as machine:
-        frame = machine.reset(seed, 1)
-        frames = 0
+    def play(self, seconds: float) -> None:
+        """Play on for some real time."""
         start = now = time.perf_counter()
         while now - start < seconds:
-            frame = machine.step(*CONTROLS[advised_action(frame)])
-            frames += 1
+            self._frame = self._machine.step(*CONTROLS[advised_action(self._frame)])
+            self.frames += 1
             now = time.perf_counter()
-        return frames / (now - start)
+        self.seconds += now - start
 
 
 def _alone(rom: RomImage, seconds: float) -> float:
