@@ -150,7 +150,13 @@ def _attach_dashboard(config: DashboardConfig, folder: Path, trainer: Trainer) -
         return
     if not available():
         raise ConfigError("the dashboard is not installed: pip install 'tempest-gym[dashboard]'")
-    dashboard = Dashboard(config, trainer.controls, title=folder.name, history=folder / "history.jsonl")
+    dashboard = Dashboard(
+        config,
+        trainer.controls,
+        title=folder.name,
+        history=folder / "history.jsonl",
+        picture=trainer.live_view(),
+    )
     trainer.gauges.viewers = lambda: dashboard.viewers
     trainer.metrics.subscribe(dashboard)
     _log.info("dashboard at %s", dashboard.address)

@@ -7,6 +7,7 @@ import math
 import os
 import threading
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from tempest_rainbow.gauges import Gauges
 from tempest_rainbow.guidance import Guidance
 from tempest_rainbow.learner import Learner, NotFiniteError
 from tempest_rainbow.monitor.controls import Controls, Event
+from tempest_rainbow.monitor.live import live_view
 from tempest_rainbow.monitor.metrics import Metrics
 from tempest_rainbow.policy import NetworkPolicy, network_card
 from tempest_rainbow.replay import Replay
@@ -278,12 +280,17 @@ class Trainer:
             learning_rate=self._guidance.learning_rate(self.learner.steps),
             imitation_weight=self._guidance.imitation_weight(self.frames),
             metrics=wanted,
+            prior_weight=self._guidance.prior_weight(self.frames),
         )
         self.replay.update_priorities(batch.indices, batch.stamps, result.priorities)
         self._limiter.sampled(len(batch))
         self.gauges.learned(result)
         self.gauges.spent("sample", sampled - started)
         self.gauges.spent("learn", time.perf_counter() - sampled)
+
+    def live_view(self) -> Callable[[], Mapping[str, Any]] | None:
+        """Return what draws one of the games with the network's attention, None if they cannot be drawn."""
+        return live_view(self.collector, self.learner.network, self._collecting)
 
     def attention_report(self) -> str:
         """Return which lanes look at which enemies at present, as a table."""

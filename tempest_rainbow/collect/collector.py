@@ -134,6 +134,10 @@ class Collector:
         """End the environments."""
         self.source.close()
 
+    def observation(self, index: int) -> NDArray[np.float32]:
+        """Return a copy of the last observation of environment ``index``."""
+        return self._observations[index].copy()
+
     def agreement(self) -> float:
         """Share of the agent's greedy choices that equalled the teacher's since the last call, NaN without
         any."""

@@ -149,7 +149,7 @@ window.tempest = (() => {
     const overlay = document.getElementById("overlay");
     overlay.replaceChildren();
     const { lanes, enemies, attention } = picture;
-    if (!attention) return;
+    if (!attention || lanes.every((lane) => !lane)) return;
     const add = (name, attributes) => {
       const element = document.createElementNS("http://www.w3.org/2000/svg", name);
       for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
@@ -159,6 +159,7 @@ window.tempest = (() => {
       if (!enemy) return;
       let total = 0;
       lanes.forEach((lane, index) => {
+        if (!lane) return;
         const weight = attention[index][slot];
         total += weight;
         if (weight > 0.15)
@@ -167,7 +168,7 @@ window.tempest = (() => {
       add("circle", { cx: enemy[0], cy: enemy[1], r: 0.01 + 0.02 * (total / lanes.length), fill: "none", stroke: "#ffb02e", "stroke-width": 0.004 });
     });
     lanes.forEach((lane, index) => {
-      add("circle", { cx: lane[0], cy: lane[1], r: 0.008, fill: "#4aa8ff", "fill-opacity": Math.max(...attention[index]) });
+      if (lane) add("circle", { cx: lane[0], cy: lane[1], r: 0.008, fill: "#4aa8ff", "fill-opacity": Math.max(...attention[index]) });
     });
   }
 
