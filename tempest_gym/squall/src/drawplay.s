@@ -29,10 +29,18 @@ draw_play:
         emit_hue
         jsr     draw_tube
         jsr     draw_lane
+        lda     state
+        cmp     #STATE_ZOOM
+        bne     @spikes
+        lda     view+1          ; too far away for spikes
+        bmi     @spikes
+        bne     @stars
+@spikes:
         lda     #C_SPIKER
         sta     hue
         emit_hue
         jsr     draw_spikes
+@stars:
         lda     stars
         beq     @inside
         jsr     draw_stars

@@ -11,8 +11,8 @@
 
 DOT_DEPTH       = $F2           ; just beyond the far end
 DOT             = $40E0         ; a short vector of no length
-NO_DOT          = $4000
 
+.assert >(LIST_JUMP (DOTS + 8)) = >(LIST_JUMP (DOTS + 128)), error, "dots cross a page"
 .assert >CALL_SHOT = >CALL_NO_SHOT && >CALL_SHOT = >CALL_ENEMY_SHOT_0 && >CALL_SHOT = >CALL_ENEMY_SHOT_1, error, "shots differ in their high bytes"
 
 .segment "DRAW"
@@ -70,7 +70,7 @@ lists_init:
 @dot:   emit    CALL_HOME
         emit_word place
         emit_lane middle_blank
-        emit    NO_DOT
+        emit    DOT
         inx
         cpx     #16
         bne     @dot
@@ -123,7 +123,7 @@ draw_dots:
         bne     @none
         sty     t0
         ldx     #15
-        lda     #<NO_DOT
+        lda     #0
 @clear: sta     dot_seen,x
         dex
         bpl     @clear
@@ -136,14 +136,26 @@ draw_dots:
         lda     nymph_lane-1,y
         and     #15
         tax
-        lda     #<DOT
+        lda     #1
         sta     dot_seen,x
 @free:  dey
         bne     @look
 @show:  ldx     #15
-        ldy     #8 * 15 + 6
+        ldy     #8 * 15
 @copy:  lda     dot_seen,x
+        bne     @dot
+        lda     #>(LIST_JUMP (DOTS + 8))
+        sta     DOTS+1,y        ; none: on to the next lane
+        tya
+        lsr
+        adc     #<(LIST_JUMP (DOTS + 8))
         sta     DOTS,y
+        bne     @set
+@dot:   lda     #<CALL_HOME
+        sta     DOTS,y
+        lda     #>CALL_HOME
+        sta     DOTS+1,y
+@set:
         tya
         sec
         sbc     #8

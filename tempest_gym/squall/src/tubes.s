@@ -491,9 +491,20 @@ set_spike:
         emit_word word
         emit_lane middle_drawn
         rts
-@none:  ldx     #5
-@empty: emit    CALL_NOTHING
-        dex
-        bne     @empty
+@none:  clc                     ; on to the next lane
+        lda     dl
+        adc     #10
+        sta     word
+        lda     dl+1
+        adc     #0
+        and     #$0F
+        lsr
+        ror     word
+        ora     #>JUMP_START
+        ldy     #1              ; the high byte first: with it, the old low byte leads to HOME and from there back
+        sta     (dl),y
+        dey
+        lda     word
+        sta     (dl),y
         ldx     slot
         rts
