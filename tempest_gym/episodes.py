@@ -66,7 +66,7 @@ class Episodes:
         self._playing = False
         self._repeat = 0
         self._frames = 0
-        self._passed = 0
+        self._passed = -1  # The first frame is where the client begins.
         self._objective = self._subjective = 0.0
         self._died = False
         self.controls = _IDLE

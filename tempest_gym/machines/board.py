@@ -110,6 +110,10 @@ class BoardFleet:
         host.observe(self.boards.state, self._memory, self._row(row), self.features, self.frames)
         self.frames["frames"][row] = 1
 
+    def set_start_level(self, host: LuaHost, row: int, level: int) -> None:
+        """Choose another start level for the games to come on one board."""
+        host.set_start_level(self._memory[row], level)
+
     def advance(
         self,
         host: LuaHost,
