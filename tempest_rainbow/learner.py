@@ -131,6 +131,7 @@ class Learner:
         learning_rate: float | None = None,
         imitation_weight: float = 0.0,
         metrics: bool = False,
+        prior_weight: float = 0.0,
     ) -> StepResult:
         """Learn from one batch.
 
@@ -139,13 +140,14 @@ class Learner:
             learning_rate: instead of the setting's.
             imitation_weight: weight of the imitation loss.
             metrics: also return figures worth a curve.
+            prior_weight: as in `act`, for the actions that the estimated returns suppose to follow.
 
         Raises:
             NotFiniteError: the gradient is not finite.
         """
         if learning_rate is not None:
             self._training_step.set_learning_rate(learning_rate)
-        losses, norm = self._training_step(self._tensors(batch, imitation_weight))
+        losses, norm = self._training_step(self._tensors(batch, imitation_weight, prior_weight))
         if not bool(torch.isfinite(norm)):
             raise NotFiniteError(self.steps + 1)
         self.steps += 1
@@ -242,7 +244,9 @@ class Learner:
         self.steps = int(state["scalars"]["steps"])
         self._training_step.set_learning_rate(float(state["scalars"]["learning_rate"]))
 
-    def _tensors(self, batch: Batch, imitation_weight: float) -> tuple[Tensor, ...]:
+    def _tensors(
+        self, batch: Batch, imitation_weight: float, prior_weight: float = 0.0
+    ) -> tuple[Tensor, ...]:
         def moved(array: NDArray[Any]) -> Tensor:
             return torch.from_numpy(array).to(self.device)
 
@@ -256,6 +260,7 @@ class Learner:
             moved(batch.weights),
             moved(batch.imitation_weights),
             torch.tensor(imitation_weight, dtype=torch.float32, device=self.device),
+            torch.tensor(prior_weight, dtype=torch.float32, device=self.device),
         )
 
     def _sync_target(self) -> None:

@@ -47,6 +47,7 @@ def rainbow_loss(
     weights: Tensor,
     imitation_weights: Tensor,
     imitation_weight: Tensor,
+    prior_weight: Tensor | None = None,
 ) -> Losses:
     """Return the losses of one batch.
 
@@ -63,10 +64,15 @@ def rainbow_loss(
         weights: (B,) importance weights.
         imitation_weights: (B,) weight of each sample in the imitation loss.
         imitation_weight: () weight of the imitation loss against the value loss.
+        prior_weight: () how far the imitated policy guides the choice of the action that follows, as it
+            guides who plays: the returns learnt are then those of that policy, and actions nobody took
+            are not overrated. None, or a network without a policy head: not at all.
     """
     support = online.support
     with torch.no_grad():
-        probabilities_t, bonus_t = _following(online, target, config, s_tm1, a_tm1, discount_t, s_t)
+        probabilities_t, bonus_t = _following(
+            online, target, config, s_tm1, a_tm1, discount_t, s_t, prior_weight
+        )
         goal = categorical.project(probabilities_t, r_t + bonus_t, discount_t, support)
 
     features_tm1 = online.features(s_tm1)
@@ -117,6 +123,7 @@ def _following(
     a_tm1: Tensor,
     discount_t: Tensor,
     s_t: Tensor,
+    prior_weight: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     """Return the distribution (B, K) expected to follow, and what is added to the return (B,)."""
     support = online.support
@@ -134,6 +141,10 @@ def _following(
         )
         return probabilities_t, bonus + discount_t * soft_bonus
     chooser = online if config.double else target
-    best_a_t = chooser.q_values(s_t).argmax(dim=1)
+    features_t = chooser.features(s_t)
+    q_t = chooser.q_of(features_t)
+    if prior_weight is not None and chooser.config.policy_head:
+        q_t = q_t + prior_weight * torch.log_softmax(chooser.policy_logits(features_t).float(), dim=-1)
+    best_a_t = q_t.argmax(dim=1)
     logits_t = target.logits_of(target.features(s_t), best_a_t)
     return torch.softmax(logits_t.float(), dim=-1), torch.zeros_like(discount_t)

@@ -34,7 +34,9 @@ def default() -> TrainConfig:
         replay=ReplayConfig(capacity=2_000_000, n_step=12, gamma=0.99, priority_exponent=0.5),
         epsilon=EpsilonSchedule(start=0.1, end=0.005, frames=2_000_000),
         expert=ExpertSchedule(start=0.5, end=0.05, frames=5_000_000, unit="episode"),
-        imitation=ImitationSchedule(start=1.0, end=0.0, frames=20_000_000, mode="behind", prior=1.0),
+        imitation=ImitationSchedule(
+            start=1.0, end=0.25, frames=100_000_000, mode="behind", prior=1.0, prior_end=0.3
+        ),
         learning_rate=LearningRateSchedule(warmup_steps=500),
         beta=BetaSchedule(start=0.4, end=1.0, frames=20_000_000),
     )
