@@ -421,6 +421,9 @@ class ClientPool:
     def _drop(self, client: _Client, reason: str, text: str) -> None:
         if client.connection not in self._clients:
             return
+        if self._closed:
+            self._remove(client)
+            return
         self.dropped[reason] += 1
         level, who = (logging.WARNING, client.slot.number) if client.slot else (logging.INFO, "none yet")
         _log.log(level, "client %s from %s dropped, %s: %s", who, client.address, reason, text)
