@@ -14,7 +14,7 @@ from typing import Any
 from gymnasium.error import Error as GymnasiumError
 
 import tempest_gym
-from tempest_gym.machines import MACHINES
+from tempest_gym.machines import MACHINES, MachineName
 from tempest_gym.play import POLICIES
 
 __all__ = ["main"]
@@ -83,14 +83,16 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--seed", type=int, default=0)
     _rom_option(verify)
 
-    client = command("client", _client, _show_values, "keep MAMEs connected to a training server elsewhere")
+    client = command(
+        "client", _client, _show_values, "let machines here play for a training server elsewhere"
+    )
     client.add_argument("--connect", required=True, metavar="HOST:PORT", help="the server")
-    client.add_argument("--instances", type=_positive, default=1, help="MAMEs (default 1)")
+    client.add_argument("--instances", type=_positive, default=1, help="how many (default 1)")
     client.add_argument(
         "--token-file", type=Path, help="file with the server's token (default: $TEMPEST_TOKEN)"
     )
-    client.add_argument("--window", action="store_true", help="show them, at true speed")
-    _rom_option(client)
+    client.add_argument("--window", action="store_true", help="show MAMEs, at true speed")
+    _machine_options(client, default="mame")
 
     command("precompile", _precompile, _show_values, "compile the board now, not at first use")
 
@@ -100,8 +102,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _machine_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--machine", choices=MACHINES, default="board")
+def _machine_options(parser: argparse.ArgumentParser, default: MachineName = "board") -> None:
+    parser.add_argument("--machine", choices=MACHINES, default=default, help=f"(default {default})")
     _rom_option(parser)
 
 
@@ -198,12 +200,15 @@ def _show_verify(result: dict[str, Any]) -> str:
 
 
 def _client(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    from tempest_gym.board_clients import run_board_clients
     from tempest_gym.client import run_clients
     from tempest_gym.roms import resolve_rom
     from tempest_gym.server import read_token
 
     token = read_token(options.token_file)
     rom = resolve_rom(options.rom)
+    if options.machine == "board":
+        return dict(run_board_clients(options.connect, options.instances, rom, token=token or "")), 0
     return dict(run_clients(options.connect, options.instances, rom, token=token, window=options.window)), 0
 
 
