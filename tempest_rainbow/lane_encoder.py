@@ -18,11 +18,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from tempest_rainbow import cpu_kernels
-from tempest_rainbow.lane_kernels import ENEMY_TERMS, ENEMY_WIDTH, LANE_TERMS, LANES, SLOTS
+from tempest_rainbow.lane_kernels import ENEMY_TERMS, ENEMY_WIDTH, LANE_TERMS, LANES, SLOTS, cut_tokens
 
 __all__ = ["LAYOUT", "OBSERVATION_SIZE", "LaneEncoder", "lane_and_enemy_values"]
 
@@ -45,6 +46,9 @@ OBSERVATION_SIZE = 195
 """Values per observation of Tempest."""
 
 
+_STARTS = np.array([where.start for where in LAYOUT.values()])
+
+
 def lane_and_enemy_values(observations: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Cut observations into tokens.
 
@@ -59,12 +63,18 @@ def lane_and_enemy_values(observations: Tensor) -> tuple[Tensor, Tensor, Tensor,
         used (B, 7), as 0.0 or 1.0.
     """
     batch = observations.shape[0]
+    if cpu_kernels.usable(observations):
+        lanes, enemies = torch.empty(batch, LANE_TERMS, LANES), torch.empty(batch, SLOTS, ENEMY_TERMS)
+        exists, used = torch.empty(batch, LANES), torch.empty(batch, SLOTS)
+        rows = observations.detach().float().contiguous().numpy()
+        cut_tokens(rows, _STARTS, lanes.numpy(), enemies.numpy(), exists.numpy(), used.numpy())
+        return lanes, enemies, exists, used
     part = {name: observations[:, where] for name, where in LAYOUT.items()}
     lane = torch.arange(LANES, dtype=observations.dtype, device=observations.device)
     offset = lane - torch.round(15.0 * part["player_lane"])
     wrapped = torch.remainder(offset + 8.0, 16.0) - 8.0
     distance = torch.where(part["open"] > 0.5, offset, wrapped)
-    angle = part["lane_angle"] * (15.0 * math.pi / 8.0)
+    angle = torch.round(15.0 * part["lane_angle"]) * (math.pi / 8.0)
     lanes = torch.stack(
         [
             part["spike_height"],

@@ -30,9 +30,52 @@ ENEMY_TERMS = 13
 ENEMY_WIDTH = ENEMY_TERMS + 1
 """Values of an enemy's code: the terms divided by the token's deviation, and a 1."""
 
+_SINES = np.sin(np.arange(16) * np.pi / 8).astype(np.float32)
+_COSINES = np.cos(np.arange(16) * np.pi / 8).astype(np.float32)
 _ONE = np.float32(1.0)
 _ZERO = np.float32(0.0)
 _LOWEST = np.float32(-1e9)
+
+
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy", boundscheck=False)
+def cut_tokens(
+    observations: NDArray[np.float32],
+    starts: NDArray[np.int64],
+    lanes: NDArray[np.float32],
+    enemies: NDArray[np.float32],
+    exists: NDArray[np.float32],
+    used: NDArray[np.float32],
+) -> None:
+    """Cut observations (B, D) into tokens, see `lane_encoder.lane_and_enemy_values`.
+
+    ``starts`` (11,) says where each part of `lane_encoder.LAYOUT` begins; the other arrays are filled.
+    """
+    for b in range(observations.shape[0]):
+        row = observations[b]
+        player = np.rint(np.float32(15.0) * row[starts[0]])
+        is_open = row[starts[1]]
+        for lane in range(LANES):
+            distance = np.float32(lane) - player
+            if is_open <= np.float32(0.5):
+                distance -= np.float32(16.0) * np.floor((distance + np.float32(8.0)) / np.float32(16.0))
+            turn = int(np.rint(np.float32(15.0) * row[starts[3] + lane])) & 15
+            lanes[b, 0, lane] = row[starts[2] + lane]
+            lanes[b, 1, lane] = _SINES[turn]
+            lanes[b, 2, lane] = _COSINES[turn]
+            lanes[b, 3, lane] = distance / np.float32(8.0)
+            lanes[b, 4, lane] = abs(distance) / np.float32(8.0)
+            lanes[b, 5, lane] = _ONE if distance == _ZERO else _ZERO
+            lanes[b, 6, lane] = is_open
+            lanes[b, 7, lane] = _ONE
+            exists[b, lane] = _ONE
+        exists[b, LANES - 1] = _ONE - is_open
+        for e in range(SLOTS):
+            for i in range(6):
+                enemies[b, e, i] = row[starts[4] + 6 * e + i]
+            for i in range(6):
+                enemies[b, e, 6 + i] = row[starts[5 + i] + e]
+            enemies[b, e, 12] = _ONE
+            used[b, e] = _ONE if row[starts[6] + e] > _ZERO else _ZERO
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy", boundscheck=False)
@@ -70,6 +113,7 @@ def gather_codes(
     """
     heads = agreement.shape[0]
     code = np.empty((LANE_TERMS, LANES), np.float32)
+    query = np.empty((ENEMY_WIDTH, LANES), np.float32)
     scores = np.empty((SLOTS, LANES), np.float32)
     highest = np.empty(LANES, np.float32)
     total = np.empty(LANES, np.float32)
@@ -77,25 +121,29 @@ def gather_codes(
         some = _ZERO
         for e in range(SLOTS):
             some = max(some, used[b, e])
-            variance = np.float32(epsilon)
-            for i in range(ENEMY_TERMS):
-                inner = _ZERO
-                for j in range(ENEMY_TERMS):
-                    inner += enemy_spread[i, j] * enemies[b, e, j]
-                variance += inner * enemies[b, e, i]
-            scale = _ONE / np.sqrt(variance)
+            scale = _ZERO
+            if used[b, e] > _ZERO:
+                variance = np.float32(epsilon)
+                for i in range(ENEMY_TERMS):
+                    inner = _ZERO
+                    for j in range(ENEMY_TERMS):
+                        inner += enemy_spread[i, j] * enemies[b, e, j]
+                    variance += inner * enemies[b, e, i]
+                scale = _ONE / np.sqrt(variance)
             enemy_scales[b, e] = scale
             for i in range(ENEMY_TERMS):
                 enemy_codes[b, e, i] = scale * enemies[b, e, i]
             enemy_codes[b, e, ENEMY_TERMS] = _ONE
         for lane in range(LANES):
-            variance = np.float32(epsilon)
-            for i in range(LANE_TERMS):
+            total[lane] = np.float32(epsilon)
+        for i in range(LANE_TERMS):
+            for lane in range(LANES):
                 inner = _ZERO
                 for j in range(LANE_TERMS):
                     inner += lane_spread[i, j] * lanes[b, j, lane]
-                variance += inner * lanes[b, i, lane]
-            lane_scales[b, lane] = _ONE / np.sqrt(variance)
+                total[lane] += inner * lanes[b, i, lane]
+        for lane in range(LANES):
+            lane_scales[b, lane] = _ONE / np.sqrt(total[lane])
         for i in range(LANE_TERMS):
             for lane in range(LANES):
                 value = lane_scales[b, lane] * lanes[b, i, lane]
@@ -109,6 +157,7 @@ def gather_codes(
                     value = agreement[h, LANE_TERMS, k]
                     for i in range(LANE_TERMS):
                         value += agreement[h, i, k] * code[i, lane]
+                    query[k, lane] = value
                     asked[b, h, k, lane] = value
             for lane in range(LANES):
                 highest[lane] = _LOWEST
@@ -118,7 +167,7 @@ def gather_codes(
                 for lane in range(LANES):
                     score = masked
                     for k in range(ENEMY_WIDTH):
-                        score += asked[b, h, k, lane] * enemy_codes[b, e, k]
+                        score += query[k, lane] * enemy_codes[b, e, k]
                     scores[e, lane] = score
                     highest[lane] = max(highest[lane], score)
             for e in range(SLOTS):
@@ -144,12 +193,13 @@ def gather_codes(
                 total[lane] = some / max(total[lane], np.float32(1e-30))
             for e in range(SLOTS):
                 for lane in range(LANES):
-                    weights[b, h, e, lane] = scores[e, lane] * total[lane]
+                    scores[e, lane] *= total[lane]
+                    weights[b, h, e, lane] = scores[e, lane]
             for k in range(ENEMY_WIDTH):
                 for lane in range(LANES):
                     value = _ZERO
                     for e in range(SLOTS):
-                        value += weights[b, h, e, lane] * enemy_codes[b, e, k]
+                        value += scores[e, lane] * enemy_codes[b, e, k]
                     joint[LANE_TERMS + 1 + h * ENEMY_WIDTH + k, b, lane] = value
 
 
@@ -181,6 +231,8 @@ def gather_codes_backward(
     slopes = np.empty((SLOTS, LANES), np.float32)
     mean = np.empty(LANES, np.float32)
     code = np.empty((LANE_TERMS, LANES), np.float32)
+    incoming = np.empty((ENEMY_WIDTH, LANES), np.float32)
+    query = np.empty((ENEMY_WIDTH, LANES), np.float32)
     for h in range(heads):
         start = LANE_TERMS + 1 + h * ENEMY_WIDTH
         agreement_sums[:] = _ZERO
@@ -188,13 +240,17 @@ def gather_codes_backward(
             for i in range(LANE_TERMS):
                 for lane in range(LANES):
                     code[i, lane] = lane_scales[b, lane] * lanes[b, i, lane]
+            for k in range(ENEMY_WIDTH):
+                for lane in range(LANES):
+                    incoming[k, lane] = grad[start + k, b, lane]
+                    query[k, lane] = asked[b, h, k, lane]
             for lane in range(LANES):
                 mean[lane] = _ZERO
             for e in range(SLOTS):
                 for lane in range(LANES):
                     slope = _ZERO
                     for k in range(ENEMY_WIDTH):
-                        slope += grad[start + k, b, lane] * enemy_codes[b, e, k]
+                        slope += incoming[k, lane] * enemy_codes[b, e, k]
                     slopes[e, lane] = slope
                     mean[lane] += weights[b, h, e, lane] * slope
             for e in range(SLOTS):
@@ -205,8 +261,8 @@ def gather_codes_backward(
                     grad_score = weight * (slope - mean[lane])
                     score = _ZERO
                     for k in range(ENEMY_TERMS):
-                        score += asked[b, h, k, lane] * enemy_codes[b, e, k]
-                    through += grad_score * score + weight * (slope - grad[start + ENEMY_TERMS, b, lane])
+                        score += query[k, lane] * enemy_codes[b, e, k]
+                    through += grad_score * score + weight * (slope - incoming[ENEMY_TERMS, lane])
                     slopes[e, lane] = grad_score
                 enemy_slopes[b, e] += through
             for k in range(ENEMY_WIDTH):
@@ -215,7 +271,7 @@ def gather_codes_backward(
                     value = _ZERO
                     for e in range(SLOTS):
                         value += slopes[e, lane] * enemy_codes[b, e, k]
-                    lane_slopes[b, lane] += value * (asked[b, h, k, lane] - constant)
+                    lane_slopes[b, lane] += value * (query[k, lane] - constant)
                     agreement_sums[LANE_TERMS, k, lane] += value
                     for i in range(LANE_TERMS):
                         agreement_sums[i, k, lane] += code[i, lane] * value

@@ -22,6 +22,15 @@ TINY = NetworkConfig(
 )
 
 
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Networks this small only lose by more threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def make_batch(size: int, observation_size: int, actions: int, seed: int = 0, half: bool = False) -> Batch:
     rng = np.random.default_rng(seed)
     dtype = np.float16 if half else np.float32

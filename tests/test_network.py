@@ -15,6 +15,15 @@ from tempest_rainbow.network import NETWORK_PRESETS, NetworkConfig, RainbowNetwo
 from tempest_rainbow.plain import PlainNetwork
 
 
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Networks this small only lose by more threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def observations(count: int, seed: int = 0, **changes) -> torch.Tensor:
     """Random observations in range, about half of the slots used, half of the tubes open."""
     rng = np.random.default_rng(seed)
@@ -126,6 +135,15 @@ def test_advantages_have_mean_zero_over_the_actions():
         network = RainbowNetwork(config, 3, 44)
         features = network.features(torch.randn(6, 3))
         torch.testing.assert_close(network.logits(features).mean(1), network._value(features))
+
+
+def test_tokens_are_cut_alike_by_kernel_and_stock_operations(monkeypatch):
+    inputs = observations(50)
+    inputs[:, LAYOUT["lane_angle"]] = torch.randint(0, 16, (50, 16)) / 15
+    quick = lane_encoder.lane_and_enemy_values(inputs)
+    monkeypatch.setattr(cpu_kernels, "usable", lambda _: False)
+    for one, two in zip(quick, lane_encoder.lane_and_enemy_values(inputs), strict=True):
+        torch.testing.assert_close(one, two, atol=1e-6, rtol=1e-6)
 
 
 def test_kernels_equal_the_stock_operations(monkeypatch):
