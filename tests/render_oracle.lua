@@ -1,14 +1,18 @@
 -- Shows display lists on MAME's own monitor and saves its snapshots. RENDER_ORACLE: scenes file, output file, count.
--- A scene is 4,096 bytes of vector RAM, 16 of colour RAM and the byte for $4000.
+-- A scene is 4,096 bytes of vector RAM, 16 of colour RAM and the byte for $4000. Without a scenes file the program
+-- itself draws, and the snapshot of video frame `count` is saved.
 
 local SCENE = 4096 + 16 + 1
 local FRAMES = 6                                   -- video frames that each scene stands
 local scenes_file, output_file, count = os.getenv("RENDER_ORACLE"):match("([^\n]*)\n([^\n]*)\n(%d+)")
 count = tonumber(count)
 
-local input = assert(io.open(scenes_file, "rb"))
-local scenes = input:read("a")
-input:close()
+local scenes
+if scenes_file ~= "" then
+  local input = assert(io.open(scenes_file, "rb"))
+  scenes = input:read("a")
+  input:close()
+end
 local output = assert(io.open(output_file, "wb"))
 local space = manager.machine.devices[":maincpu"].spaces["program"]
 
@@ -35,8 +39,17 @@ local function step()
   frame = frame + 1
 end
 
+local function watch()
+  frame = frame + 1
+  if frame == count then
+    output:write(manager.machine.video:snapshot_pixels())
+    output:close()
+    os.exit(0)
+  end
+end
+
 emu.register_frame_done(function()
-  local fine, problem = pcall(step)
+  local fine, problem = pcall(scenes and step or watch)
   if not fine then
     io.stderr:write(problem, "\n")
     os.exit(1)

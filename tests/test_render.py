@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from render_oracle import HEIGHT, WIDTH, Scene, mame_pictures
+from render_oracle import HEIGHT, WIDTH, Scene, mame_game_picture, mame_pictures
 from squall_driver import FIRE, Game
 
 from tempest_gym.render import SCREEN_HEIGHT, SCREEN_WIDTH, display_list, render_vectors
@@ -191,3 +191,12 @@ def test_pictures_of_different_sizes_show_the_same(squall_scenes: list[Scene]) -
     small = render_vectors(scene.vector_ram, VECTOR_ROM, scene.colour_ram, 240, 320)
     shrunk = large.reshape(320, 2, 240, 2, 3).mean(axis=(1, 3)).astype(np.uint8)
     assert np.corrcoef(blurred(small).ravel(), blurred(shrunk).ravel())[0, 1] > 0.95
+
+
+def test_the_game_in_mame_shows_what_the_board_draws(tmp_path: Path) -> None:
+    """The real machine's own loop of list and generator, while a screen stands still: the high scores."""
+    mame = mame_game_picture(tmp_path, squall_rom().files, video_frame=90)
+    game = Game()
+    game.step(count=30)
+    ours = render_vectors(game.boards.vram[0], VECTOR_ROM, game.boards.colour[0], WIDTH, HEIGHT)
+    assert_same_picture(ours, mame)
