@@ -1,0 +1,110 @@
+"""The environment on real MAME: the same rules, and step by step the same life as on the board."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env, data_equivalence
+from stable_baselines3.common.env_checker import check_env as check_env_by_sb3
+
+from tempest_gym.actions import ACTION_COUNT
+from tempest_gym.env import TempestEnv
+
+
+@pytest.fixture(scope="module")
+def env():
+    env = TempestEnv("mame", render_mode="rgb_array")
+    yield env
+    env.close()
+
+
+def actions(seed, count):
+    return np.random.default_rng(seed).integers(ACTION_COUNT, size=count)
+
+
+def rollout(env, chosen):
+    results = []
+    for action in chosen:
+        results.append(env.step(action))
+        if results[-1][2]:
+            results.append(env.reset())
+    return results
+
+
+def without_machine(result):
+    return (*result[:-1], {key: value for key, value in result[-1].items() if key != "machine"})
+
+
+def test_gymnasium_finds_nothing_to_criticise(recwarn):
+    env = gym.make("tempest_gym:Tempest-v0", machine="mame", render_mode="rgb_array")
+    check_env(env.unwrapped)
+    env.close()
+    assert [str(warning.message) for warning in recwarn] == []
+
+
+def test_stable_baselines_finds_nothing_to_criticise(env, recwarn):
+    check_env_by_sb3(env, warn=True)
+    assert [str(warning.message) for warning in recwarn] == []
+
+
+@pytest.mark.parametrize(("start_level", "episode"), [(1, "game"), (33, "life")])
+def test_it_lives_the_life_of_the_board(start_level, episode):
+    settings = {"start_level": start_level, "episode": episode, "frame_skip": 2}
+    envs = [TempestEnv(machine, **settings) for machine in ("board", "mame")]
+    starts = [without_machine(env.reset(seed=17)) for env in envs]
+    assert data_equivalence(*starts, exact=True)
+    for action in actions(17, 700):
+        results = [without_machine(env.step(action)) for env in envs]
+        assert data_equivalence(*results, exact=True)
+        if results[0][2]:
+            starts = [without_machine(env.reset()) for env in envs]
+            assert data_equivalence(*starts, exact=True)
+    for env in envs:
+        env.close()
+
+
+def test_a_restored_state_goes_on_bit_for_bit(env):
+    env.reset(seed=5)
+    rollout(env, actions(5, 100))
+    state = env.clone_state()
+    future = rollout(env, actions(6, 500))
+    env.restore_state(state)
+    assert data_equivalence(future, rollout(env, actions(6, 500)), exact=True)
+
+
+def test_a_state_of_the_other_machine_is_refused(env):
+    board = TempestEnv()
+    board.reset(seed=0)
+    with pytest.raises(ValueError, match=r"board.*mame"):
+        env.restore_state(board.clone_state())
+
+
+def test_mames_own_random_numbers_are_left_alone_on_request():
+    """Not the seed's numbers: the same seed and actions part from the board's life."""
+    envs = [TempestEnv("mame", randomness="mame"), TempestEnv("board")]
+    for env in envs:
+        env.reset(seed=3)
+    parted = False
+    for action in actions(3, 300):
+        observations = [env.step(action)[0] for env in envs]
+        parted = parted or not np.array_equal(*observations)
+    assert parted
+    envs[0].close()
+
+
+def test_two_of_them_run_side_by_side():
+    envs = gym.make_vec("tempest_gym:Tempest-v0", num_envs=2, vectorization_mode="async", machine="mame")
+    native = gym.make_vec("tempest_gym:Tempest-v0", num_envs=2)
+    observations = [each.reset(seed=8)[0] for each in (envs, native)]
+    np.testing.assert_array_equal(*observations)
+    for chosen in actions(8, 60).reshape(-1, 2):
+        observations = [each.step(chosen)[0] for each in (envs, native)]
+        np.testing.assert_array_equal(*observations)
+    envs.close()
+
+
+def test_the_picture_is_the_games(env):
+    env.reset(seed=0)
+    rollout(env, actions(0, 40))
+    picture = env.render()
+    assert picture.shape == (640, 480, 3)
+    assert 0.002 < (picture.max(axis=2) > 80).mean() < 0.5

@@ -1,0 +1,82 @@
+"""The comparison of two machines finds what differs, where and when; here the board stands in for MAME."""
+
+import numpy as np
+import pytest
+
+from tempest_gym.machines.board import BoardMachine
+from tempest_gym.roms import squall_rom
+from tempest_gym.verify import GAME_FRAMES, verify
+
+
+class Tampered(BoardMachine):
+    """A board on which one byte of one memory changes at one frame, counted over all games from 0."""
+
+    def __init__(self, memory, address, at):
+        super().__init__(squall_rom())
+        self.memory, self.address, self.at, self.count = memory, address, at, -1
+
+    def reset(self, seed, start_level):
+        return self.tampered(super().reset(seed, start_level))
+
+    def step(self, fire, zap, spinner):
+        return self.tampered(super().step(fire, zap, spinner))
+
+    def tampered(self, frame):
+        self.count += 1
+        if self.count == self.at:
+            if self.memory == "frame":
+                frame.score += 1
+            elif self.memory == "features":
+                frame.features[self.address] += 0.25
+            else:
+                getattr(self._fleet.boards, self.memory)[0, self.address] ^= 1
+        return frame
+
+
+@pytest.fixture(scope="module")
+def board():
+    return BoardMachine(squall_rom())
+
+
+def test_a_machine_equals_itself_in_every_game(board):
+    frames = GAME_FRAMES + 200
+    result = verify(BoardMachine(squall_rom()), board, frames, seed=4)
+    assert result == {
+        "frames": frames,
+        "equal": True,
+        "first_difference": None,
+        "levels_seen": sorted(result["levels_seen"]),
+    }
+    assert {1, 5} <= set(result["levels_seen"])  # The second game starts at level 5.
+
+
+@pytest.mark.parametrize(
+    ("memory", "address", "at", "space", "shown"),
+    [
+        ("ram", 0x07FF, 37, "ram", 0x07FF),
+        ("colour", 5, 60, "colour", 0x0805),
+        ("vram", 0x0ABC, 0, "vector", 0x2ABC),
+        ("features", 194, 12, "features", 194),
+        ("frame", None, 99, "frame", "score"),
+        ("ram", 0x0701, GAME_FRAMES + 3, "ram", 0x0701),
+    ],
+)
+def test_the_first_difference_is_named(board, memory, address, at, space, shown):
+    trusted = BoardMachine(squall_rom())
+    result = verify(trusted, Tampered(memory, address, at), GAME_FRAMES + 50, seed=4)
+    assert (result["frames"], result["equal"]) == (at + 1, False)
+    found = result["first_difference"]
+    assert (found["frame"], found["space"], found["address"]) == (at, space, shown)
+    assert found["mame"] != found["board"]
+    if memory in ("ram", "colour", "vram"):
+        assert int(found["mame"]) ^ int(found["board"]) == 1
+
+
+def test_the_seed_decides_the_games(board):
+    twin = BoardMachine(squall_rom())
+    rams = []
+    for seed in (1, 1, 2):
+        verify(twin, board, 300, seed)
+        rams.append(board.ram())
+    np.testing.assert_array_equal(rams[0], rams[1])
+    assert (rams[0] != rams[2]).any()
