@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from os import PathLike
 from typing import Any, Literal, TypedDict, cast
 
@@ -253,6 +254,14 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
     def enemy_positions(self) -> NDArray[np.float64]:
         """Return where the enemies are in the picture, see `tempest_gym.projection.enemy_positions`."""
         return enemy_positions(self.machine.ram())
+
+    def set_start_level(self, level: int) -> None:
+        """Let the games that begin from now on start at another level, 1-81.
+
+        Raises:
+            TypeError, ValueError: it is no such level.
+        """
+        self.settings = replace(self.settings, start_level=level)
 
     def clone_state(self) -> bytes:
         """Return the whole state: machine, Lua's memory, counters, random generator.

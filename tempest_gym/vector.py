@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from os import PathLike
 from typing import Any
@@ -302,6 +303,14 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
     def enemy_positions(self, index: int) -> NDArray[np.float64]:
         """Return where the enemies of one board are, see `tempest_gym.projection.enemy_positions`."""
         return enemy_positions(self.fleet.boards.ram[index])
+
+    def set_start_level(self, level: int) -> None:
+        """Let the games that begin from now on start at another level, 1-81.
+
+        Raises:
+            TypeError, ValueError: it is no such level.
+        """
+        self.settings = replace(self.settings, start_level=level)
 
     def clone_state(self) -> bytes:
         """Return the whole state of all environments: boards, Lua's memory, counters, random generators."""

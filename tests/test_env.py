@@ -315,6 +315,15 @@ def test_a_level_to_start_at_is_taken_for_one_game(env):
     assert info["level"] == 1
 
 
+def test_another_start_level_counts_from_the_next_game_on(env):
+    env.reset(seed=0)
+    env.set_start_level(9)
+    assert env.step(0)[4]["level"] == 1
+    assert env.reset()[1]["level"] == 9
+    with pytest.raises(ValueError, match="from 1 to 81, got 0"):
+        env.set_start_level(0)
+
+
 def test_a_restored_state_goes_on_bit_for_bit(env):
     env.reset(seed=21)
     rollout(env, actions(21, 150))

@@ -113,6 +113,14 @@ def test_seeds_may_be_given_one_by_one():
         assert (infos["seed"][row], infos["level"][row]) == (seed, info["level"]) == (seed, 7)
 
 
+def test_another_start_level_counts_from_the_next_game_on():
+    env = TempestVectorEnv(2)
+    env.reset(seed=0)
+    env.set_start_level(17)
+    assert env.step(np.zeros(2, int))[4]["level"].tolist() == [1, 1]
+    assert env.reset()[1]["level"].tolist() == [17, 17]
+
+
 def test_make_vec_builds_it_with_plain_keywords():
     arguments = {"threads": 2, "autoreset_mode": "SameStep", "episode": "life"}
     env = gym.make_vec("tempest_gym:Tempest-v0", num_envs=6, **arguments)
