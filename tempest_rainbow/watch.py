@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,12 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from tempest_gym.video import open_video
 from tempest_rainbow.collect.environments import Task, make_single
 from tempest_rainbow.collect.sources import check_spaces
 from tempest_rainbow.policy import Policy, load_policy
 
-__all__ = ["open_video", "watch"]
+__all__ = ["watch"]
 
 _log = logging.getLogger(__name__)
 
@@ -88,58 +88,3 @@ def _picture(env: gym.Env[Any, Any]) -> Picture:
     if not isinstance(picture, np.ndarray):
         raise ValueError(f"{env} renders no pictures")
     return picture
-
-
-@contextmanager
-def open_video(path: Path, rate: float) -> Iterator[Callable[[Picture], None]]:
-    """Give a function that appends a picture, uint8 ``(height, width, 3)``, to a video file.
-
-    Args:
-        path: .mp4 (H.264) or .gif.
-        rate: pictures a second.
-
-    Raises:
-        ValueError: the file has another ending.
-        ModuleNotFoundError: imageio-ffmpeg (.mp4) or Pillow (.gif) is not installed.
-    """
-    if path.suffix == ".mp4":
-        writer = _mp4(path, rate)
-    elif path.suffix == ".gif":
-        writer = _gif(path, rate)
-    else:
-        raise ValueError(f"a video file ends in .mp4 or .gif, got {path}")
-    next(writer)
-    try:
-        yield writer.send
-    finally:
-        writer.close()
-
-
-def _mp4(path: Path, rate: float) -> Generator[None, Picture, None]:
-    import imageio_ffmpeg
-
-    first = yield
-    height, width = first.shape[0] & ~1, first.shape[1] & ~1  # H.264 with 4:2:0 colours needs even sizes
-    encoder = imageio_ffmpeg.write_frames(str(path), (width, height), fps=rate, macro_block_size=1)
-    encoder.send(None)
-    try:
-        picture = first
-        while True:
-            encoder.send(np.ascontiguousarray(picture[:height, :width]))
-            picture = yield
-    finally:
-        encoder.close()
-
-
-def _gif(path: Path, rate: float) -> Generator[None, Picture, None]:
-    from PIL import Image
-
-    pictures: list[Any] = []
-    try:
-        while True:
-            pictures.append(Image.fromarray((yield)).quantize(64))
-    finally:
-        if pictures:
-            pictures[0].save(
-                path, save_all=True, append_images=pictures[1:], duration=round(1000 / rate), loop=0
-            )

@@ -15,7 +15,7 @@ from tempest_rainbow.evaluate import bootstrap_interval, evaluate, interquartile
 from tempest_rainbow.export import export_onnx, export_safetensors
 from tempest_rainbow.network import NETWORK_PRESETS, NetworkConfig, RainbowNetwork
 from tempest_rainbow.policy import ExpertPolicy, NetworkPolicy, RandomPolicy, load_policy, network_card
-from tempest_rainbow.watch import open_video, watch
+from tempest_rainbow.watch import watch
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=50))
@@ -171,26 +171,6 @@ def test_random_play_of_tempest_zaps_rarely_and_fires_half_the_time():
     assert np.mean(buttons % 2 == 1) == pytest.approx(0.05, abs=0.01)
     assert np.mean(buttons >= 2) == pytest.approx(0.5, abs=0.02)
     assert np.bincount(spinner, minlength=11) == pytest.approx(np.full(11, 20_000 / 11), rel=0.1)
-
-
-def test_a_video_holds_the_pictures_in_order(tmp_path):
-    import imageio_ffmpeg
-    from PIL import Image
-
-    pictures = [np.full((64, 48, 3), level, np.uint8) for level in (0, 80, 160, 240)]
-    for name in ("v.mp4", "v.gif"):
-        with open_video(tmp_path / name, 25.0) as show:
-            for picture in pictures:
-                show(picture)
-    reader = imageio_ffmpeg.read_frames(str(tmp_path / "v.mp4"))
-    meta = next(reader)
-    frames = [np.frombuffer(frame, np.uint8).mean() for frame in reader]
-    assert meta["size"] == (48, 64)
-    assert frames == pytest.approx([0, 80, 160, 240], abs=6)
-    with Image.open(tmp_path / "v.gif") as gif:
-        assert gif.n_frames == 4
-    with pytest.raises(ValueError, match=r"\.mp4 or \.gif"), open_video(tmp_path / "v.avi", 25.0):
-        pass
 
 
 def test_watching_gives_the_score_of_the_game_that_was_filmed(tmp_path):

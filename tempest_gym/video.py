@@ -1,0 +1,102 @@
+"""Video files of games (extra ``video``)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gymnasium.error import DependencyNotInstalled
+from numpy.typing import NDArray
+
+__all__ = ["GIF_PICTURES_MAX", "Picture", "check_video_name", "open_video"]
+
+Picture = NDArray[np.uint8]
+
+GIF_PICTURES_MAX = 2000
+"""Pictures a .gif may have: they are all in memory until it is written."""
+
+_GIF_COLOURS = 64
+_HINT = 'a video needs {}: run `pip install "tempest-gym[video]"`'
+
+
+def check_video_name(path: Path) -> None:
+    """See that a file's ending is one of a video.
+
+    Raises:
+        ValueError: it is neither .mp4 nor .gif.
+    """
+    if path.suffix not in (".mp4", ".gif"):
+        raise ValueError(f"a video file ends in .mp4 or .gif, got {path}")
+
+
+@contextmanager
+def open_video(path: Path, rate: float) -> Iterator[Callable[[Picture], None]]:
+    """Give a function that appends a picture, uint8 ``(height, width, 3)``, to a video file.
+
+    Args:
+        path: .mp4 (H.264) or .gif (at most `GIF_PICTURES_MAX` pictures).
+        rate: pictures a second.
+
+    Raises:
+        ValueError: the file has another ending; or, when appending, a .gif grows too long.
+        gymnasium.error.DependencyNotInstalled: imageio-ffmpeg (.mp4) or Pillow (.gif) is missing.
+    """
+    check_video_name(path)
+    writer = _mp4(path, rate) if path.suffix == ".mp4" else _gif(path, rate)
+    next(writer)
+    try:
+        yield writer.send
+    finally:
+        writer.close()
+
+
+def _mp4(path: Path, rate: float) -> Generator[None, Picture, None]:
+    try:
+        import imageio_ffmpeg
+    except ImportError as error:
+        raise DependencyNotInstalled(_HINT.format("imageio-ffmpeg")) from error
+
+    first = yield
+    height, width = first.shape[0] & ~1, first.shape[1] & ~1  # H.264 with 4:2:0 colours needs even sizes
+    encoder = imageio_ffmpeg.write_frames(str(path), (width, height), fps=rate, macro_block_size=1)
+    encoder.send(None)
+    try:
+        picture = first
+        while True:
+            encoder.send(np.ascontiguousarray(picture[:height, :width]))
+            picture = yield
+    finally:
+        encoder.close()
+
+
+def _gif(path: Path, rate: float) -> Generator[None, Picture, None]:
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise DependencyNotInstalled(_HINT.format("Pillow")) from error
+
+    pictures: list[Any] = []
+    try:
+        while True:
+            picture = yield
+            if len(pictures) == GIF_PICTURES_MAX:
+                raise ValueError(f"a .gif holds {GIF_PICTURES_MAX} pictures at most: write an .mp4")
+            pictures.append(Image.fromarray(picture).quantize(_GIF_COLOURS))
+    finally:
+        if pictures:
+            pictures[0].save(
+                path,
+                save_all=True,
+                append_images=pictures[1:],
+                duration=gif_durations(len(pictures), rate),
+                loop=0,
+            )
+
+
+def gif_durations(count: int, rate: float) -> list[int]:
+    """Return how long each picture stays, in milliseconds: multiples of 10, all a .gif can say, in step with time."""
+    ends = [round(100 * (index + 1) / rate) for index in range(count)]
+    return [10 * (end - start) for start, end in zip([0, *ends], ends, strict=False)]
