@@ -75,6 +75,7 @@ class Routines:
         fields["watchdog"] = far
         fields["next_irq"] = far
         fields["irq"] = 0
+        self.ram[7] = int(self.ram[7]) + 9 & 0xFF  # interrupts, as if a frame had passed
         before = int(fields["cycles"][0])
         frame = int(self.ram[3])
         self.boards.run()

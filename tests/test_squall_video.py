@@ -346,6 +346,7 @@ def frames_of_play() -> dict[int, list[NDArray[np.uint8]]]:
             game[0x48] = 3
             game.step(FIRE if random.random() < 0.9 else 0, int(random.choice((-12, -6, 0, 0, 6, 12))))
             states[game[0]].append(game.boards.state[0].copy())
+            assert not game[0x08] & 0x40, "the generator halted: it read a list that was half new"
     return states
 
 

@@ -23,6 +23,18 @@ Point = tuple[float, float]
 Stroke = Sequence[Point]
 
 LETTERS: dict[str, str] = {
+    "Z": "06 46 00 40",
+    " ": "",
+    "0": "20 02 04 26 44 42 20",
+    "1": "04 26 20",
+    "2": "05 16 36 45 44 00 40",
+    "3": "06 46 24 43 41 30 00",
+    "4": "30 36 02 42",
+    "5": "46 06 03 33 42 41 30 00",
+    "6": "36 13 01 10 30 41 42 33 13",
+    "7": "06 46 10",
+    "8": "23 04 05 26 45 44 02 01 20 41 42 23",
+    "9": "10 33 45 36 16 05 04 13 33",
     "A": "00 03 26 43 40|02 42",
     "B": "00 06 36 45 44 33 03|33 42 41 30 00",
     "C": "46 16 05 01 10 40",
@@ -48,22 +60,13 @@ LETTERS: dict[str, str] = {
     "W": "06 10 23 30 46",
     "X": "00 46|06 40",
     "Y": "06 23 46|23 20",
-    "Z": "06 46 00 40",
-    " ": "",
-    "0": "20 02 04 26 44 42 20",
-    "1": "04 26 20",
-    "2": "05 16 36 45 44 00 40",
-    "3": "06 46 24 43 41 30 00",
-    "4": "30 36 02 42",
-    "5": "46 06 03 33 42 41 30 00",
-    "6": "36 13 01 10 30 41 42 33 13",
-    "7": "06 46 10",
-    "8": "23 04 05 26 45 44 02 01 20 41 42 23",
-    "9": "10 33 45 36 16 05 04 13 33",
     "-": "13 33",
     ".": "10 11",
 }
-"""Strokes on a grid 4 wide and 6 high: column and row of each point; ``|`` lifts the beam."""
+"""Strokes on a grid 4 wide and 6 high: column and row of each point; ``|`` lifts the beam.
+
+What the status line changes in place comes first: calls of these differ in their low byte only, so that the generator
+never reads a call that is half new."""
 GRID_X, GRID_Y, ADVANCE = 6, 4, 32
 
 FLIPPER: Stroke = (
@@ -229,7 +232,8 @@ def vector_rom() -> tuple[bytes, dict[str, int]]:
     """
     art = Art()
     _letters(art)
-    for lean in range(LEANS):
+    _centred(art, "NO_CLAW", [])
+    for lean in (1, 0, 2):
         _in_lane(art, f"CLAW{lean}", claw(0.13 * (lean - 1)))
     _in_lane(art, "FLIPPER", FLIPPER)
     _in_lane(art, "PULSAR_OFF", PULSAR_OFF)

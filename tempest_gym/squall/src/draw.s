@@ -59,11 +59,17 @@ draw_init:
         sta     VECTOR_GO
         rts
 
-; Builds the list of screen $01 in the buffer that is not shown, then shows it.
+; Builds the list of screen $01 in the buffer that is not shown, then shows it; unless the generator may still be in
+; that buffer, after a frame that came late.
 draw_frame:
+        sec
+        lda     irq_total
+        sbc     shown_at
+        cmp     #LIST_TIME
+        bcc     @out
         jsr     screen_still
         bcc     @draw
-        rts
+@out:   rts
 @draw:  lda     back
         eor     #1
         sta     back
@@ -88,6 +94,8 @@ draw_frame:
         beq     @show
         lda     #>(LIST_JUMP LIST_B)
 @show:  sta     SHOW+1
+        lda     irq_total
+        sta     shown_at
         inc     frames_drawn
         rts
 

@@ -11,6 +11,8 @@
 SCORE_SIZE      = $7040         ; three quarters
 ICON_SIZE       = $7257
 
+.assert >CALL_NO_CLAW = >CALL_CLAW1_0, error, "lives differ in their high bytes"
+
 .segment "DRAW"
 
 ; Prints the text at A (low), X (high): place, size, colour, letters, $FF. Clobbers X.
@@ -263,10 +265,10 @@ build_status:
         lda     claw_middle_high
         bne     @set
 @none:  ldx     #0
-        lda     #<CALL_NOTHING
+        lda     #<CALL_NO_CLAW
         sta     (dl),y
         iny
-        lda     #>CALL_NOTHING
+        lda     #>CALL_NO_CLAW
 @set:   sta     (dl),y
         iny
         emit    0

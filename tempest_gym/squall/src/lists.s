@@ -6,7 +6,7 @@
 .include "art.inc"
 
 .export lists_init, draw_dots, draw_shots, draw_lane
-.import project, no_spike, tube_list_low, tube_list_high, spoke_blank, spoke_drawn, middle_blank
+.import project, flush, no_spike, tube_list_low, tube_list_high, spoke_blank, spoke_drawn, middle_blank, middle_drawn
 .import near_scale_low, near_scale_high
 
 DOT_DEPTH       = $F2           ; just beyond the far end
@@ -15,7 +15,7 @@ DOT             = $40E0         ; a short vector of no length
 .assert >(LIST_JUMP (DOTS + 8)) = >(LIST_JUMP (DOTS + 128)), error, "dots cross a page"
 .assert >CALL_SHOT = >CALL_NO_SHOT && >CALL_SHOT = >CALL_ENEMY_SHOT_0 && >CALL_SHOT = >CALL_ENEMY_SHOT_1, error, "shots differ in their high bytes"
 
-.segment "DRAW"
+.segment "DRAW_HIGH"
 
 ; At reset: the tube lists of both buffers, without scales; no spikes; no dots.
 lists_init:
@@ -47,7 +47,22 @@ lists_init:
         dex
         bmi     @lists
         jmp     @list
-@lists: ldx     #15
+@lists: lda     #<SPIKES
+        sta     dl
+        lda     #>SPIKES
+        sta     dl+1
+        ldx     #0
+@form:  ldy     #0
+        emit    CALL_HOME
+        emit    FULL_SIZE
+        emit_lane middle_blank
+        emit    FULL_SIZE
+        emit_lane middle_drawn
+        jsr     flush
+        inx
+        cpx     #16
+        bne     @form
+        dex
 @spike: jsr     no_spike
         dex
         bpl     @spike
@@ -110,6 +125,8 @@ lists_init:
         dex
         bne     @shots
         rts
+
+.segment "DRAW"
 
 ; Calls the dots of the enemies to come, which keep their lanes, and looks for them every fourth frame. They are only
 ; drawn for the eye at rest.
@@ -258,7 +275,7 @@ SHOTS_ENEMY     = 2 + 64 + 2
 
 .assert <CALL_SHOT <> 0 && <CALL_ENEMY_SHOT_0 <> 0 && <CALL_ENEMY_SHOT_1 <> 0, error, "a branch that is always taken"
 
-.segment "SHOTS"
+.segment "DRAW_HIGH"
 
 shots_at_rest:
 .repeat 8, i
