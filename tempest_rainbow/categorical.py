@@ -16,6 +16,7 @@ __all__ = [
     "entropy",
     "expectation",
     "imitation_loss",
+    "improved_policy",
     "margin_loss",
     "munchausen_bonus",
     "project",
@@ -87,6 +88,22 @@ def margin_loss(q_tm1: Tensor, expert_a_tm1: Tensor, margin: float) -> Tensor:
     raised = (q_tm1 + margin).scatter(1, advice, q_tm1.gather(1, advice))
     loss = raised.amax(dim=1) - q_tm1.gather(1, advice).squeeze(1)
     return torch.where(known, loss, torch.zeros_like(loss))
+
+
+def improved_policy(policy_logits: Tensor, q: Tensor, temperature: float) -> Tensor:
+    """Return the clipped MPO policy (B, A): the prior times exp(advantage / temperature) clipped to [1/e, e].
+
+    The advantage is that over the prior's own expected return (Muesli, https://arxiv.org/abs/2104.06159).
+
+    Args:
+        policy_logits: (B, A) of the prior.
+        q: (B, A) expected returns.
+        temperature: in units of return.
+    """
+    prior = torch.softmax(policy_logits.float(), dim=-1)
+    advantage = q - (prior * q).sum(dim=-1, keepdim=True)
+    tilted = prior * torch.exp((advantage / temperature).clamp(-1.0, 1.0))
+    return tilted / tilted.sum(dim=-1, keepdim=True)
 
 
 def munchausen_bonus(q_tm1: Tensor, a_tm1: Tensor, alpha: float, temperature: float, clip: float) -> Tensor:

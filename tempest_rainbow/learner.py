@@ -274,6 +274,10 @@ class Learner:
 def _check_settings(network: NetworkConfig, config: LearnerConfig) -> None:
     if config.imitation == "policy" and not network.policy_head:
         raise ValueError("imitation 'policy' needs a network with policy_head")
+    if config.improvement > 0.0 and not network.policy_head:
+        raise ValueError("improvement needs a network with policy_head")
+    if config.improvement < 0.0 or config.improvement_temperature <= 0.0:
+        raise ValueError("improvement must not be negative and improvement_temperature above 0")
     if config.gradient_clip <= 0.0 or config.learning_rate < 0.0:
         raise ValueError("gradient_clip must be above 0 and learning_rate not below")
     if not 0.0 <= config.target_polyak <= 1.0 or config.target_update_steps < 1 or config.publish_steps < 1:

@@ -42,6 +42,13 @@ class LearnerConfig:
     imitation_temperature: float = 1.0
     """Divides Q before the softmax (imitation softmax)."""
 
+    improvement: float = 0.0
+    """Weight of the policy head's pull towards what the expected returns recommend (clipped MPO); it grows as the
+    imitation weight falls below 1. 0: the head only imitates."""
+
+    improvement_temperature: float = 0.3
+    """Advantage, in units of return, that makes an action e times as likely in that recommendation."""
+
     munchausen: bool = False
     """Soft values and the scaled log-policy added to the reward, instead of double Q."""
 

@@ -105,8 +105,19 @@ def rainbow_loss(
             (preferences.argmax(dim=1) == expert_a_tm1).float() * known
         ).sum() / known.sum().clamp_min(1)
 
+    improvement = torch.zeros_like(value)
+    if config.improvement > 0.0 and online.config.policy_head:
+        with torch.no_grad():
+            prior = target.policy_logits(target.features(s_tm1))
+            recommended = categorical.improved_policy(
+                prior, online.q_of(features_tm1.detach()), config.improvement_temperature
+            )
+        log_policy = torch.log_softmax(online.policy_logits(features_tm1).float(), dim=-1)
+        share = config.improvement * (1.0 - imitation_weight).clamp_min(0.0)
+        improvement = share * -(recommended * log_policy).sum(dim=-1).mean()
+
     return Losses(
-        total=value + imitation_weight * imitation,
+        total=value + imitation_weight * imitation + improvement,
         priorities=priorities,
         value=value.detach(),
         imitation=imitation.detach(),

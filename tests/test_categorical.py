@@ -115,6 +115,16 @@ def test_margin_is_zero_only_when_the_advice_leads_by_it():
     assert float(categorical.margin_loss(q[:1], torch.tensor([1]), 1.5)) == pytest.approx(0.5)
 
 
+def test_improved_policy_tilts_the_prior_by_clipped_advantages():
+    prior = torch.tensor([[0.5, 0.25, 0.25], [1 / 3, 1 / 3, 1 / 3]])
+    q = torch.tensor([[1.0, 1.2, 0.6], [0.0, 90.0, 0.0]])
+    improved = categorical.improved_policy(prior.log(), q, 0.5)
+    # Expected return of the first prior: 0.95. In the second row all advantages are clipped.
+    tilts = torch.tensor([[0.1, 0.5, -0.7], [-1.0, 1.0, -1.0]]).exp()
+    expected = prior * tilts / (prior * tilts).sum(1, keepdim=True)
+    torch.testing.assert_close(improved, expected)
+
+
 def test_munchausen_bonus_is_the_scaled_and_clipped_log_policy():
     q = torch.tensor([[0.0, 0.03, 0.06], [0.0, 5.0, 0.0]])
     bonus = categorical.munchausen_bonus(q, torch.tensor([0, 0]), 0.9, 0.03, -1.0)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from tempest_rainbow import categorical
 from tempest_rainbow.batch import Batch
 from tempest_rainbow.learner import Learner, NotFiniteError, choose_device
 from tempest_rainbow.learner_config import LearnerConfig
@@ -127,6 +128,47 @@ def test_imitation_learns_the_advice(imitation):
         last = subject.step(batch, imitation_weight=1.0, metrics=True).metrics
     assert last["imitation_loss"] < 0.6 * first["imitation_loss"]
     assert last["agreement"] > 0.85
+
+
+def test_improvement_teaches_the_policy_what_the_returns_say():
+    """A bandit: action 2 pays most; the policy head learns it without any advice, once imitation has ended."""
+    config = LearnerConfig(learning_rate=3e-3, imitation="policy", improvement=1.0, target_update_steps=10)
+    batch = make_batch(60, 4, 3)
+    batch.expert_actions[:] = 0
+    batch.actions[:] = np.arange(60) % 3
+    batch.returns[:] = batch.actions - 1.0
+    batch.discounts[:] = 0.0
+    inputs = torch.from_numpy(batch.observations)
+    shares = {}
+    for imitation_weight in (0.0, 1.0):
+        subject = learner(config)
+        for _ in range(200):
+            subject.step(batch, imitation_weight=imitation_weight)
+        policy = torch.softmax(subject.network.policy_logits(subject.network.features(inputs)), -1)
+        shares[imitation_weight] = policy.mean(0).tolist()
+    assert shares[0.0][2] > 0.9
+    assert shares[1.0][0] > 0.9
+
+
+def test_a_prior_in_the_target_makes_it_suppose_what_the_policy_would_do():
+    subject, fresh = learner(LearnerConfig(imitation="policy")), learner(LearnerConfig(imitation="policy"))
+    with torch.no_grad():
+        for parameter in subject.target.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.2)
+        subject.network.policy_out.bias[:] = torch.tensor([0.0, 0.0, 90.0])
+    batch = make_batch(12, 4, 3)
+    result = subject.step(batch, prior_weight=10.0)
+    with torch.no_grad():
+        s_t, s_tm1 = torch.from_numpy(batch.next_observations), torch.from_numpy(batch.observations)
+        goal = categorical.project(
+            torch.softmax(subject.target(s_t)[:, 2], -1),
+            torch.from_numpy(batch.returns),
+            torch.from_numpy(batch.discounts),
+            subject.network.support,
+        )
+        taken = fresh.network(s_tm1)[torch.arange(12), torch.from_numpy(batch.actions)]
+        _, expected = categorical.categorical_loss(taken, goal)
+    np.testing.assert_allclose(result.priorities, expected.numpy(), atol=1e-4)
 
 
 def test_samples_without_weight_or_advice_teach_no_imitation():
@@ -347,6 +389,12 @@ def test_the_loss_does_not_depend_on_kernels_or_stock_operations(monkeypatch):
     ("network", "config", "words"),
     [
         (dataclasses.replace(TINY, policy_head=False), LearnerConfig(imitation="policy"), "policy_head"),
+        (
+            dataclasses.replace(TINY, policy_head=False),
+            LearnerConfig(imitation="none", improvement=1.0),
+            "improvement needs",
+        ),
+        (TINY, LearnerConfig(improvement_temperature=0.0), "improvement_temperature"),
         (TINY, LearnerConfig(gradient_clip=0.0), "gradient_clip"),
         (TINY, LearnerConfig(target_polyak=1.5), "target_polyak"),
         (TINY, LearnerConfig(munchausen_temperature=0.0), "temperatures"),
