@@ -280,6 +280,12 @@ class BoardMachine:
         """Draw what the screen shows, shape ``(height, width, 3)``."""
         return self._fleet.picture(0)
 
+    def sound_registers(self) -> NDArray[np.uint8]:
+        """Return AUDF1, AUDC1 ... AUDF4, AUDC4 and AUDCTL of both POKEYs as last written, shape ``(2, 9)``."""
+        fields = self._fleet.boards.fields
+        control = [[fields["audctl1"][0]], [fields["audctl2"][0]]]
+        return np.hstack([fields["audio"][0], np.array(control, np.uint8)])
+
     def close(self) -> None:
         """Nothing to give up."""
         self._fleet.close()

@@ -1,0 +1,100 @@
+"""What the two POKEYs sound like, from the registers the game writes.
+
+Each of the eight voices is a counter that toggles or samples a bit at every run-out (the chip's data sheet: AUDF,
+AUDC, AUDCTL). Of AUDCTL only the slow clock is known here: joined voices, fast clocks and filters, which neither
+Tempest nor Squall uses, are left out.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tempest_gym.board.layout import CPU_HZ
+
+__all__ = ["SAMPLE_RATE", "Synthesizer"]
+
+SAMPLE_RATE = 22_050
+"""Samples a second."""
+
+_CLOCK, _SLOW_CLOCK, _SLOW = 28, 114, 0x01
+_NO_GATE, _SHORT_NOISE, _PURE, _STEADY, _VOLUME = 0x80, 0x40, 0x20, 0x10, 0x0F
+_LOUDNESS = 32_767 / (8 * 15)
+
+
+def _polynomial(bits: int, tap: int) -> NDArray[np.bool_]:
+    """One period of a shift register that feeds back the exclusive or of its lowest bit and another."""
+    register = (1 << bits) - 1
+    sequence = np.empty((1 << bits) - 1, np.bool_)
+    for index in range(len(sequence)):
+        sequence[index] = register & 1
+        register = register >> 1 | ((register ^ register >> tap) & 1) << (bits - 1)
+    return sequence
+
+
+class Synthesizer:
+    """Turns registers into samples, a stretch at a time, without clicks between stretches."""
+
+    def __init__(self) -> None:
+        """Begin in silence."""
+        self._gate = _polynomial(5, 2)
+        self._short = _polynomial(4, 1)
+        self._long = _polynomial(17, 5)
+        self._phase = np.zeros(8)  # run-outs of each counter so far, with fraction
+        self._cycle = np.zeros(8)  # CPU cycles of them
+        self._level = np.full(8, -1.0)
+        self._rest = 0.0
+
+    def stretch(self, registers: NDArray[np.uint8], seconds: float) -> NDArray[np.int16]:
+        """Return what is heard while the registers hold these values, int16 ``(samples,)``.
+
+        Args:
+            registers: uint8 ``(2, 9)``: AUDF1, AUDC1 ... AUDF4, AUDC4, AUDCTL of each POKEY.
+            seconds: how long; what is left over of a sample counts for the next stretch.
+        """
+        wanted = seconds * SAMPLE_RATE + self._rest
+        count = int(wanted)
+        self._rest = wanted - count
+        total = np.zeros(count, np.float64)
+        for voice in range(8):
+            chip, place = divmod(voice, 4)
+            pitch, control = int(registers[chip, 2 * place]), int(registers[chip, 2 * place + 1])
+            base = _SLOW_CLOCK if registers[chip, 8] & _SLOW else _CLOCK
+            if control & _VOLUME and count:
+                total += (control & _VOLUME) * self._voice(voice, control, base * (pitch + 1), count)
+        return (total * _LOUDNESS).astype(np.int16)
+
+    def _voice(self, voice: int, control: int, period: int, count: int) -> NDArray[np.float64]:
+        """One voice's samples, within -1..1; ``period`` is CPU cycles from one run-out to the next."""
+        if control & _STEADY:
+            return np.ones(count)
+        step = CPU_HZ / SAMPLE_RATE / period
+        place = self._phase[voice] + step * np.arange(count + 1)
+        runs = place.astype(np.int64)
+        last = int(runs[-1])
+        cycles = (self._cycle[voice] + period * np.arange(1, last + 1)).astype(np.int64)
+        level = np.empty(last + 1)
+        level[0] = self._level[voice]
+        level[1:] = self._levels(control, cycles, level[0])
+        self._phase[voice] = place[-1] - last
+        self._cycle[voice] += period * last
+        self._level[voice] = level[-1]
+        # A sample is the signal's mean since the sample before, or tones above their rate would whistle.
+        area = np.concatenate([[0.0], np.cumsum(level)])
+        samples: NDArray[np.float64] = np.diff(area[runs] + level[runs] * (place - runs)) / step
+        return samples
+
+    def _levels(self, control: int, cycles: NDArray[np.int64], before: float) -> NDArray[np.float64]:
+        """The signal, -1 or 1, after each of the counter's run-outs at these cycles."""
+        count = len(cycles)
+        if control & _NO_GATE:
+            heeded = np.ones(count, np.bool_)
+        else:
+            heeded = self._gate[cycles % len(self._gate)]
+        if control & _PURE:
+            return before * np.where(np.cumsum(heeded) % 2, -1.0, 1.0)
+        noise = self._short if control & _SHORT_NOISE else self._long
+        drawn = np.concatenate([[before], np.where(noise[cycles % len(noise)], 1.0, -1.0)])
+        newest = np.maximum.accumulate(np.where(heeded, np.arange(1, count + 1), 0))
+        levels: NDArray[np.float64] = drawn[newest]
+        return levels
