@@ -11,9 +11,9 @@ from tempest_gym.board import Boards
 from tempest_gym.render import display_list, render_vectors
 from tempest_gym.squall.build import CHIP, PROGRAM_CHIPS, VECTOR_CHIPS, build
 
-STUB = 0xDFC0
+LAUNCH = 0xDFC0
 """LDA #a, JSR routine, INC $03, JMP to itself: in the unused end of the program ROM."""
-STUB_CYCLES = 2 + 5
+LAUNCH_CYCLES = 2 + 5
 
 
 class _Image:
@@ -43,7 +43,7 @@ class Routines:
         ):
             memory[place : place + CHIP] = np.frombuffer(files[f"136002-{chip}"], np.uint8)
         memory[0xF800:] = memory[0xD800:0xE000]
-        assert (memory[STUB : STUB + 16] == 0xEA).all(), "the stub needs unused ROM"
+        assert (memory[LAUNCH : LAUNCH + 16] == 0xEA).all(), "the launch code needs unused ROM"
         self.memory = memory
         self.boards = Boards(_Image(memory), 1)
         self.ram = self.boards.ram[0]
@@ -55,7 +55,7 @@ class Routines:
     def call(self, name: str, a: int = 0) -> int:
         """Calls a routine with this A; returns the cycles from its JSR to after its RTS."""
         target = self.labels[name]
-        self.memory[STUB : STUB + 10] = (
+        self.memory[LAUNCH : LAUNCH + 10] = (
             0xA9,
             a,
             0x20,
@@ -64,12 +64,12 @@ class Routines:
             0xE6,
             3,
             0x4C,
-            STUB + 7 & 0xFF,
-            STUB >> 8,
+            LAUNCH + 7 & 0xFF,
+            LAUNCH >> 8,
         )
-        self.boards.rom[STUB : STUB + 10] = self.memory[STUB : STUB + 10]
+        self.boards.rom[LAUNCH : LAUNCH + 10] = self.memory[LAUNCH : LAUNCH + 10]
         fields = self.boards.fields
-        fields["pc"] = STUB
+        fields["pc"] = LAUNCH
         fields["p"] |= 4
         far = int(fields["cycles"][0]) + 10**9
         fields["watchdog"] = far
@@ -81,7 +81,7 @@ class Routines:
         self.boards.run()
         assert self.boards.error_text(0) is None, self.boards.error_text(0)
         self.ram[3] = frame
-        return int(fields["cycles"][0]) - before - STUB_CYCLES
+        return int(fields["cycles"][0]) - before - LAUNCH_CYCLES
 
     def lines(self) -> NDArray[np.float32]:
         """The lines on the screen, as `tempest_gym.render.display_list` gives them."""
