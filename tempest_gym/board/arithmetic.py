@@ -15,6 +15,7 @@ _RESETS = WORD["resets"]
 _WATCHDOG = WORD["watchdog"]
 _NEXT_IRQ = WORD["next_irq"]
 _IRQ = WORD["irq"]
+_IRQ_LATE = WORD["irq_late"]
 _IRQ_FLAG_DELAY = WORD["irq_flag_delay"]
 
 
@@ -111,6 +112,7 @@ def bite(state, words, rom):
     words[_WATCHDOG] = cycle + WATCHDOG_CYCLES
     words[_NEXT_IRQ] = cycle + IRQ_CYCLES
     words[_IRQ] = 0
+    words[_IRQ_LATE] = 0
     words[_IRQ_FLAG_DELAY] = 0
     potgo(state, words, 0, cycle)
     potgo(state, words, 1, cycle)

@@ -54,7 +54,10 @@ def run(state, words, rom, max_cycles):
             if words[{WORD["stop"]}] != 0:
                 result = ZERO + {BRIDGE_REACHED}
                 break
-            while words[{WORD["next_irq"]}] <= cyc:
+            seen = cyc
+            if words[{WORD["synced"]}] == cyc:
+                seen = cyc - 1
+            while words[{WORD["next_irq"]}] <= seen:
                 words[{WORD["next_irq"]}] += {IRQ_CYCLES}
                 words[{WORD["irq"]}] = 1
             if words[{WORD["watchdog"]}] <= cyc:
@@ -72,7 +75,9 @@ def run(state, words, rom, max_cycles):
                 masked = words[{WORD["irq_flag_delay"]}] - 1
                 words[{WORD["irq_flag_delay"]}] = 0
                 event = ZERO
-            if words[{WORD["irq"]}] != 0 and masked == 0:
+            line = words[{WORD["irq"]}] | words[{WORD["irq_late"]}]
+            words[{WORD["irq_late"]}] = 0
+            if line != 0 and masked == 0:
                 sp = push(state, sp, pc >> 8)
                 sp = push(state, sp, pc)
                 sp = push(state, sp, pack(n, v, d, i, z, c) & 0xEF)

@@ -46,6 +46,8 @@ WORDS = (
     "phase",  # added to the index of both POKEYs' random sequences, 0..131070
     "stop",  # the run ends after the present instruction
     "irq",  # interrupt line
+    "irq_late",  # the line as the next opcode fetch still sees it
+    "synced",  # cycle after the last access to a device that ends MAME's time slice
     "next_irq",  # cycle at which the line is next asserted
     "irq_flag_delay",  # 0, or 1 + the I flag that still counts at the next opcode fetch
     "watchdog",  # cycle at which the watchdog bites
@@ -136,8 +138,7 @@ _MEMORIES = (
     ("dip1", np.uint8, ()),
     ("dip2", np.uint8, ()),
     ("skip_idle", np.uint8, ()),  # 1: jump over idle loops (same results, faster)
-    ("audio", np.uint8, (2, 8)),  # what was last written to AUDF and AUDC of each POKEY's four voices
-    ("spare", np.uint8, (24,)),
+    ("spare", np.uint8, (40,)),
     ("earom", np.uint8, (64,)),
 )
 
@@ -169,7 +170,6 @@ IN2 = offset("in2")
 DIP1 = offset("dip1")
 DIP2 = offset("dip2")
 SKIP_IDLE = offset("skip_idle")
-AUDIO = offset("audio")
 PHASE = offset("phase")
 CYCLES = offset("cycles")
 BRIDGES = offset("bridges")

@@ -15,6 +15,7 @@ from tempest_gym.board.layout import (
     DIP1,
     DIP2,
     IN0,
+    IRQ_CYCLES,
     VRAM,
     WATCHDOG_CYCLES,
     WORD,
@@ -30,6 +31,8 @@ from tempest_gym.board.vector_generator import (
 )
 
 _IRQ = WORD["irq"]
+_IRQ_LATE = WORD["irq_late"]
+_NEXT_IRQ = WORD["next_irq"]
 _WATCHDOG = WORD["watchdog"]
 _EAROM_DATA = WORD["earom_data"]
 _RESULT = WORD["mathbox_result"]
@@ -104,6 +107,10 @@ def io_write(state, words, rom, address, value, cycle):
         return 0
     if address == 0x5000:
         synchronise(state, words, rom, cycle)
+        words[_IRQ_LATE] = words[_IRQ]
+        while words[_NEXT_IRQ] <= cycle:
+            words[_NEXT_IRQ] += IRQ_CYCLES
+            words[_IRQ_LATE] = 1
         words[_IRQ] = 0
         words[_WATCHDOG] = cycle + WATCHDOG_CYCLES
         return 1

@@ -51,6 +51,7 @@ _NEXT = WORD["vg_next"]
 _PLAN = WORD["vg_plan0"]
 _STANDARD = WORD["vg_standard"]
 _SPLIT = WORD["last_split"]
+_SYNCED = WORD["synced"]
 _NEXT_IRQ = WORD["next_irq"]
 
 HALTED = 0x10
@@ -457,10 +458,15 @@ def catch_up(state, words, rom, cycle):
 
 @numba.njit
 def synchronise(state, words, rom, cycle):
-    """A device access at this cycle makes the emulator begin a new time slice with the next one."""
+    """A device access at this cycle ends the emulator's time slice.
+
+    Measured: the CPU still fetches the next opcode before anything else happens, so an interrupt that comes with
+    that very cycle is seen one instruction later.
+    """
     if words[_NEXT] <= cycle:
         catch_up(state, words, rom, cycle)
-    words[_SPLIT] = cycle + 1
+    words[_SYNCED] = cycle + 1
+    words[_SPLIT] = cycle + 2
 
 
 @numba.njit
