@@ -55,7 +55,7 @@ class ConfigError(ValueError):
 class EvaluationConfig:
     """Evaluation during training: greedy, whole games, seeds that training never uses."""
 
-    every_minutes: float = 10.0
+    every_minutes: float = 15.0
     """Minutes between evaluations; 0 switches those by time off."""
     every_frames: int = 0
     """Frames between evaluations; 0 switches those by frames off."""

@@ -87,7 +87,7 @@ class NetworkPolicy:
         names one."""
         batch = torch.from_numpy(np.ascontiguousarray(observations, np.float32)).to(self._device)
         features = self.network.features(batch)
-        values = self.network.expectation(self.network.logits(features))
+        values = self.network.q_of(features)
         weight = float(self.card.get("prior_weight", 0.0))
         if weight > 0.0:
             values = values + weight * torch.log_softmax(self.network.policy_logits(features), dim=-1)

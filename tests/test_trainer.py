@@ -14,7 +14,14 @@ import pytest
 import torch
 
 from tempest_rainbow.checkpoint import Checkpoints, read_tree
-from tempest_rainbow.config import CheckpointConfig, EvaluationConfig, MonitorConfig, TrainConfig, to_toml
+from tempest_rainbow.config import (
+    TEMPEST,
+    CheckpointConfig,
+    EvaluationConfig,
+    MonitorConfig,
+    TrainConfig,
+    to_toml,
+)
 from tempest_rainbow.learner import NotFiniteError
 from tempest_rainbow.learner_config import LearnerConfig
 from tempest_rainbow.monitor.controls import Controls
@@ -147,6 +154,26 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path, at):
         one, two = twin.replay.sample(64), resumed.replay.sample(64)
         assert_equal_states(dataclasses.asdict(one), dataclasses.asdict(two))
     twin.close()
+
+
+def test_a_resumed_run_of_tempest_equals_an_uninterrupted_one_bit_for_bit(tmp_path):
+    config = settings(
+        env=TEMPEST,
+        envs=4,
+        frames=360,
+        network=NetworkConfig(
+            encoder_size=16, encoder_heads=2, trunk=(16,), head=8, action_factors=(4, 11), policy_head=True
+        ),
+    )
+    run(config, tmp_path / "whole")
+    run(dataclasses.replace(config, frames=200), tmp_path / "parts")
+    run(config, tmp_path / "parts", Checkpoints(tmp_path / "parts" / "checkpoints", 2).latest())
+    whole, parts = (
+        read_tree(Checkpoints(tmp_path / name / "checkpoints", 2).latest() / "state")
+        for name in ("whole", "parts")
+    )
+    assert whole["collector"]["source"]["envs"]
+    assert_equal_states(whole, parts)
 
 
 def test_saving_and_evaluating_in_between_change_nothing(tmp_path):

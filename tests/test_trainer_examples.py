@@ -1,0 +1,101 @@
+"""The training examples do what they say, and Stable-Baselines3 sees the boards as it wants them."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from tempest_rainbow.sb3 import GymnasiumVecEnv
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def run(*arguments, **environment):
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=EXAMPLES,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        env={**os.environ, **environment},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_vecenv_of_stable_baselines3_tells_what_the_boards_tell():
+    envs = gym.make_vec("tempest_gym:Tempest-v0", num_envs=4, autoreset_mode="SameStep")
+    twins = gym.make_vec("tempest_gym:Tempest-v0", num_envs=4, autoreset_mode="SameStep")
+    wrapped = GymnasiumVecEnv(envs, seed=5)
+    observations, _ = twins.reset(seed=5)
+    np.testing.assert_array_equal(wrapped.reset(), observations)
+    generator = np.random.default_rng(0)
+    sums, lengths, episodes = np.zeros(4), np.zeros(4, int), 0
+    while episodes < 5:
+        actions = generator.integers(44, size=4)
+        observations, rewards, terminated, truncated, info = twins.step(actions)
+        got, got_rewards, ended, infos = wrapped.step(actions)
+        np.testing.assert_array_equal(got, observations)
+        np.testing.assert_allclose(got_rewards, rewards, rtol=1e-6)
+        np.testing.assert_array_equal(ended, terminated | truncated)
+        sums += rewards
+        lengths += 1
+        for index in np.flatnonzero(ended):
+            episodes += 1
+            np.testing.assert_array_equal(infos[index]["terminal_observation"], info["final_obs"][index])
+            assert infos[index]["episode"]["r"] == pytest.approx(sums[index])
+            assert infos[index]["episode"]["l"] == lengths[index]
+            assert not infos[index]["TimeLimit.truncated"]
+            sums[index], lengths[index] = 0, 0
+    wrapped.close()
+    twins.close()
+
+
+def test_the_vecenv_refuses_the_other_autoreset():
+    envs = gym.make_vec("tempest_gym:Tempest-v0", num_envs=1)
+    with pytest.raises(ValueError, match="autoreset_mode='SameStep'"):
+        GymnasiumVecEnv(envs)
+    envs.close()
+
+
+def test_the_reward_wrapper_plays():
+    assert re.search(r"500 steps of the expert: -?[\d.]+ reward, \d+ points", run("reward_wrapper.py"))
+
+
+def test_the_baselines_train_and_are_judged():
+    result = json.loads(run("sb3_baselines.py", "--minutes", "0.05", "--envs", "16", "--games", "1"))
+    assert result["policy"] == "sb3-ppo"
+    assert result["steps_trained"] > 0
+
+
+def test_the_recorded_games_keep_the_advice(tmp_path):
+    import minari
+
+    said = run(
+        "record_minari.py",
+        "--games",
+        "2",
+        "--steps",
+        "60",
+        "--dataset",
+        "tempest/test-v0",
+        MINARI_DATASETS_PATH=str(tmp_path),
+    )
+    assert "tempest/test-v0: 2 games, 120 steps" in said
+    episode = minari.MinariDataset(tmp_path / "tempest" / "test-v0" / "data")[1]
+    assert episode.observations.shape == (61, 195)
+    np.testing.assert_array_equal(episode.infos["expert_action"][:-1], episode.actions)
+
+
+def test_the_notebook_runs_from_top_to_bottom(tmp_path, monkeypatch):
+    cells = json.loads((EXAMPLES / "quickstart.ipynb").read_text())["cells"]
+    source = "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    script = tmp_path / "notebook.py"
+    script.write_text(source)
+    assert "random play:" in run(str(script), FRAMES="2600")
