@@ -21,9 +21,11 @@ from tempest_rainbow.checkpoint import REPLAY, STATE, CheckpointError, Checkpoin
 from tempest_rainbow.collect.cluster import ClusterCollector
 from tempest_rainbow.collect.collector import Collector
 from tempest_rainbow.collect.environments import make_vector, probe
+from tempest_rainbow.collect.episodes import Episode
 from tempest_rainbow.collect.limiter import SampleLimiter
 from tempest_rainbow.collect.origin import open_cluster, open_source
 from tempest_rainbow.config import TrainConfig
+from tempest_rainbow.curriculum import Curriculum
 from tempest_rainbow.evaluate import evaluate
 from tempest_rainbow.gauges import Gauges
 from tempest_rainbow.guidance import Guidance
@@ -90,6 +92,8 @@ class Trainer:
             deterministic=config.deterministic,
         )
         self._guidance = Guidance(config, controls)
+        self._curriculum = Curriculum(config.start_level)
+        self._start_level = config.start_level
         self.collector: Collector | ClusterCollector = (
             open_cluster(
                 config,
@@ -219,6 +223,8 @@ class Trainer:
         if not self.collector.set_state(state["collector"]):
             notes.append("these environments cannot be put into a saved state, so their episodes begin anew")
         self._guidance.set_state(state["guidance"])
+        if "curriculum" in state:
+            self._curriculum.set_state(state["curriculum"])
         self.controls.set_state(state["controls"])
         self._clock.set(float(state["seconds"]))
         if not whole:
@@ -264,9 +270,24 @@ class Trainer:
         exploration = self._guidance.exploration(self.frames)
         frames, ended = self.collector.step(exploration)
         self._guidance.finished(ended)
+        self._follow_start_level(ended)
         self._limiter.learning = bool(self.controls["training"])
         self._limiter.samples_per_insert = self._guidance.samples_per_insert()
         self._limiter.inserted(frames)
+
+    def _follow_start_level(self, ended: list[Episode]) -> None:
+        """Let games start at the level that the controls or the curriculum say."""
+        level = self.controls["start_level"]
+        if level is not None and level != self._curriculum.level:
+            self._curriculum.move_to(level)
+        elif self.controls["auto_curriculum"]:
+            risen = self._curriculum.follow(ended)
+            if risen is not None:
+                self.controls.set("start_level", risen, "curriculum")
+        if self._curriculum.level != self._start_level:
+            self._start_level = self._curriculum.level
+            if not self.collector.call("set_start_level", self._start_level):
+                self.metrics.event(self.frames, "these environments have no start level to change")
 
     def _learn(self) -> None:
         started = time.perf_counter()
@@ -370,12 +391,6 @@ class Trainer:
 
     def _on_event(self, event: Event) -> None:
         self.metrics.event(self.frames, str(event))
-        if (
-            event.name == "start_level"
-            and event.new is not None
-            and not self.collector.call("set_start_level", event.new)
-        ):
-            self.metrics.event(self.frames, "these environments have no start level to change")
 
     def _divergence(self, error: NotFiniteError) -> str:
         try:
@@ -408,5 +423,6 @@ class Trainer:
             "collector": self.collector.get_state(),
             "limiter": self._limiter.get_state(),
             "guidance": self._guidance.get_state(),
+            "curriculum": self._curriculum.get_state(),
             "controls": self.controls.get_state(),
         }

@@ -1,0 +1,49 @@
+"""The start level that rises as the agent clears levels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from tempest_rainbow.collect.episodes import Episode
+
+__all__ = ["Curriculum"]
+
+_EPISODES = 20
+_CLEARED = 3.0
+_HIGHEST = 81
+
+
+class Curriculum:
+    """Raises the start level by one whenever the student's last 20 games cleared 3 levels each on average."""
+
+    def __init__(self, start_level: int) -> None:
+        """Begin at ``start_level`` (1 to 81)."""
+        self.level = start_level
+        self._cleared: list[float] = []
+
+    def move_to(self, level: int) -> None:
+        """Go on from another level, with no games counted yet."""
+        self.level = level
+        self._cleared = []
+
+    def follow(self, episodes: Iterable[Episode]) -> int | None:
+        """Count finished games that the student played alone; return the new start level if it is to rise."""
+        for episode in episodes:
+            if episode.expert_share == 0.0 and not math.isnan(episode.level):
+                self._cleared.append(max(episode.level - self.level, 0.0))
+        recent = self._cleared[-_EPISODES:]
+        if len(recent) < _EPISODES or sum(recent) < _CLEARED * _EPISODES or self.level >= _HIGHEST:
+            self._cleared = recent
+            return None
+        self.move_to(self.level + 1)
+        return self.level
+
+    def get_state(self) -> dict[str, Any]:
+        """Return what ``set_state`` needs to go on."""
+        return {"level": self.level, "cleared": list(self._cleared)}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from a state that ``get_state`` gave."""
+        self.level, self._cleared = int(state["level"]), list(state["cleared"])
