@@ -19,6 +19,11 @@ from tempest_gym.play import POLICIES
 
 __all__ = ["main"]
 
+PLAY_KEYS = (
+    "By hand: arrow keys or mouse turn, space or the left button fires, x or the right button zaps, "
+    "p pauses, Esc ends."
+)
+
 _Command = Callable[[argparse.Namespace], tuple[dict[str, Any], int]]
 
 
@@ -54,21 +59,49 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"tempest-gym {tempest_gym.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(name: str, run: _Command, show: Callable[[dict[str, Any]], str], text: str) -> Any:
-        sub = commands.add_parser(name, help=text, description=text)
+    def command(
+        name: str, run: _Command, show: Callable[[dict[str, Any]], str], text: str, more: str | None = None
+    ) -> Any:
+        sub = commands.add_parser(name, help=text, description=text, epilog=more)
         sub.set_defaults(command=run, show=show)
         sub.add_argument("--json", action="store_true", help="write one JSON object to standard output")
         return sub
 
     command("doctor", _doctor, _show_doctor, "say what was found and what is wrong")
 
-    play = command("play", _play, _show_play, "play whole games with a fixed policy")
-    play.add_argument("--policy", choices=POLICIES, default="expert")
+    play = command("play", _play, _show_play, "play whole games: by hand, or with a fixed policy", PLAY_KEYS)
+    play.add_argument(
+        "--policy", choices=("human", *POLICIES), default="human", help="who plays (default human)"
+    )
     play.add_argument("--games", type=_positive, default=1, help="number of games (default 1)")
-    play.add_argument("--seed", type=int, default=0, help="seed of the first game, later ones count up")
+    play.add_argument(
+        "--seed", type=int, help="seed of the first game, later ones count up (default 0; by hand: any)"
+    )
     play.add_argument("--start-level", type=int, default=1, help="level the games start at, 1-81")
-    play.add_argument("--render", action="store_true", help="show the games in a window, at true speed")
+    play.add_argument(
+        "--render", action="store_true", help="show a policy's games in a window, at true speed"
+    )
+    play.add_argument("--record", type=Path, metavar="FILE", help="keep the game for `tempest-gym replay`")
+    play.add_argument("--mute", action="store_true", help="by hand: no sound")
+    play.add_argument(
+        "--mouse", type=float, default=1.0, metavar="X", help="by hand: factor of the mouse's turn"
+    )
     _machine_options(play)
+
+    replay = command("replay", _replay, _show_replay, "show a recorded game again and check how it ends")
+    replay.add_argument("file", type=Path, help="what `tempest-gym play --record` wrote")
+    replay.add_argument(
+        "--output", type=Path, metavar="VIDEO", help="write an .mp4 or .gif; else a window opens"
+    )
+    replay.add_argument("--check", action="store_true", help="show nothing, only check")
+    replay.add_argument("--speed", type=_speed, default=1.0, metavar="X", help="times true speed (default 1)")
+    replay.add_argument(
+        "--start", type=_seconds, default=0.0, metavar="S", help="second of the game to begin at"
+    )
+    replay.add_argument(
+        "--seconds", type=_seconds, metavar="S", help="seconds of the game to show (default all)"
+    )
+    _machine_options(replay)
 
     bench = command("bench", _bench, _show_values, "measure how fast a machine is here")
     bench.add_argument("--envs", type=_positive, default=64, help="boards (default 64)")
@@ -118,6 +151,20 @@ def _positive(text: str) -> int:
     return value
 
 
+def _speed(text: str) -> float:
+    value = float(text)
+    if not 0.05 <= value <= 100:
+        raise argparse.ArgumentTypeError(f"must be from 0.05 to 100, got {text}")
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1e6:
+        raise argparse.ArgumentTypeError(f"must be from 0 to 1,000,000, got {text}")
+    return value
+
+
 def _doctor(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
     from tempest_gym.doctor import examine
 
@@ -136,24 +183,58 @@ def _show_doctor(result: dict[str, Any]) -> str:
 
 
 def _play(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
-    from tempest_gym.env import RenderMode, TempestEnv
-    from tempest_gym.play import play_games, summary
+    from tempest_gym.sessions import play_session
 
-    logger = logging.getLogger(__name__)
-    window: RenderMode | None = "human" if options.render else None
-    env = TempestEnv(options.machine, options.rom, options.start_level, render_mode=window)
-    games = []
-    with contextlib.closing(env):
-        for game in play_games(env, options.policy, range(options.seed, options.seed + options.games)):
-            logger.info(
-                "seed %(seed)d: %(score)d points, level %(level)d, %(frames)d frames, reward %(reward).1f",
-                game,
-            )
-            games.append(game)
-    return dict(summary(env, options.policy, games)), 0
+    result = play_session(
+        policy=options.policy,
+        machine=options.machine,
+        rom=options.rom,
+        games=options.games,
+        seed=options.seed,
+        start_level=options.start_level,
+        render=options.render,
+        record=options.record,
+        mute=options.mute,
+        mouse=options.mouse,
+    )
+    return dict(result), 0
+
+
+def _replay(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    from tempest_gym.sessions import replay_session
+
+    result = replay_session(
+        options.file,
+        machine=options.machine,
+        rom=options.rom,
+        output=options.output,
+        visible=not options.check,
+        speed=options.speed,
+        start=options.start,
+        seconds=options.seconds,
+    )
+    return dict(result), 1 if result["equal"] is False else 0
+
+
+def _show_replay(result: dict[str, Any]) -> str:
+    text = f"{result['policy']} on {result['game']}, seed {result['seed']}: {result['frames']} game frames, "
+    if result["equal"] is None:
+        return f"{text}{result['score']} points so far; the recorded end was not reached, so not checked"
+    if result["equal"]:
+        return f"{text}{result['score']} points, level {result['level']}, exactly as recorded"
+    return (
+        f"{text}{result['score']} points, level {result['level']}: NOT as recorded "
+        f"({result['recorded_score']} points, level {result['recorded_level']})"
+    )
 
 
 def _show_play(result: dict[str, Any]) -> str:
+    if len(result["games"]) == 1:
+        game = result["games"][0]
+        return (
+            f"{result['policy']} on {result['game']} ({result['machine']}), seed {game['seed']}: "
+            f"score {game['score']}, level {game['level']}"
+        )
     return (
         f"{result['policy']} on {result['game']} ({result['machine']}), {len(result['games'])} games: "
         f"mean score {result['mean_score']:.0f}, median {result['median_score']:.0f}"

@@ -231,15 +231,23 @@ class Recorder:
 
     Args:
         machine: the machine to play on.
+
+    Attributes:
+        machine: that machine.
     """
 
     def __init__(self, machine: Machine) -> None:
         """Record the machine's games from its next reset on."""
-        self._machine = machine
+        self.machine = machine
         self.name, self.game = machine.name, machine.game
         self._controls: bytearray | None = None
         self._seed = self._start_level = 0
         self._frame: Frame | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether a game was begun that can be recorded."""
+        return self._frame is not None
 
     def recording(self, policy: str, rom: str) -> Recording:
         """Return the game played since the last reset, as far as it went.
@@ -264,20 +272,20 @@ class Recorder:
             score=frame.score,
             level=frame.level + 1,
             over=frame.over,
-            ram=ram_digest(self._machine),
+            ram=ram_digest(self.machine),
         )
         return Recording(header, bytes(controls))
 
     def reset(self, seed: int, start_level: int) -> Frame:
         """Power on and begin a new recording."""
-        self._frame = self._machine.reset(seed, start_level)
+        self._frame = self.machine.reset(seed, start_level)
         self._seed, self._start_level, self._controls = seed, start_level, bytearray()
         return self._frame
 
     def step(self, fire: bool, zap: bool, spinner: int) -> Frame:
         """Play one game frame."""
         byte = pack_controls(fire, zap, spinner)
-        self._frame = frame = self._machine.step(fire, zap, spinner)
+        self._frame = frame = self.machine.step(fire, zap, spinner)
         self._note(byte, 1)
         return frame
 
@@ -289,9 +297,7 @@ class Recorder:
         The action counts in decision frames alone, so noting it for every frame on the way changes nothing.
         """
         byte = pack_controls(fire, zap, spinner)
-        self._frame = frame = self._machine.advance(
-            fire, zap, spinner, stop_at_death=stop_at_death, skip=skip
-        )
+        self._frame = frame = self.machine.advance(fire, zap, spinner, stop_at_death=stop_at_death, skip=skip)
         self._note(byte, frame.frames)
         return frame
 
@@ -304,32 +310,32 @@ class Recorder:
 
     def save_state(self) -> bytes:
         """Return the whole state of the machine."""
-        return self._machine.save_state()
+        return self.machine.save_state()
 
     def load_state(self, state: bytes) -> Frame:
         """Go back to a saved state, which ends the recording: it could not be played from its start."""
         self._controls = self._frame = None
-        return self._machine.load_state(state)
+        return self.machine.load_state(state)
 
     def ram(self) -> NDArray[np.uint8]:
         """Return a copy of RAM."""
-        return self._machine.ram()
+        return self.machine.ram()
 
     def colour_ram(self) -> NDArray[np.uint8]:
         """Return a copy of colour RAM."""
-        return self._machine.colour_ram()
+        return self.machine.colour_ram()
 
     def vector_ram(self) -> NDArray[np.uint8]:
         """Return a copy of vector RAM."""
-        return self._machine.vector_ram()
+        return self.machine.vector_ram()
 
     def picture(self) -> NDArray[np.uint8]:
         """Return what the screen shows."""
-        return self._machine.picture()
+        return self.machine.picture()
 
     def close(self) -> None:
         """Close the machine."""
-        self._machine.close()
+        self.machine.close()
 
 
 def ram_digest(machine: Machine) -> str:

@@ -1,7 +1,8 @@
-"""A window that shows the game at its true speed (extra ``human``)."""
+"""A window that shows the game (extra ``human``)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,39 +11,99 @@ from numpy.typing import NDArray
 
 from tempest_gym.settings import FRAMES_PER_SECOND
 
-__all__ = ["Window"]
+__all__ = ["Window", "import_pygame"]
+
+_TEXT_SIZE = 34
+_TEXT_COLOUR = (255, 255, 255)
+_DIMMED = 90
+
+
+def import_pygame() -> Any:
+    """Return pygame.
+
+    Raises:
+        gymnasium.error.DependencyNotInstalled: it is missing.
+    """
+    try:
+        import pygame
+    except ImportError as error:
+        raise DependencyNotInstalled(
+            'a window needs pygame: run `pip install "tempest-gym[human]"`'
+        ) from error
+    return pygame
 
 
 class Window:
-    """Opens with the first picture and shows one picture per game frame.
+    """Opens with the first picture; its size can be changed, the picture keeps its shape.
+
+    Args:
+        rate: pictures a second that `show` waits for; None: one per game frame.
+
+    Attributes:
+        closed: the user closed the window, or pressed Escape.
 
     Raises:
         gymnasium.error.DependencyNotInstalled: pygame is missing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, rate: float | None = None) -> None:
         """Look for pygame; the window itself opens later."""
-        try:
-            import pygame
-        except ImportError as error:
-            raise DependencyNotInstalled(
-                'a window needs pygame: run `pip install "tempest-gym[human]"`'
-            ) from error
-        self._pygame: Any = pygame
+        self._pygame: Any = import_pygame()
         self._screen: Any = None
-        self._clock = pygame.time.Clock()
+        self._font: Any = None
+        self._rate = FRAMES_PER_SECOND if rate is None else rate
+        self._clock = self._pygame.time.Clock()
+        self.closed = False
 
     def show(self, picture: NDArray[np.uint8]) -> None:
-        """Show a picture of shape ``(height, width, 3)`` and wait until the game frame is over."""
+        """Show a picture of shape ``(height, width, 3)`` and wait until its time is over."""
+        self.draw(picture)
+        self.events()
+        self._clock.tick(self._rate)
+
+    def draw(self, picture: NDArray[np.uint8], text: Sequence[str] = ()) -> None:
+        """Show a picture of shape ``(height, width, 3)`` at once, dimmed with lines of text in its middle if given."""
         pygame = self._pygame
         if self._screen is None:
             pygame.display.init()
             pygame.display.set_caption("Tempest")
-            self._screen = pygame.display.set_mode((picture.shape[1], picture.shape[0]))
-        pygame.event.pump()
+            size = picture.shape[1], picture.shape[0]
+            self._screen = pygame.display.set_mode(size, pygame.SCALED | pygame.RESIZABLE)
         pygame.surfarray.blit_array(self._screen, picture.swapaxes(0, 1))
+        if text:
+            self._write(text)
         pygame.display.flip()
-        self._clock.tick(FRAMES_PER_SECOND)
+
+    def _write(self, lines: Sequence[str]) -> None:
+        pygame = self._pygame
+        if self._font is None:
+            pygame.font.init()
+            self._font = pygame.font.Font(None, _TEXT_SIZE)
+        screen, font = self._screen, self._font
+        screen.fill((_DIMMED,) * 3, special_flags=pygame.BLEND_MULT)
+        top = (screen.get_height() - len(lines) * font.get_linesize()) // 2
+        for index, line in enumerate(lines):
+            drawn = font.render(line, True, _TEXT_COLOUR)
+            screen.blit(
+                drawn, ((screen.get_width() - drawn.get_width()) // 2, top + index * font.get_linesize())
+            )
+
+    def events(self) -> list[Any]:
+        """Return pygame's events since the last call; none while the window is not open."""
+        if self._screen is None:
+            return []
+        pygame = self._pygame
+        events: list[Any] = pygame.event.get()
+        for event in events:
+            escape = event.type == pygame.KEYDOWN and event.key == pygame.K_ESCAPE
+            self.closed = self.closed or escape or event.type == pygame.QUIT
+        return events
+
+    def hold_mouse(self, held: bool) -> None:
+        """Keep the mouse in the window, unseen, so that it can turn for ever; or let it go."""
+        if self._screen is not None:
+            self._pygame.event.set_grab(held)
+            self._pygame.mouse.set_visible(not held)
 
     def close(self) -> None:
         """Close the window; another picture opens it again."""
