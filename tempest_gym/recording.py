@@ -194,9 +194,10 @@ def read_recording(path: str | os.PathLike[str]) -> Recording:
     limit = _HEADER_MAX + FRAMES_MAX + 1
     # A pipe or device in its place must not make the reader wait.
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise RecordingError(f"{path}: not a regular file")
     with open(descriptor, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise RecordingError(f"{path}: not a regular file")
         content = stream.read(limit + 1)
     if len(content) > limit:
         raise RecordingError(f"{path}: larger than any recording of tempest-gym")

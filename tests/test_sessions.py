@@ -1,0 +1,169 @@
+"""``tempest-gym play --record`` and ``replay``: from the command line to the file and back."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+
+from tempest_gym import cli
+from tempest_gym.recording import read_recording
+from tempest_gym.settings import FRAMES_PER_SECOND
+
+
+@pytest.fixture(autouse=True)
+def _no_screen(monkeypatch):
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    monkeypatch.setenv("SDL_AUDIODRIVER", "dummy")
+
+
+def run(capsys, *arguments, code=0):
+    assert cli.main([*map(str, arguments), "--json"]) == code
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    file = tmp_path_factory.mktemp("recorded") / "game"
+    assert cli.main(["play", "--policy", "random", "--seed", "8", "--record", str(file)]) == 0
+    return file
+
+
+def test_a_recorded_game_is_replayed_and_checked(recorded, capsys):
+    header = read_recording(recorded).header
+    result = run(capsys, "replay", recorded, "--check")
+    assert result["equal"] is True
+    assert (result["policy"], result["seed"], result["score"]) == ("random", 8, header.score)
+    assert result["frames"] == header.frames
+
+
+def test_a_game_by_the_expert_is_recorded_with_a_window_too(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("tempest_gym.window.FRAMES_PER_SECOND", 0)  # As fast as it goes.
+    monkeypatch.setattr("tempest_gym.machines.board.BoardFleet.picture", _black)
+    file = tmp_path / "game"
+    arguments = ("play", "--policy", "random", "--seed", "8", "--record", file, "--render")
+    assert run(capsys, *arguments)["games"][0]["seed"] == 8
+    assert run(capsys, "replay", file, "--check")["equal"] is True
+
+
+def _black(self, row):
+    return np.zeros((64, 48, 3), np.uint8)
+
+
+@pytest.mark.parametrize("name", ["game.mp4", "game.gif"])
+def test_a_video_holds_the_stretch_asked_for(recorded, tmp_path, capsys, name):
+    video = tmp_path / name
+    result = run(
+        capsys, "replay", recorded, "--output", video, "--start", "3", "--seconds", "4", "--speed", "2.5"
+    )
+    assert result["equal"] is None
+    if name == "game.gif":
+        from PIL import Image
+
+        with Image.open(video) as gif:
+            assert gif.size == (480, 640)
+            pictures, milliseconds = 0, 0
+            for index in range(gif.n_frames):
+                gif.seek(index)
+                pictures += 1
+                milliseconds += gif.info["duration"]
+        assert pictures <= 55
+    else:
+        import imageio_ffmpeg
+
+        reader = imageio_ffmpeg.read_frames(str(video))
+        milliseconds = 1000 * next(reader)["duration"]
+        reader.close()
+    assert milliseconds == pytest.approx(4000 / 2.5, abs=60)
+
+
+def test_the_window_of_a_replay_can_be_closed(recorded, capsys, monkeypatch):
+    monkeypatch.setattr("tempest_gym.window.Window.show", lambda self, picture: setattr(self, "closed", True))
+    result = run(capsys, "replay", recorded)
+    assert (result["frames"], result["equal"]) == (1, None)
+
+
+def test_a_replay_that_ends_otherwise_says_so(recorded, tmp_path, capsys):
+    line, _, controls = recorded.read_bytes().partition(b"\n")
+    header = json.loads(line)
+    header["score"] += 1000
+    (tmp_path / "game").write_bytes(json.dumps(header).encode() + b"\n" + controls)
+    assert cli.main(["replay", str(tmp_path / "game"), "--check"]) == 1
+    assert f"NOT as recorded ({header['score']} points" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["play", "--record", "{tmp}/game", "--games", "2"], "one game"),
+        (["play", "--policy", "random", "--record", "{tmp}/none/game"], "does not exist"),
+        (["play", "--machine", "mame"], "on the board"),
+        (["play", "--start-level", "99"], "start_level"),
+        (["replay", "{tmp}/none"], "none"),
+        (["replay", "{tmp}"], "{tmp}"),
+        (["replay", "/dev/null"], "not a regular file"),
+        (["replay", "{recorded}", "--output", "{tmp}/game.avi"], ".mp4 or .gif"),
+        (["replay", "{recorded}", "--rom", "/nonexistent"], "/nonexistent"),
+    ],
+)
+def test_what_does_not_go_is_said_in_a_sentence(arguments, words, recorded, tmp_path, capsys):
+    places = {"tmp": tmp_path, "recorded": recorded}
+    result = run(capsys, *[argument.format(**places) for argument in arguments], code=1)
+    assert words.format(**places) in result["error"]
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--speed", "0"], ["--speed", "nan"], ["--seconds", "-1"], ["--start", "inf"]]
+)
+def test_a_senseless_number_is_a_wrong_command_line(arguments, recorded):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["replay", str(recorded), *arguments])
+    assert ended.value.code == 2
+
+
+class Hurried:
+    """A clock whose time passes in sleep alone, and that gives Ctrl-C or the window's close after a while."""
+
+    def __init__(self):
+        self.time = 0.0
+
+    def now(self):
+        return self.time
+
+    def sleep(self, seconds):
+        self.time += seconds
+        if self.time > 8.0:
+            self.end()
+
+    def end(self):
+        import pygame
+
+        pygame.event.post(pygame.event.Event(pygame.QUIT))
+
+
+class Interrupted(Hurried):
+    def end(self):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(("clock", "code"), [(Hurried, 0), (Interrupted, 130)])
+def test_a_game_by_hand_is_kept_however_it_ends(tmp_path, capsys, monkeypatch, clock, code):
+    monkeypatch.setattr("tempest_gym.human.Clock", clock)
+    file = tmp_path / "game"
+    assert cli.main(["play", "--seed", "5", "--record", str(file)]) == code
+    shown = capsys.readouterr().out
+    header = read_recording(file).header
+    assert (header.policy, header.seed, header.over) == ("human", 5, False)
+    assert header.frames == pytest.approx(8 * FRAMES_PER_SECOND, abs=2)
+    assert ("score 0" in shown) == (code == 0)
+    assert run(capsys, "replay", file, "--check")["equal"] is True
+    assert os.listdir(tmp_path) == ["game"]
+
+
+def test_games_by_hand_have_other_seeds_each_time(capsys, monkeypatch):
+    monkeypatch.setattr("tempest_gym.human.Clock", Hurried)
+    first, second = (run(capsys, "play", "--mute", "--games", "3") for _ in range(2))
+    assert len(first["games"]) == 1  # closing the window ends the rest too
+    assert first["games"][0]["seed"] != second["games"][0]["seed"]
+    assert (first["policy"], first["machine"]) == ("human", "board")
