@@ -1,6 +1,8 @@
 """Evaluation: statistics against slow and obvious versions, games by seed, export and video."""
 
 import json
+from functools import partial
+from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
@@ -9,12 +11,21 @@ from fake_games import LADDER
 from hypothesis import given
 from hypothesis import strategies as st
 
+import tempest_rainbow
 from tempest_rainbow.cli import main
 from tempest_rainbow.collect.environments import Task, make_vector
+from tempest_rainbow.config import TEMPEST
 from tempest_rainbow.evaluate import bootstrap_interval, evaluate, interquartile_mean, play_games
 from tempest_rainbow.export import export_onnx, export_safetensors
 from tempest_rainbow.network import NETWORK_PRESETS, NetworkConfig, RainbowNetwork
-from tempest_rainbow.policy import ExpertPolicy, NetworkPolicy, RandomPolicy, load_policy, network_card
+from tempest_rainbow.policy import (
+    ExpertPolicy,
+    NetworkPolicy,
+    RandomPolicy,
+    load_policy,
+    load_stored,
+    network_card,
+)
 from tempest_rainbow.watch import watch
 
 
@@ -163,6 +174,15 @@ def test_exports_compute_what_the_policy_computes(tmp_path, policy):
     np.testing.assert_allclose(values, policy.q_values(observations), atol=1e-3)
     with pytest.raises(ValueError, match="this environment has 9"):
         load_policy(str(tmp_path / "p.safetensors"), 9, 0)
+
+
+def test_the_bundled_agent_is_small_and_plays_far_better_than_chance():
+    policy = load_stored("bundled")
+    path = Path(tempest_rainbow.__file__).parent / "bundled" / "weights.safetensors"
+    assert path.stat().st_size < 5_000_000
+    assert (policy.card["observation_size"], policy.card["action_count"]) == (195, 44)
+    result = evaluate(partial(make_vector, Task(TEMPEST, tempest=True)), policy, 4, seed=10_000)
+    assert result["mean"] > 15_000, "chance scores about 4,500"
 
 
 def test_random_play_of_tempest_zaps_rarely_and_fires_half_the_time():
