@@ -7,7 +7,7 @@ import tracemalloc
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tempest_gym import recording as module
@@ -49,7 +49,7 @@ def recording_of(controls, **changes):
     return Recording(Header(**{**values, **changes}), controls)
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.booleans(), st.booleans(), st.integers(-31, 31))
 def test_controls_survive_packing(fire, zap, spinner):
     assert unpack_controls(pack_controls(fire, zap, spinner)) == (fire, zap, spinner)
@@ -61,7 +61,7 @@ def test_a_turn_that_the_game_does_not_take_is_refused(spinner):
         pack_controls(False, False, spinner)
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.binary(max_size=300),
     NAMES,
@@ -89,7 +89,7 @@ def test_recordings_survive_the_file(controls, name, rom, ram, seed, start_level
     assert decode(encode(there)) == there
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_a_damaged_file_is_told_from_a_whole_one(data):
     whole = encode(recording_of(bytes(range(50))))
@@ -110,7 +110,7 @@ def test_a_damaged_file_is_told_from_a_whole_one(data):
     assert dataclasses.replace(read.header).frames == 50
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(max_size=2000))
 def test_rubbish_is_refused_in_a_sentence(content):
     with pytest.raises(RecordingError):

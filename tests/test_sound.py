@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tempest_gym.machines.board import BoardMachine
@@ -58,7 +58,7 @@ def test_noise_has_no_tone_and_louder_is_louder():
 VOICES = st.tuples(st.integers(0, 255), st.integers(0, 255))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(VOICES, min_size=8, max_size=8), st.lists(st.integers(1, 900), min_size=1, max_size=5))
 def test_stretches_join_without_a_click_and_stay_in_range(voices, counts):
     values = registers(**{f"v{index}": voice for index, voice in enumerate(voices)})
@@ -79,7 +79,7 @@ def test_no_sample_is_lost_between_frames():
 def test_the_game_is_heard():
     machine = BoardMachine(squall_rom())
     machine.reset(1, 1)
-    heard = {voice: 0 for voice in range(8)}
+    heard = dict.fromkeys(range(8), 0)
     for _ in range(400):
         machine.step(True, False, 0)
         values = machine.sound_registers()

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tempest_gym import video
@@ -29,7 +29,7 @@ def test_a_video_holds_the_pictures_in_order(tmp_path):
         pass
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(1, 500), st.floats(5.0, 60.0))
 def test_a_gif_keeps_time(count, rate):
     durations = gif_durations(count, rate)
