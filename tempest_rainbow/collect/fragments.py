@@ -29,6 +29,7 @@ class Fragment:
         actors: uint8 ``(k,)``, who chose.
         final_rows: int32 ``(j,)``, transitions that were truncated.
         final_observations: float16 ``(j, size)``, what these led to.
+        cuts: (position, environments): before the transition at this position the streams of these break.
         episodes: those that ended.
         agreements: choices of the agent's that equalled the teacher's, of ``comparisons``.
         comparisons: choices compared.
@@ -45,6 +46,7 @@ class Fragment:
     actors: NDArray[np.uint8]
     final_rows: NDArray[np.int32]
     final_observations: NDArray[np.float16]
+    cuts: list[tuple[int, list[int]]] = field(default_factory=list)
     episodes: list[Episode] = field(default_factory=list)
     agreements: int = 0
     comparisons: int = 0
@@ -67,17 +69,23 @@ class Fragment:
         if len(self.final_rows):
             finals = np.zeros_like(self.observations)
             finals[self.final_rows] = self.final_observations
-        replay.insert(
-            self.environments.astype(np.int64) + first_environment,
-            self.observations,
-            self.actions,
-            self.rewards,
-            self.terminated,
-            self.truncated,
-            expert_actions=self.expert_actions,
-            actors=self.actors,
-            final_observations=finals,
-        )
+        start = 0
+        for end, broken in [*self.cuts, (len(self), [])]:
+            part = slice(start, end)
+            replay.insert(
+                self.environments[part].astype(np.int64) + first_environment,
+                self.observations[part],
+                self.actions[part],
+                self.rewards[part],
+                self.terminated[part],
+                self.truncated[part],
+                expert_actions=self.expert_actions[part],
+                actors=self.actors[part],
+                final_observations=None if finals is None else finals[part],
+            )
+            if broken:
+                replay.cut(np.asarray(broken) + first_environment)
+            start = end
 
 
 class FragmentRecorder:
@@ -86,9 +94,10 @@ class FragmentRecorder:
     def __init__(self, observation_size: int) -> None:
         """Begin empty."""
         self._size = observation_size
-        self._parts: list[tuple[NDArray[Any], ...]] = []
+        self._parts: list[dict[str, NDArray[Any]]] = []
         self._finals: list[NDArray[np.float16]] = []
         self._final_rows: list[NDArray[np.int32]] = []
+        self._cuts: list[tuple[int, list[int]]] = []
         self._count = 0
 
     def __len__(self) -> int:
@@ -103,32 +112,44 @@ class FragmentRecorder:
         rewards: ArrayLike,
         terminated: ArrayLike,
         truncated: ArrayLike,
-        expert_actions: ArrayLike,
-        actors: ArrayLike,
-        final_observations: NDArray[np.floating],
+        expert_actions: ArrayLike | None = None,
+        actors: ArrayLike | None = None,
+        final_observations: NDArray[np.floating] | None = None,
     ) -> None:
         """Record k steps; arguments as ``Replay.insert``."""
         cut_off = np.flatnonzero(np.asarray(truncated) & ~np.asarray(terminated))
         if len(cut_off):
+            if final_observations is None:
+                raise ValueError("a truncated step needs its final observation")
             self._final_rows.append((cut_off + self._count).astype(np.int32))
             self._finals.append(final_observations[cut_off].astype(np.float16))
-        part = (
-            np.array(environments, np.int32),
-            observations.astype(np.float16),
-            np.array(actions, np.int16),
-            np.array(rewards, np.float32),
-            np.array(terminated, bool),
-            np.array(truncated, bool),
-            np.array(expert_actions, np.int16),
-            np.array(actors, np.uint8),
-        )
+        count = len(observations)
+        part: dict[str, NDArray[Any]] = {
+            "environments": np.array(environments, np.int32),
+            "observations": observations.astype(np.float16),
+            "actions": np.array(actions, np.int16),
+            "rewards": np.array(rewards, np.float32),
+            "terminated": np.array(terminated, bool),
+            "truncated": np.array(truncated, bool),
+            "expert_actions": np.full(count, -1, np.int16)
+            if expert_actions is None
+            else np.array(expert_actions, np.int16),
+            "actors": np.zeros(count, np.uint8) if actors is None else np.array(actors, np.uint8),
+        }
         self._parts.append(part)
-        self._count += len(part[0])
+        self._count += count
+
+    def cut(self, environments: ArrayLike) -> None:
+        """Record that the streams of these environments break here."""
+        self._cuts.append((self._count, np.unique(np.asarray(environments, np.int64)).tolist()))
 
     def take(self, **more: Any) -> Fragment:
         """Return what was recorded since the last call; ``more`` are the fragment's other attributes."""
-        arrays = [np.concatenate(column) for column in zip(*self._parts, strict=True)]
+        arrays: dict[str, Any] = {
+            name: np.concatenate([part[name] for part in self._parts]) for name in self._parts[0]
+        }
         rows = np.concatenate(self._final_rows) if self._final_rows else np.zeros(0, np.int32)
         finals = np.concatenate(self._finals) if self._finals else np.zeros((0, self._size), np.float16)
-        self._parts, self._finals, self._final_rows, self._count = [], [], [], 0
-        return Fragment(*arrays, final_rows=rows, final_observations=finals, **more)
+        cuts = self._cuts
+        self._parts, self._finals, self._final_rows, self._cuts, self._count = [], [], [], [], 0
+        return Fragment(**arrays, final_rows=rows, final_observations=finals, cuts=cuts, **more)
