@@ -1,6 +1,10 @@
 """What all tests share."""
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("no_clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("no_clock")  # no test may depend on how busy the machine is
 
 
 @pytest.fixture(autouse=True)
