@@ -138,7 +138,8 @@ _MEMORIES = (
     ("dip1", np.uint8, ()),
     ("dip2", np.uint8, ()),
     ("skip_idle", np.uint8, ()),  # 1: jump over idle loops (same results, faster)
-    ("spare", np.uint8, (40,)),
+    ("audio", np.uint8, (2, 8)),  # what was last written to AUDF and AUDC of each POKEY's four voices
+    ("spare", np.uint8, (24,)),
     ("earom", np.uint8, (64,)),
 )
 
@@ -170,6 +171,7 @@ IN2 = offset("in2")
 DIP1 = offset("dip1")
 DIP2 = offset("dip2")
 SKIP_IDLE = offset("skip_idle")
+AUDIO = offset("audio")
 PHASE = offset("phase")
 CYCLES = offset("cycles")
 BRIDGES = offset("bridges")

@@ -1,8 +1,8 @@
 """Both POKEYs as far as a program can see them: ALLPOT, the reset in SKCTL, and RANDOM exact to the cycle.
 
-RANDOM is the hardware's shift register at the very cycle of the read, counted from the cycle at which SKCTL left
-reset, plus the phase that the seed chose (DESIGN 1). ``which`` below is 0 for POKEY 1 at $60C0, 1 for POKEY 2 at
-$60D0.
+What it writes to the voices is kept for whoever wants to make it heard (`tempest_gym.sound`). RANDOM is
+the hardware's shift register at the very cycle of the read, counted from the cycle at which SKCTL left reset, plus the
+phase that the seed chose (DESIGN 1). ``which`` below is 0 for POKEY 1 at $60C0, 1 for POKEY 2 at $60D0.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from tempest_gym.board.layout import BUTTONS, IN1, IN2, KNOB, RANDOM_PERIOD, WORD
+from tempest_gym.board.layout import AUDIO, BUTTONS, IN1, IN2, KNOB, RANDOM_PERIOD, WORD
 
 # Registers read.
 ALLPOT = 0x8
@@ -143,3 +143,5 @@ def pokey_write(state, words, which, register, value, cycle):
         words[_AUDCTL + which] = value
     elif register == POTGO:
         potgo(state, words, which, cycle)
+    elif register < AUDCTL:
+        state[AUDIO + 8 * which + register] = value
