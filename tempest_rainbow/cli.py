@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from gymnasium.error import Error as GymnasiumError
+
 __all__ = ["main"]
 
 _log = logging.getLogger(__name__)
@@ -54,6 +56,8 @@ class WatchOptions:
     """Number of games."""
     seconds: float | None = None
     """Stop after this many seconds of play."""
+    panel: bool = True
+    """Tempest only: show expected returns, the agent's and the expert's choice, and attention."""
     seed: int = 10_000
     """Seed of the first game."""
     env: str = "tempest_gym:Tempest-v0"
@@ -114,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         extra = hint.get(error.name or "", "rainbow")
         sys.stderr.write(f"{error.name} is missing: pip install 'tempest-gym[{extra}]'\n")
         return 1
-    except (ValueError, OSError, RuntimeError) as error:
+    except (ValueError, OSError, RuntimeError, GymnasiumError) as error:
         if logging.getLogger().isEnabledFor(logging.DEBUG):
             raise
         sys.stderr.write(f"tempest-rainbow {given[0]}: {error}\n")
@@ -209,6 +213,7 @@ def _watch(arguments: list[str]) -> int:
         games=options.games,
         seed=options.seed,
         seconds=options.seconds,
+        panel=options.panel,
     )
     for seed, score in games:
         sys.stdout.write(f"seed {seed}: {score:.0f}\n")

@@ -1,0 +1,62 @@
+"""What a policy thinks while it plays: expected returns, choice, the teacher's choice, attention."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tempest_rainbow.network import RainbowNetwork
+from tempest_rainbow.policy import NetworkPolicy, Policy
+
+__all__ = ["Insight", "attention_of", "look"]
+
+
+@dataclass(frozen=True)
+class Insight:
+    """One decision.
+
+    Attributes:
+        action: what the policy chose.
+        expert_action: what the teacher would do; None if there is none.
+        q_values: expected returns, float32 ``(actions,)``; None for a policy without a network.
+        attention: how much each lane looks at each enemy slot, float32 ``(16, 7)``, mean over heads; None for a
+            network without a lane encoder.
+    """
+
+    action: int
+    expert_action: int | None = None
+    q_values: NDArray[np.float32] | None = None
+    attention: NDArray[np.float32] | None = None
+
+
+def look(policy: Policy, observation: NDArray[np.float32], info: Mapping[str, Any]) -> Insight:
+    """Let a policy decide, and tell why.
+
+    Args:
+        policy: who decides.
+        observation: float32 ``(size,)``.
+        info: what came with it.
+    """
+    batch = np.asarray(observation, np.float32).reshape(1, -1)
+    advice = {key: np.array([value]) for key, value in info.items() if key == "expert_action"}
+    expert = int(info["expert_action"]) if info.get("expert_action", -1) >= 0 else None
+    if not isinstance(policy, NetworkPolicy):
+        return Insight(int(policy.act(batch, advice)[0]), expert)
+    values = policy.q_values(batch)[0]
+    return Insight(int(values.argmax()), expert, values, attention_of(policy.network, batch[0]))
+
+
+def attention_of(network: RainbowNetwork, observation: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    """Return a network's attention ``(16, 7)`` in one observation, mean over heads; None if it has no lane encoder."""
+    if network.encoder is None:
+        return None
+    device = next(network.parameters()).device
+    with torch.no_grad():
+        weights = network.attention(torch.from_numpy(observation[None]).to(device)).float()
+    mean: NDArray[np.float32] = weights.mean(dim=(0, 1)).cpu().numpy()
+    return mean

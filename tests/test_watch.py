@@ -1,0 +1,139 @@
+"""Watching: what a policy thinks is what it does, and the panel shows it where it belongs."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tempest_rainbow.collect.environments import Task
+from tempest_rainbow.insight import Insight, attention_of, look
+from tempest_rainbow.network import NetworkConfig, RainbowNetwork
+from tempest_rainbow.panel import _BAR, _CHOSEN, _EXPERT, PANEL_WIDTH, Panel
+from tempest_rainbow.policy import ExpertPolicy, NetworkPolicy, RandomPolicy
+from tempest_rainbow.watch import watch
+
+BLACK = np.zeros((640, 480, 3), np.uint8)
+NOWHERE_16, NOWHERE_7 = np.full((16, 2), np.nan), np.full((7, 2), np.nan)
+TEMPEST = Task("tempest_gym:Tempest-v0", tempest=True)
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    return RainbowNetwork(NetworkConfig(), 195, 44).eval()
+
+
+@pytest.fixture(scope="module")
+def observations():
+    return np.random.default_rng(0).uniform(-1, 1, (5, 195)).astype(np.float32)
+
+
+def test_a_look_at_a_network_is_what_it_does(network, observations):
+    policy = NetworkPolicy("net", network, {})
+    for observation in observations:
+        insight = look(policy, observation, {"expert_action": 7})
+        assert insight.action == policy.act(observation[None], {})[0] == insight.q_values.argmax()
+        assert insight.expert_action == 7
+        assert insight.q_values.shape == (44,)
+        np.testing.assert_array_equal(insight.attention, attention_of(network, observation))
+        assert insight.attention.shape == (16, 7)
+        assert insight.attention.sum(axis=1).max() == pytest.approx(1.0, abs=1e-5)
+
+
+def test_a_look_at_others_has_no_values(observations):
+    insight = look(ExpertPolicy(), observations[0], {"expert_action": 23})
+    assert (insight.action, insight.expert_action) == (23, 23)
+    assert insight.q_values is None
+    assert insight.attention is None
+    assert look(RandomPolicy(3, 0), observations[0], {}).expert_action is None
+
+
+def test_a_network_without_lanes_has_no_attention():
+    plain = RainbowNetwork(NetworkConfig(encoder="none"), 8, 3)
+    assert attention_of(plain, np.zeros(8, np.float32)) is None
+
+
+def drawn(insight, lanes=NOWHERE_16, enemies=NOWHERE_7, picture=BLACK):
+    return Panel("somebody").draw(picture, insight, {"score": 12345, "level": 3}, lanes, enemies)
+
+
+def place_of(picture, colour):
+    """Middle of the pixels of a colour inside the grid of actions, None if there are none."""
+    rows, columns = np.nonzero((picture[90:355, 480:] == colour).all(axis=2))
+    return None if not len(rows) else (rows.mean(), columns.mean())
+
+
+def test_the_game_stays_as_it_is_beside_the_panel():
+    game = np.random.default_rng(1).integers(0, 256, BLACK.shape, np.uint8)
+    result = drawn(Insight(3, 4, np.arange(44, dtype=np.float32)), picture=game)
+    assert result.shape == (640, 480 + PANEL_WIDTH, 3)
+    np.testing.assert_array_equal(result[:, :480], game)
+    assert drawn(None, picture=game).shape == result.shape
+
+
+def test_the_grid_has_fire_below_and_right_turns_on_the_right():
+    def at(action):
+        values = np.zeros(44, np.float32)
+        values[action] = 1.0
+        return place_of(drawn(Insight(action, None, values)), _CHOSEN)
+
+    stand, left, right, fire = at(0), at(1), at(10), at(22)
+    assert left[1] < stand[1] < right[1]
+    assert fire[0] > stand[0]
+    assert fire[1] == pytest.approx(stand[1])
+    assert len({at(action) for action in range(44)}) == 44
+
+
+def test_the_expert_is_framed_and_bars_grow_with_the_value():
+    values = np.zeros(44, np.float32)
+    values[[5, 6]] = 1.0, 2.0
+
+    def bar(value):
+        values[7] = value
+        return (drawn(Insight(6, None, values))[90:355, 480:] == _BAR).all(axis=2).sum()
+
+    assert bar(0.2) < bar(0.8) < bar(1.6)
+    assert place_of(drawn(Insight(6, None, values)), _EXPERT) is None
+    framed = place_of(drawn(Insight(6, 6, values)), _EXPERT)
+    np.testing.assert_allclose(framed, place_of(drawn(Insight(6, None, values)), _CHOSEN), atol=1.5)
+
+
+@pytest.mark.parametrize("value", [0.0, -50.0])
+def test_equal_values_are_no_error(value):
+    drawn(Insight(0, 0, np.full(44, value, np.float32)))
+
+
+def test_attention_joins_the_lane_and_the_enemy_it_looks_at():
+    lanes, enemies = NOWHERE_16.copy(), NOWHERE_7.copy()
+    lanes[2], lanes[9], enemies[4] = (0.2, 0.5), (0.8, 0.9), (0.6, 0.5)
+    attention = np.zeros((16, 7), np.float32)
+    attention[2, 4] = 1.0
+    light = drawn(Insight(0, None, None, attention), lanes, enemies)[:, :480].sum(axis=2)
+    assert light[320, 96] > 200  # the lane
+    assert light[318:323, 190].max() > 100  # halfway to the enemy
+    assert light[576, 384] == 0  # the lane that looks nowhere
+    attention[2] = 0.0
+    attention[2, 5] = 1.0  # no enemy is there: a dot, no line
+    assert drawn(Insight(0, None, None, attention), lanes, enemies)[318:323, 190].sum() == 0
+
+
+@pytest.mark.parametrize(("panel", "width"), [(True, 480 + PANEL_WIDTH), (False, 480)])
+def test_a_film_of_tempest_has_the_panel_beside_it(tmp_path, panel, width):
+    film = tmp_path / "film.gif"
+    [(seed, score)] = watch(TEMPEST, "expert", output=film, games=2, seed=3, seconds=1.0, panel=panel)
+    assert seed == 3
+    assert score >= 0
+    with Image.open(film) as gif:
+        assert gif.size == (width, 640)
+
+
+def test_closing_the_window_ends_it(monkeypatch):
+    shown = []
+
+    def show(self, picture):
+        shown.append(picture.shape)
+        self.closed = len(shown) == 5
+
+    monkeypatch.setattr("tempest_gym.window.Window.show", show)
+    assert [seed for seed, _ in watch(TEMPEST, "random", output=None, games=3, seed=1)] == [1]
+    assert shown == [(640, 480 + PANEL_WIDTH, 3)] * 5
