@@ -97,7 +97,7 @@ def test_tempest_gym_never_imports_torch():
 def test_nothing_of_the_trainer_reaches_into_the_game():
     """The trainer knows the environment by its registered name only (its tests may compare tables).
 
-    The server's side of the wire the window and the writer of videos, which both packages need, know nothing of it.
+    The server's side of the wire, the window and the writer of videos, which both packages need, know nothing of it.
     """
     shared = ("tempest_gym.server", "tempest_gym.settings", "tempest_gym.video", "tempest_gym.window")
     for file in (ROOT / "tempest_rainbow").rglob("*.py"):
