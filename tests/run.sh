@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 packages=(mame cc65)
 . /etc/os-release
 [ "$ID" = ubuntu ] || packages+=(chromium) # Ubuntu's is a snap, which does not run everywhere.
-bash examples/install.sh .test-env rainbow,dashboard,sb3,ray,human,video,onnx,test "${packages[@]}" </dev/null
+bash examples/install.sh .test-env rainbow,dashboard,sb3,ray,human,video,onnx,test,minari "${packages[@]}" </dev/null
 export PATH="$PWD/.test-env/bin:$PATH:/usr/games"
 if ! command -v chromium chromium-browser google-chrome >/dev/null; then
     sudo=()
