@@ -29,8 +29,10 @@ __all__ = ["expected_returns", "lane_codes", "relu_pool", "select_rows", "usable
 
 
 def usable(tensor: Tensor) -> bool:
-    """Return whether the kernels take this tensor: on the CPU, outside torch.compile."""
-    return tensor.device.type == "cpu" and not torch.compiler.is_compiling()
+    """Return whether the kernels take this tensor: on the CPU, and no compiler or exporter follows the steps."""
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return False
+    return tensor.device.type == "cpu"
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy", boundscheck=False)

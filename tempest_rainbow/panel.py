@@ -91,7 +91,7 @@ class Panel:
             self._grid(pen, left, insight)
             if insight.attention is not None:
                 top = _GRID_TOP + len(_BUTTONS) * _ROW_HEIGHT + _TABLE_GAP
-                self._table(pen, left, top, insight.attention, ~np.isnan(enemies).any(axis=1))
+                self._table(pen, left, top, insight.attention, ~np.asarray(np.isnan(enemies).any(axis=1)))
         return np.array(whole)
 
     def _looks(self, game: Any, attention: NDArray[np.float32], lanes: Points, enemies: Points) -> Any:
