@@ -54,9 +54,7 @@ CHARTS = (
     Chart("agreement", "Agreement with the expert", (("share", "collect/agreement"),)),
     Chart("length", "Episode length, frames", (("agent", "episodes/agent_length"),)),
     Chart("level", "Level reached", (("agent", "episodes/agent_level"), ("expert", "episodes/expert_level"))),
-    Chart(
-        "q", "Q range", (("least", "learner/q_min"), ("mean", "learner/q"), ("most", "learner/q_max"))
-    ),
+    Chart("q", "Q range", (("least", "learner/q_min"), ("mean", "learner/q"), ("most", "learner/q_max"))),
     Chart(
         "speed",
         "Throughput a second",
