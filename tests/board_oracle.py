@@ -33,6 +33,44 @@ _OPERANDS = (
 _SHORT = {"abs": "zp", "abx": "zpx", "aby": "zpy"}
 
 
+DECIMAL = """
+reset:
+    SED
+    LDA #0
+    STA $10
+each:
+    LDX #0
+add:
+    LDA $11
+    LSR A
+    TXA
+    ADC $10
+    STA $0200,X
+    PHP
+    PLA
+    STA $0300,X
+    LDA $11
+    LSR A
+    TXA
+    SBC $10
+    STA $0400,X
+    PHP
+    PLA
+    STA $0500,X
+    INX
+    BNE add
+    STA $5000
+    INC $03
+    INC $10
+    BNE each
+    LDA $11
+    EOR #1
+    STA $11
+    JMP each
+"""
+"""ADC, then SBC, of 256 accumulators with one operand for each bridge point; results and status bytes in RAM."""
+
+
 class _Assembler:
     def __init__(self, origin: int) -> None:
         self.origin = origin

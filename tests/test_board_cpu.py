@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from board_oracle import assemble
+from board_oracle import DECIMAL, assemble
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -82,43 +82,6 @@ def test_one_instruction_as_py65(opcode: SimpleNamespace) -> None:
         assert boards.ram[row].tolist() == theirs.memory[:0x800]
         cycles = 6 if opcode.code == 0xCE else theirs.processorCycles
         assert int(fields["cycles"][row] - start["cycles"]) == cycles
-
-
-DECIMAL = """
-reset:
-    SED
-    LDA #0
-    STA $10
-each:
-    LDX #0
-add:
-    LDA $11
-    LSR A
-    TXA
-    ADC $10
-    STA $0200,X
-    PHP
-    PLA
-    STA $0300,X
-    LDA $11
-    LSR A
-    TXA
-    SBC $10
-    STA $0400,X
-    PHP
-    PLA
-    STA $0500,X
-    INX
-    BNE add
-    STA $5000
-    INC $03
-    INC $10
-    BNE each
-    LDA $11
-    EOR #1
-    STA $11
-    JMP each
-"""
 
 
 def decimal_mode(subtract: bool, b: int, carry: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from board_oracle import assert_equal, rom_files, run_board, run_mame
+from board_oracle import DECIMAL, assert_equal, rom_files, run_board, run_mame
 
 START = """
 reset:
@@ -125,6 +125,11 @@ copy:
         + STAY
     )
     compare(tmp_path, source, 2, vectors={0x3000: bytes(range(256))})
+
+
+def test_decimal_mode(tmp_path: Path) -> None:
+    """ADC and SBC of every accumulator, operand and carry, valid BCD or not: results and flags."""
+    compare(tmp_path, DECIMAL, 512)
 
 
 @pytest.mark.parametrize("phase", [0, 1, 77_777, 131_070])

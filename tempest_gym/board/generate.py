@@ -113,16 +113,6 @@ _LOADS = {"LDA": "a", "LDX": "x", "LDY": "y"}
 _STORED = {"STA": "a", "STX": "x", "STY": "y"}
 _COMPARED = {"CMP": "a", "CPX": "x", "CPY": "y"}
 _LOGIC = {"AND": "&", "ORA": "|", "EOR": "^"}
-_TAKEN = {
-    "BCC": "c == 0",
-    "BCS": "c != 0",
-    "BEQ": "z == 0",
-    "BNE": "z != 0",
-    "BMI": "n & 0x80 != 0",
-    "BPL": "n & 0x80 == 0",
-    "BVC": "v == 0",
-    "BVS": "v != 0",
-}
 _TRANSFERS = {"TAX": ("x", "a"), "TAY": ("y", "a"), "TSX": ("x", "sp"), "TXA": ("a", "x"), "TYA": ("a", "y")}
 _STEPS = {"INX": ("x", "+"), "INY": ("y", "+"), "DEX": ("x", "-"), "DEY": ("y", "-")}
 _FLAGS = {"CLC": ("c", 0), "SEC": ("c", 1), "CLD": ("d", 0), "SED": ("d", 1), "CLV": ("v", 0)}
