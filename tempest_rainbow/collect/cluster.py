@@ -90,7 +90,7 @@ class ClusterCollector:
         if self._started_ray:
             local = address == "local"
             ray.init(
-                address=None if local else address,
+                address=address,
                 num_cpus=runners if local else None,
                 include_dashboard=False if local else None,
                 log_to_driver=False,
@@ -132,7 +132,9 @@ class ClusterCollector:
         waited = time.perf_counter()
         frames, episodes = 0, []
         for reference in ready:
-            index = self._under_way.pop(reference)
+            index = self._under_way.pop(reference, None)
+            if index is None:  # its runner was found lost a moment ago
+                continue
             fragment = self._receive(reference, index)
             if fragment is not None:
                 frames += len(fragment)
