@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -142,27 +137,6 @@ def test_runners_collect_with_weights_that_are_never_older_than_told(nodes: Clus
         collecting.close()
 
 
-def test_a_killed_runner_is_replaced_and_costs_what_was_under_way(nodes: Cluster) -> None:
-    learner = Learner()
-    collecting = collector(nodes.address, learner)
-    try:
-        collect_until(collecting, lambda: collecting.frames > 500)
-        victim, other = collecting.process_ids()
-        os.kill(victim, signal.SIGKILL)
-        collect_until(collecting, lambda: collecting.lost == 1)
-        before = collecting.frames
-        collect_until(collecting, lambda: collecting.frames > before + 1000)
-        collect_until(collecting, lambda: collecting.metrics()["cluster/runners"] == 2)
-        replaced = collecting.process_ids()
-        assert victim not in replaced
-        assert other in replaced
-        assert collecting.lost == 1
-        collecting.replay.check_valid()
-        assert collecting.frames == collecting.replay.inserted
-    finally:
-        collecting.close()
-
-
 def test_a_killed_node_is_survived(nodes: Cluster) -> None:
     extra = nodes.add_node(num_cpus=2)
     nodes.wait_for_nodes()
@@ -176,24 +150,3 @@ def test_a_killed_node_is_survived(nodes: Cluster) -> None:
         collecting.replay.check_valid()
     finally:
         collecting.close()
-
-
-def test_a_killed_learner_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    command = [sys.executable, "-m", "tempest_rainbow.cli", "train", "--env", "CartPole-v1", "--ray", "local"]
-    command += ["--runners", "1", "--envs-per-runner", "4", "--learn-start", "500", "--dashboard.on", "False"]
-    first = subprocess.Popen([*command, "--run", str(run), "--checkpoint.every-frames", "2000"])
-    try:
-        end = time.monotonic() + 240
-        while not list(run.glob("checkpoints/0*")):
-            assert time.monotonic() < end, "no checkpoint"
-            assert first.poll() is None
-            time.sleep(0.2)
-    finally:
-        first.kill()
-        first.wait()
-    saved = max(int(path.name) for path in run.glob("checkpoints/0*") if path.name.isdigit())
-    again = [sys.executable, "-m", "tempest_rainbow.cli", "train", "--resume", str(run)]
-    again += ["--frames", str(saved + 3000), "--evaluation.at-end", "False"]
-    subprocess.run(again, check=True, timeout=300)
-    assert max(int(path.name) for path in run.glob("checkpoints/0*") if path.name.isdigit()) >= saved + 3000
