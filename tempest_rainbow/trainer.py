@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -73,15 +74,29 @@ class Trainer:
         self.config = config
         self.controls = controls
         self.metrics = metrics
+        self._stopping = False
+        self._opened = ExitStack()
+        try:
+            self._open(config, folder)
+        except BaseException:
+            self.close()
+            raise
+        controls.listen(self._on_event)
+
+    def _open(self, config: TrainConfig, folder: Path) -> None:
+        """Make the parts; each that has to be closed is noted in ``_opened`` as soon as it is there."""
         self.checkpoints = Checkpoints(folder / "checkpoints", config.checkpoint.keep)
         torch.set_num_threads(config.threads or max((os.cpu_count() or 1) - 1, 1))
         self._clock = RunClock()
         self._ending = Ending(config.frames, config.minutes, config.evaluation.solved_at)
         source = open_source(config) if config.ray is None else None
+        if source is not None:
+            self._opened.callback(source.close)
         size, actions = (
             probe(config.task) if source is None else (source.observation_size, source.action_count)
         )
         self.replay = Replay(config.replay, config.rings, size, seed=config.seed)
+        self._opened.callback(self.replay.close)
         self.learner = Learner(
             config.network,
             config.learner,
@@ -91,7 +106,7 @@ class Trainer:
             seed=config.seed,
             deterministic=config.deterministic,
         )
-        self._guidance = Guidance(config, controls)
+        self._guidance = Guidance(config, self.controls)
         self._curriculum = Curriculum(config.start_level)
         self._start_level = config.start_level
         self.collector: Collector | ClusterCollector = (
@@ -113,20 +128,21 @@ class Trainer:
                 seed=config.seed,
             )
         )
+        if source is None:
+            self._opened.callback(self.collector.close)
         self._limiter = SampleLimiter(
             config.samples_per_insert,
             config.learn_start,
             config.batch_size,
             slack=2 * config.samples_per_insert * config.rings,
         )
+        self._opened.callback(self._limiter.close)
         self.gauges = Gauges(config, self._ending, self._guidance, self.collector, self.learner, self.replay)
         self._collecting = threading.Lock()
         self._failure: BaseException | None = None
-        self._stopping = False
         self._last_evaluation: dict[str, Any] | None = None
         self._evaluated_at = -1
         self._saved_at = (-1, -1)
-        controls.listen(self._on_event)
 
     @property
     def frames(self) -> int:
@@ -172,11 +188,9 @@ class Trainer:
         return self._last_evaluation or {}
 
     def close(self) -> None:
-        """End the environments."""
+        """End the environments, also after a construction that failed half way. May be called twice."""
         self._stopping = True
-        self._limiter.close()
-        self.collector.close()
-        self.replay.close()
+        self._opened.close()
 
     def save(self) -> Path:
         """Write a checkpoint now."""
