@@ -50,6 +50,7 @@ class Window:
         """Look for pygame; the window itself opens later."""
         self._pygame: Any = import_pygame()
         self._screen: Any = None
+        self._canvas: Any = None
         self._font: Any = None
         self._rate = FRAMES_PER_SECOND if rate is None else rate
         self._clock = self._pygame.time.Clock()
@@ -68,10 +69,16 @@ class Window:
             pygame.display.init()
             pygame.display.set_caption("Tempest")
             size = picture.shape[1], picture.shape[0]
-            self._screen = pygame.display.set_mode(size, pygame.SCALED | pygame.RESIZABLE)
-        pygame.surfarray.blit_array(self._screen, picture.swapaxes(0, 1))
+            # Scaled by hand: pygame.SCALED crashes the process under SDL's offscreen driver.
+            self._screen = pygame.display.set_mode(size, pygame.RESIZABLE)
+            self._canvas = pygame.Surface(size)
+        pygame.surfarray.blit_array(self._canvas, picture.swapaxes(0, 1))
         if text:
             self._write(text)
+        fitted = self._canvas.get_rect().fit(self._screen.get_rect())
+        if fitted.size != self._screen.get_size():
+            self._screen.fill(0)
+        self._screen.blit(pygame.transform.smoothscale(self._canvas, fitted.size), fitted)
         pygame.display.flip()
 
     def _write(self, lines: Sequence[str]) -> None:
@@ -79,13 +86,13 @@ class Window:
         if self._font is None:
             pygame.font.init()
             self._font = pygame.font.Font(None, _TEXT_SIZE)
-        screen, font = self._screen, self._font
-        screen.fill((_DIMMED,) * 3, special_flags=pygame.BLEND_MULT)
-        top = (screen.get_height() - len(lines) * font.get_linesize()) // 2
+        canvas, font = self._canvas, self._font
+        canvas.fill((_DIMMED,) * 3, special_flags=pygame.BLEND_MULT)
+        top = (canvas.get_height() - len(lines) * font.get_linesize()) // 2
         for index, line in enumerate(lines):
             drawn = font.render(line, True, _TEXT_COLOUR)
-            screen.blit(
-                drawn, ((screen.get_width() - drawn.get_width()) // 2, top + index * font.get_linesize())
+            canvas.blit(
+                drawn, ((canvas.get_width() - drawn.get_width()) // 2, top + index * font.get_linesize())
             )
 
     def events(self) -> list[Any]:

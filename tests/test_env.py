@@ -1,8 +1,5 @@
 """The single environment on the board: Gymnasium's rules, determinism, episodes, rewards, states."""
 
-import os
-import subprocess
-import sys
 import typing
 
 import gymnasium as gym
@@ -407,26 +404,17 @@ def test_there_are_no_positions_where_no_tube_is_played():
         assert np.isnan(positions).all()
 
 
-_WINDOW = """
-import tempest_gym.window
-from gymnasium.utils.env_checker import data_equivalence
-from tempest_gym.env import TempestEnv
-
-tempest_gym.window.FRAMES_PER_SECOND = 0  # As fast as it goes.
-env, reference = TempestEnv(render_mode="human"), TempestEnv()
-shown = []
-show = env._window.show
-env._window.show = lambda picture: (shown.append(picture.shape), show(picture))
-_, info = env.reset(seed=1)
-assert len(shown) == 1 + info["frames"]
-reference.reset(seed=1)
-assert data_equivalence(env.step(3), reference.step(3), exact=True)
-assert env.render() is None
-env.close()
-"""
-
-
-def test_a_window_shows_every_game_frame():
-    """In a process of its own: SDL must not share one with what other tests leave behind."""
-    environment = {**os.environ, "SDL_VIDEODRIVER": "dummy", "SDL_AUDIODRIVER": "dummy"}
-    subprocess.run([sys.executable, "-c", _WINDOW], env=environment, check=True, timeout=300)
+@pytest.mark.parametrize("driver", ["dummy", "offscreen"])
+def test_a_window_shows_every_game_frame(monkeypatch, driver):
+    monkeypatch.setenv("SDL_VIDEODRIVER", driver)
+    env, reference = TempestEnv(render_mode="human"), TempestEnv()
+    monkeypatch.setattr("tempest_gym.window.FRAMES_PER_SECOND", 0)  # As fast as it goes.
+    shown = []
+    show = env._window.show
+    monkeypatch.setattr(env._window, "show", lambda picture: (shown.append(picture.shape), show(picture)))
+    _, info = env.reset(seed=1)
+    assert len(shown) == 1 + info["frames"]
+    reference.reset(seed=1)
+    assert data_equivalence(env.step(3), reference.step(3), exact=True)
+    assert env.render() is None
+    env.close()

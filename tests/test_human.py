@@ -242,3 +242,15 @@ def test_the_window_shows_the_picture_and_text_on_it():
     assert pygame.surfarray.array3d(screen).max() > 200
     window.close()
     assert window.events() == []
+
+
+def test_the_picture_keeps_its_shape_in_a_window_of_another():
+    window = Window(rate=0)
+    window.show(np.full((60, 80, 3), 200, np.uint8))
+    pygame.display.set_mode((300, 120), pygame.RESIZABLE)
+    window.show(np.full((60, 80, 3), 200, np.uint8))
+    bright = pygame.surfarray.array2d(pygame.display.get_surface()) != 0
+    assert bright[70:230].all()
+    assert not bright[:70].any()
+    assert not bright[230:].any()
+    window.close()
