@@ -1,5 +1,7 @@
 """What all tests share."""
 
+import json
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -11,3 +13,11 @@ settings.load_profile("no_clock")  # no test may depend on how busy the machine 
 def _bundled_game(monkeypatch):
     """Tests run the bundled game, whatever ROM the developer uses."""
     monkeypatch.delenv("TEMPEST_ROM", raising=False)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Show the figures that tests measured (``record_property("figures", {...})``)."""
+    for report in terminalreporter.stats.get("passed", []):
+        for name, figures in report.user_properties:
+            if name == "figures":
+                terminalreporter.write_line(f"{report.nodeid}: {json.dumps(figures)}")
