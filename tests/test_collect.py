@@ -1,6 +1,7 @@
 """Collection: what is written to the replay is what was played, at the agreed pace, by who was to play."""
 
 import threading
+import time
 from collections import deque
 
 import gymnasium as gym
@@ -9,6 +10,7 @@ import pytest
 from fake_games import LADDER, LadderEnv
 
 from tempest_rainbow.batch import ACTOR_EXPERT, ACTOR_POLICY, ACTOR_RANDOM
+from tempest_rainbow.collect import singles
 from tempest_rainbow.collect.collector import Collector, Exploration
 from tempest_rainbow.collect.environments import Task, make_source
 from tempest_rainbow.collect.exploration import ExpertSeats, random_actions
@@ -226,6 +228,81 @@ def test_one_slow_environment_does_not_hold_up_the_others():
     source.close()
     assert seen[1] <= 2
     assert seen[0] + seen[2] >= 98
+
+
+class Failing(LadderEnv):
+    """Breaks at its 5th step, and then as often as told before it can begin again."""
+
+    failures = 0
+
+    def __init__(self):
+        super().__init__()
+        self.taken = 0
+        self.begun = []
+
+    def step(self, action):
+        self.taken += 1
+        if self.taken == 5:
+            raise RuntimeError("broken")
+        return super().step(action)
+
+    def reset(self, *, seed=None, options=None):
+        self.begun.append(time.monotonic())
+        if self.taken >= 5 and self.failures:
+            self.failures -= 1
+            raise OSError("still broken")
+        return super().reset(seed=seed)
+
+
+def test_a_failed_environment_is_truncated_and_begins_again(monkeypatch, caplog):
+    monkeypatch.setattr(singles, "_SHORTEST_PAUSE", 0.05)
+    monkeypatch.setattr(Failing, "failures", 4)
+    source = ThreadedSource([LadderEnv, Failing], seed=0, together=False)
+    seen = {0: [], 1: []}
+    while len(seen[1]) < 20:
+        arrivals = source.recv()
+        for row, index in enumerate(arrivals.ids.tolist()):
+            seen[index].append(
+                (arrivals.observations[row], *(x[row] for x in (arrivals.first, arrivals.truncated)))
+            )
+        source.send(arrivals.ids, arrivals.info.get("expert_action", np.zeros(len(arrivals.ids), np.int64)))
+    assert source.metrics() == {"collect/clients": 2.0, "collect/dropped_failed": 5.0}
+    (_, environment) = source._envs
+    source.close()
+    assert [bool(first) for _, first, _ in seen[1][:8]] == [True, *[False] * 5, True, False]
+    assert [bool(cut) for _, _, cut in seen[1][:8]] == [*[False] * 5, True, False, False]
+    np.testing.assert_array_equal(seen[1][5][0], seen[1][4][0])
+    assert not any(cut and index % 13 != 12 for index, (_, _, cut) in enumerate(seen[0])), (
+        "the other is whole"
+    )
+    waits = np.diff(environment.begun[1:6])
+    assert (waits >= [0.05, 0.1, 0.2, 0.4]).all(), "longer pauses each time"
+    assert caplog.text.count("environment 1 failed and is started again: ") == 5
+
+
+def test_a_source_whose_environments_all_failed_can_be_closed(monkeypatch):
+    monkeypatch.setattr(Failing, "failures", 1000)
+    source = ThreadedSource([Failing], seed=0, together=True)
+    for _ in range(6):
+        arrivals = source.recv()
+        source.send(arrivals.ids, np.zeros(len(arrivals.ids), np.int64))
+    assert len(source.recv().ids) == 0
+    source.close()
+
+
+def test_environments_that_cannot_be_made_leave_none_behind():
+    closed = []
+
+    class Noted(LadderEnv):
+        def close(self):
+            closed.append(self)
+
+    def broken():
+        raise OSError("nothing there")
+
+    with pytest.raises(OSError, match="nothing there"):
+        ThreadedSource([Noted, broken, Noted], seed=0, together=False)
+    assert len(closed) == 2
 
 
 def naive_pace(ratio, start, batch, slack, inserts):

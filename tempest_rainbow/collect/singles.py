@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
 import gymnasium as gym
@@ -13,6 +16,19 @@ from numpy.typing import NDArray
 from tempest_rainbow.collect.sources import INFO_KEYS, Arrivals, check_spaces
 
 __all__ = ["SerialSource", "ThreadedSource"]
+
+_log = logging.getLogger(__name__)
+
+_PATIENCE = 0.2
+"""Seconds after which ``recv`` returns with nothing, so that a run whose environments all failed can still
+be stopped."""
+
+_FAILURES = (RuntimeError, OSError)
+"""What an environment raises when what it runs on has failed; other errors are mistakes and end the run."""
+
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
+_STEADY_STEPS = 100
+"""Steps after which an environment counts as sound again."""
 
 _Env = gym.Env[Any, Any]
 _Result = tuple[Any, ...]
@@ -45,6 +61,20 @@ def _gather(arrived: Iterable[tuple[int, _Result]]) -> Arrivals:
             for key, (dtype, fill) in INFO_KEYS.items()
             if any(key in info for info in infos)
         },
+    )
+
+
+def nothing(observation_size: int) -> Arrivals:
+    """Return that nobody has arrived."""
+    empty = np.zeros(0, bool)
+    return Arrivals(
+        ids=np.zeros(0, np.int64),
+        observations=np.zeros((0, observation_size), np.float32),
+        rewards=np.zeros(0, np.float32),
+        terminated=empty,
+        truncated=empty,
+        first=empty,
+        info={},
     )
 
 
@@ -131,7 +161,8 @@ class SerialSource:
 class ThreadedSource:
     """Single environments, each stepped in a thread of its own: for those that wait much, such as MAME.
 
-    The fast ones never wait for the slow ones: ``recv`` returns whoever is there.
+    The fast ones never wait for the slow ones: ``recv`` returns whoever is there. One that fails is truncated
+    where it was, and begins its next episode at once; if that fails too, after 1, 2, 4 ... 60 seconds.
     """
 
     def __init__(self, makers: Sequence[Callable[[], _Env]], seed: int, *, together: bool) -> None:
@@ -145,26 +176,41 @@ class ThreadedSource:
         Raises:
             ValueError: the spaces are not Box and Discrete.
         """
+        self._closing = threading.Event()
         self._pool = ThreadPoolExecutor(len(makers), thread_name_prefix="env")
-        try:
-            self._envs = [future.result() for future in [self._pool.submit(maker) for maker in makers]]
-        except BaseException:
-            self._pool.shutdown(wait=True)
-            raise
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._pool.shutdown)
+            making = [self._pool.submit(maker) for maker in makers]
+            wait(making)
+            for future in making:
+                if future.exception() is None:
+                    undo.callback(future.result().close)
+            self._envs = [future.result() for future in making]
+            self.observation_size, self.action_count = check_spaces(
+                self._envs[0].observation_space, self._envs[0].action_space
+            )
+            undo.pop_all()
         self.count = len(self._envs)
-        self.observation_size, self.action_count = check_spaces(
-            self._envs[0].observation_space, self._envs[0].action_space
-        )
         self._together = together
         self._over = np.zeros(self.count, bool)
-        self._waiting: dict[Future[Any], int] = {
-            self._pool.submit(env.reset, seed=seed + index): index for index, env in enumerate(self._envs)
+        self._last: list[_Result] = [()] * self.count
+        self._steps = [0] * self.count
+        self._failures = [0] * self.count
+        self._lost = [0] * self.count
+        self._waiting: dict[Future[_Result | None], int] = {
+            self._pool.submit(self._begin, index, seed + index): index for index in range(self.count)
         }
 
     def recv(self) -> Arrivals:
-        """Return the environments that are there (all of them if ``together``)."""
-        done, _ = wait(self._waiting, return_when="ALL_COMPLETED" if self._together else FIRST_COMPLETED)
-        arrived = {self._waiting.pop(future): future.result() for future in done}
+        """Return the environments that are there (all of them if ``together``), after a while maybe none."""
+        done, late = wait(self._waiting, _PATIENCE, ALL_COMPLETED if self._together else FIRST_COMPLETED)
+        arrived: dict[int, _Result] = {}
+        if not (self._together and late):
+            for future in done:
+                index = self._waiting.pop(future)
+                arrived[index] = self._last[index] = future.result() or self._cut_off(index)
+        if not arrived:
+            return nothing(self.observation_size)
         arrivals = _gather(sorted(arrived.items()))
         self._over[arrivals.ids] = arrivals.terminated | arrivals.truncated
         return arrivals
@@ -172,11 +218,8 @@ class ThreadedSource:
     def send(self, ids: NDArray[np.int64], actions: NDArray[np.int64]) -> None:
         """Start the next step of the environments ``ids`` (a reset where the episode is over)."""
         for index, action in zip(ids.tolist(), actions.tolist(), strict=True):
-            env = self._envs[index]
-            future = (
-                self._pool.submit(env.reset) if self._over[index] else self._pool.submit(env.step, action)
-            )
-            self._waiting[future] = index
+            work = (self._begin, index) if self._over[index] else (self._step, index, action)
+            self._waiting[self._pool.submit(*work)] = index
 
     def get_state(self) -> dict[str, Any] | None:
         """Steps are under way at any time, so there is no common state to return."""
@@ -195,12 +238,58 @@ class ThreadedSource:
         return _call(self._envs, name, arguments)
 
     def metrics(self) -> dict[str, float]:
-        """Return how many environments play."""
-        return {"collect/clients": float(self.count)}
+        """Return how many environments play, and how often one failed."""
+        pairs = zip(self._failures, self._steps, strict=True)
+        failed = sum(1 for failures, steps in pairs if failures > 1 and not steps)
+        return {
+            "collect/clients": float(self.count - failed),
+            "collect/dropped_failed": float(sum(self._lost)),
+        }
 
     def close(self) -> None:
         """Wait for the steps under way and close the environments."""
+        self._closing.set()
         wait(self._waiting)
         for closing in [self._pool.submit(env.close) for env in self._envs]:
             closing.result()
         self._pool.shutdown(wait=True)
+
+    # In the environment's thread.
+
+    def _step(self, index: int, action: int) -> _Result | None:
+        """Step an environment; None: it has failed."""
+        try:
+            result = self._envs[index].step(action)
+        except _FAILURES as error:
+            self._note_failure(index, error)
+            return None
+        self._steps[index] += 1
+        if self._steps[index] == _STEADY_STEPS:
+            self._failures[index] = 0
+        return result
+
+    def _begin(self, index: int, seed: int | None = None) -> _Result | None:
+        """Begin an episode, however often it takes; None: the source was closed meanwhile."""
+        while True:
+            failures = self._failures[index]
+            pause = min(_SHORTEST_PAUSE * 2 ** min(failures - 2, 10), _LONGEST_PAUSE) if failures > 1 else 0.0
+            if self._closing.wait(pause):
+                return None
+            try:
+                return self._envs[index].reset(seed=seed)
+            except _FAILURES as error:
+                self._note_failure(index, error)
+
+    def _note_failure(self, index: int, error: Exception) -> None:
+        self._steps[index] = 0
+        self._failures[index] += 1
+        self._lost[index] += 1
+        _log.warning("environment %d failed and is started again: %s", index, error)
+
+    def _cut_off(self, index: int) -> _Result:
+        """Return the truncation of an episode whose environment failed, where it was last seen."""
+        last = self._last[index]
+        kept = {"expert_action", "game_state", "score", "level"}
+        info = {key: value for key, value in (last[-1] if last else {}).items() if key in kept}
+        observation = last[0] if last else np.zeros(self.observation_size, np.float32)
+        return observation, 0.0, False, True, info
