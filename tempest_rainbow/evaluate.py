@@ -88,6 +88,7 @@ def play_games(
     games: int,
     seed: int,
     stop: Callable[[], bool] = lambda: False,
+    watch: Callable[[gym.vector.VectorEnv[Any, Any, Any]], None] | None = None,
 ) -> list[Game]:
     """Play episodes with seeds ``seed`` ... ``seed`` + ``games`` - 1 and return them in that order.
 
@@ -100,11 +101,12 @@ def play_games(
         games: number of episodes.
         seed: of the first episode.
         stop: asked at every step; True gives the evaluation up, which returns the finished games.
+        watch: called before every step of the first game, which environment 0 plays.
     """
     finished: dict[int, Game] = {}
     for offset in range(0, games, envs.num_envs):
         wanted = min(envs.num_envs, games - offset)
-        finished.update(_round(envs, policy, wanted, seed + offset, stop))
+        finished.update(_round(envs, policy, wanted, seed + offset, stop, watch if offset == 0 else None))
     return [finished[key] for key in sorted(finished)]
 
 
@@ -114,6 +116,7 @@ def _round(
     wanted: int,
     seed: int,
     stop: Callable[[], bool],
+    watch: Callable[[gym.vector.VectorEnv[Any, Any, Any]], None] | None,
 ) -> dict[int, Game]:
     count = envs.num_envs
     seeds: Any = [seed + index for index in range(count)]  # the base class is annotated for one number only
@@ -122,6 +125,8 @@ def _round(
     playing = np.arange(count) < wanted
     finished: dict[int, Game] = {}
     while playing.any() and not stop():
+        if watch is not None and playing[0]:
+            watch(envs)
         flat = np.asarray(observations, np.float32).reshape(count, -1)
         observations, rewards, terminated, truncated, info = envs.step(policy.act(flat, info))
         reward_sums[playing] += rewards[playing]
@@ -175,6 +180,7 @@ def evaluate(
     *,
     envs: int = 64,
     stop: Callable[[], bool] = lambda: False,
+    watch: Callable[[gym.vector.VectorEnv[Any, Any, Any]], None] | None = None,
 ) -> dict[str, Any]:
     """Play ``games`` games and return their statistics (see ``summary``).
 
@@ -185,6 +191,7 @@ def evaluate(
         seed: of the first game; game i has seed + i.
         envs: greatest number of games at once.
         stop: asked at every step; True gives the evaluation up.
+        watch: called before every step of the first game, which environment 0 plays.
 
     Raises:
         RuntimeError: given up before the first game ended.
@@ -193,7 +200,7 @@ def evaluate(
     if games < 1:
         raise ValueError(f"an evaluation needs at least 1 game, got {games}")
     with _closing(make_envs(min(games, envs))) as vector:
-        finished = play_games(vector, policy, games, seed, stop)
+        finished = play_games(vector, policy, games, seed, stop, watch)
     if not finished:
         raise RuntimeError("the evaluation was given up before a game had ended")
     return summary(policy.name, finished)

@@ -14,7 +14,7 @@ from tempest_rainbow.collect.collector import Collector
 from tempest_rainbow.config import TrainConfig
 from tempest_rainbow.guidance import Guidance
 from tempest_rainbow.learner import Learner, StepResult
-from tempest_rainbow.monitor.metrics import Row, RunningMean
+from tempest_rainbow.monitor.metrics import Row, RunningMean, sum_of_drops
 from tempest_rainbow.replay import Replay
 
 __all__ = ["Gauges"]
@@ -112,7 +112,8 @@ class Gauges:
         if q_values.size:
             values["learner/q_min"], values["learner/q_max"] = float(q_values.min()), float(q_values.max())
             values["learner/q_mean"] = float(q_values.mean())
-        values.update(self._collector.metrics())
+        who = self._collector.metrics()
+        values.update(who | sum_of_drops(who))
         values.update(self._collector.statistics.metrics())
         values.update(self._means.take())
         known = {name: float(value) for name, value in values.items() if not math.isnan(value)}

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -57,15 +57,16 @@ def make_folder(config: TrainConfig) -> Path:
 
 @contextmanager
 def stop_on_signals(controls: Controls) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM save and end the run; a second one ends it at once."""
+    """Let Ctrl-C and SIGTERM save and end the run; a second one ends it at once, as ``KeyboardInterrupt``, so
+    that the terminal is put back."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def stop(number: int, frame: FrameType | None) -> None:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        for each in before:
+            signal.signal(each, signal.default_int_handler)
         # The handler runs between two steps of the very thread that may hold the locks of controls.
         threading.Thread(target=controls.request, args=("quit", signal.Signals(number).name)).start()
 
@@ -106,9 +107,7 @@ def train(config: TrainConfig) -> int:
             from tempest_rainbow.monitor.tensorboard import TensorBoard
 
             settings = asdict(config)
-            metrics.subscribe(
-                TensorBoard(folder / "tensorboard", settings, histograms=config.monitor.histograms)
-            )
+            metrics.subscribe(TensorBoard(folder, settings, histograms=config.monitor.histograms))
         controls.listen(_follow_verbose)
         _log.info("run folder %s; Ctrl-C saves and ends, a second one ends at once", folder)
         trainer = Trainer(config, folder, controls=controls, metrics=metrics)
@@ -138,8 +137,7 @@ def _attach_screen(
     if isinstance(screen, LivePanel):
         stack.enter_context(screen.shown())
     if isinstance(screen, (Rows, LivePanel)) and config.keyboard and can_read_keys():
-        reports = {"attention": trainer.attention_report, "replay": trainer.replay_report}
-        keyboard = Keyboard(trainer.controls, trainer.metrics, screen, reports)
+        keyboard = Keyboard(trainer.controls, trainer.metrics, screen, _reports(trainer))
         keyboard.start()
         stack.callback(keyboard.stop)
 
@@ -156,10 +154,15 @@ def _attach_dashboard(config: DashboardConfig, folder: Path, trainer: Trainer) -
         title=folder.name,
         history=folder / "history.jsonl",
         picture=trainer.live_view(),
+        reports=_reports(trainer),
     )
     trainer.gauges.viewers = lambda: dashboard.viewers
     trainer.metrics.subscribe(dashboard)
     _log.info("dashboard at %s", dashboard.address)
+
+
+def _reports(trainer: Trainer) -> dict[str, Callable[[], str]]:
+    return {"attention": trainer.attention_report, "replay": trainer.replay_report}
 
 
 @contextmanager

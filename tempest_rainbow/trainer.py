@@ -28,6 +28,7 @@ from tempest_rainbow.collect.origin import open_cluster, open_source
 from tempest_rainbow.config import TrainConfig
 from tempest_rainbow.curriculum import Curriculum
 from tempest_rainbow.evaluate import evaluate
+from tempest_rainbow.film import Film
 from tempest_rainbow.gauges import Gauges
 from tempest_rainbow.guidance import Guidance
 from tempest_rainbow.learner import Learner, NotFiniteError
@@ -114,7 +115,6 @@ class Trainer:
                 config,
                 self.learner,
                 self.replay,
-                self._card,
                 lambda: self._guidance.prior_weight(self.frames),
             )
             if source is None
@@ -375,7 +375,7 @@ class Trainer:
         """Evaluate the weights just saved, and remember their checkpoint if they are the best so far."""
         settings = self.config.evaluation
         policy = NetworkPolicy("agent", self.learner.network, self._card(), str(self.learner.device))
-        frames, checkpoint = self.frames, self.checkpoints.latest()
+        frames, checkpoint, film = self.frames, self.checkpoints.latest(), Film()
         try:
             result = evaluate(
                 self._evaluation_vector,
@@ -384,6 +384,7 @@ class Trainer:
                 settings.seed,
                 envs=settings.envs,
                 stop=lambda: self.controls.pending("quit"),
+                watch=film.take,
             )
         except RuntimeError as error:
             self.metrics.event(frames, str(error))
@@ -393,9 +394,19 @@ class Trainer:
         if result["games"] < settings.games:
             return
         self._last_evaluation, self._evaluated_at = result, self.learner.steps
+        result["film"] = self._save_film(film, frames)
         self.metrics.evaluation(frames, result)
         if result["mean"] > self.checkpoints.best_mean():
             self.checkpoints.mark_best(checkpoint, result)
+
+    def _save_film(self, film: Film, frames: int) -> str | None:
+        """Write the film of an evaluation game and return its place in the run's folder, None if there is none."""
+        path = Path("evaluations") / f"{frames:010d}.gif"
+        try:
+            return str(path) if film.save(self.checkpoints.folder.parent / path) else None
+        except OSError as error:
+            self.metrics.event(frames, f"the film of the evaluation could not be written: {error}")
+            return None
 
     def _evaluation_vector(self, count: int) -> Any:
         return make_vector(self.config.task, count)

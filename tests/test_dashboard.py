@@ -59,6 +59,10 @@ def row(index: int) -> Row:
         "schedule/epsilon": 0.25,
         "schedule/expert_ratio": 0.5,
         "speed/frames_per_second": 30_000.0,
+        "collect/clients": 12.0,
+        "collect/dropped": 3.0,
+        "collect/dropped_left": 2.0,
+        "collect/dropped_silent": 1.0,
     }
     return Row(1000 * index, 5.0 * index, values)
 
@@ -86,6 +90,7 @@ class Run:
             title="a test run",
             history=folder / "history.jsonl",
             picture=picture,
+            reports={"attention": lambda: "lane  0\n   0  0.25", "replay": lambda: "fill  0.5"},
         )
         self.port = port
         self.count = 0
@@ -157,7 +162,7 @@ def test_gauges_cards_and_charts_follow_the_rows(browser: Browser, run: Run) -> 
     run.go_on(3)
     wait_until(lambda: page.evaluate("tempest.points") == 3 and gauge(page, "loss") == 5.0)
     assert gauge(page, "epsilon") == 0.25
-    assert text(page, "card-0") == "30.0K"
+    assert [text(page, f"card-{index}") for index in range(3)] == ["30.0K", "12", "3: left 2, silent 1"]
     run.go_on()
     wait_until(lambda: gauge(page, "loss") == 6.0)
     page.close()
@@ -215,6 +220,20 @@ def test_buttons_ask_before_they_destroy(browser: Browser, run: Run) -> None:
     page.click("[data-testid=rate-halve]")
     wait_until(lambda: run.controls["learning_rate_factor"] == 0.5)
     page.close()
+
+
+def test_reports_open_on_the_page_that_asks(browser: Browser, run: Run) -> None:
+    page, other = visit(browser, run), visit(browser, run)
+    page.click("[data-testid=report-attention]")
+    page.wait_for_selector("[data-testid=report]")
+    assert text(page, "report") == "lane  0\n   0  0.25"
+    assert other.locator("[data-testid=report]").count() == 0
+    page.keyboard.press("Escape")
+    page.wait_for_selector("[data-testid=report]", state="detached")
+    page.click("[data-testid=report-replay]")
+    page.wait_for_function("document.querySelector('[data-testid=report]')?.innerText === 'fill  0.5'")
+    page.close()
+    other.close()
 
 
 def test_the_game_is_drawn_only_for_those_who_watch(browser: Browser, run: Run) -> None:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from tempest_rainbow.monitor.metrics import Row
+from tempest_rainbow.monitor.metrics import Row, drop_reasons
 
 __all__ = ["COLUMNS", "Console", "duration", "format_count"]
 
@@ -27,6 +27,8 @@ COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("grad", "learner/gradient_norm", "{:.2f}"),
     ("q", "learner/q", "{:.2f}"),
     ("lr", "schedule/learning_rate", "{:.1e}"),
+    ("clients", "collect/clients", "{:.0f}"),
+    ("dropped", "collect/dropped", "{:.0f}"),
 )
 """What a line shows: label, metric, format; metrics that a run does not have are left out."""
 
@@ -62,7 +64,8 @@ class Console:
             for label, name, form in COLUMNS
             if name in values and not math.isnan(values[name])
         )
-        _log.info("%s", " | ".join(parts))
+        reasons = drop_reasons(values)
+        _log.info("%s", " | ".join(parts) + (f" ({reasons})" if reasons else ""))
 
     def event(self, frames: int, text: str) -> None:
         """Write what happened as one line."""

@@ -32,6 +32,11 @@ window.tempest = (() => {
     count,
     whole: (v) => String(Math.round(v)),
     short: (v) => v.toPrecision(3),
+    drops: (v, row) => {
+      const reasons = Object.entries(row).filter(([name, n]) => name.startsWith("collect/dropped_") && n > 0);
+      const told = reasons.map(([name, n]) => `${name.slice("collect/dropped_".length)} ${n}`).join(", ");
+      return told ? `${v}: ${told}` : String(v);
+    },
     science: (v) => v.toExponential(1),
     duration: (v) => {
       const s = Math.round(v), pad = (n) => String(n).padStart(2, "0");
@@ -100,7 +105,7 @@ window.tempest = (() => {
       chartOf(id)?.setOption({ series: [{ min: value < 0 && end == null ? -top : 0, max: top, detail: { formatter: (v) => count(v) }, data: [{ value }] }] });
     }
     layout.cards.forEach(([metric, form], index) => {
-      if (known[metric] != null) document.getElementById(`card${index}`).textContent = formats[form](known[metric]);
+      if (known[metric] != null) document.getElementById(`card${index}`).textContent = formats[form](known[metric], known);
     });
     const left = known["progress/seconds_left"];
     document.getElementById("status").textContent = left == null ? "running" : `${formats.duration(left)} to go`;

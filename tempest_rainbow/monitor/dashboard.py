@@ -87,6 +87,7 @@ class Dashboard:
         title: str,
         history: Path,
         picture: Callable[[], Mapping[str, Any] | None] | None = None,
+        reports: Mapping[str, Callable[[], str]] | None = None,
     ) -> None:
         """Start the server.
 
@@ -97,6 +98,7 @@ class Dashboard:
             history: the run's ``history.jsonl``; what it holds already is shown from the start.
             picture: gives one picture of a game as JSON-able values (``jpeg``: base64); called only while
                 somebody watches.
+            reports: texts that browsers may ask for, by name.
 
         Raises:
             DashboardError: there is no token where one is needed.
@@ -104,6 +106,7 @@ class Dashboard:
         token = read_token(config)
         self._controls = controls
         self._picture = picture
+        self._reports = dict(reports or {})
         self._pause = 1.0 / max(config.pictures_per_second, 0.1)
         self._watched = threading.Event()
         self._closing = threading.Event()
@@ -115,6 +118,7 @@ class Dashboard:
             [sys.executable, "-m", "tempest_rainbow.monitor.dashboard_app"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             env=environment,
             text=True,
             bufsize=1,
@@ -140,11 +144,17 @@ class Dashboard:
                 },
                 "values": self._values(),
                 "live": picture is not None,
+                "reports": list(self._reports),
             }
         )
         self._threads = [
             threading.Thread(target=target, name=f"dashboard-{name}", daemon=True)
-            for name, target in (("write", self._write), ("read", self._read), ("picture", self._show))
+            for name, target in (
+                ("write", self._write),
+                ("read", self._read),
+                ("complain", self._complain),
+                ("picture", self._show),
+            )
         ]
         for thread in self._threads:
             thread.start()
@@ -184,7 +194,7 @@ class Dashboard:
             self._process.wait()
         for thread in self._threads:
             thread.join()
-        for pipe in (self._process.stdin, self._process.stdout):
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             if pipe is not None:
                 pipe.close()
 
@@ -226,6 +236,14 @@ class Dashboard:
             except (ValueError, KeyError, TypeError) as error:
                 self.event(0, f"dashboard: refused ({error})")
 
+    def _complain(self) -> None:
+        """Put what the server says into the log, which does not garble the terminal."""
+        pipe = self._process.stderr
+        assert pipe is not None
+        for line in pipe:
+            if line.strip():
+                _log.warning("dashboard: %s", line.rstrip())
+
     def _obey(self, message: Mapping[str, Any]) -> None:
         if "set" in message:
             self._controls.set(message["set"], message["value"], "dashboard")
@@ -233,6 +251,9 @@ class Dashboard:
             if message["request"] not in REQUESTS:
                 raise KeyError(message["request"])
             self._controls.request(message["request"], "dashboard")
+        elif "report" in message:
+            name, page = message["report"], message["page"]
+            self._send({"kind": "report", "page": page, "text": self._reports[name]()})
         elif "viewers" in message:
             self.viewers = int(message["viewers"])
             if message["watching"]:

@@ -35,6 +35,7 @@ class Board:
         self.settings: dict[str, dict[str, Any]] = hello["settings"]
         self.values: dict[str, Any] = hello["values"]
         self.live: bool = hello["live"]
+        self.reports: list[str] = hello["reports"]
         self.timeline = Timeline()
         self.events: deque[dict[str, Any]] = deque(maxlen=200)
         self.latest: dict[str, Any] | None = None
@@ -52,7 +53,10 @@ class Board:
             for page in list(self.pages.values()):
                 page.show_settings(self.values)
             return
-        if message["kind"] == "picture":
+        if message["kind"] == "report":
+            if message["page"] in self.pages:
+                self.pages[message["page"]].show_report(message["text"])
+        elif message["kind"] == "picture":
             self._broadcast(message, [page for page in self.pages.values() if page.watching])
         else:
             self._broadcast(message, list(self.pages.values()))
@@ -117,7 +121,7 @@ def _follow(loop: asyncio.AbstractEventLoop, board: Board) -> None:
 
 def main() -> None:
     """Serve until standard input ends."""
-    logging.basicConfig(level=logging.WARNING, format="dashboard: %(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
     greeting = sys.stdin.readline()
     if not greeting:
         return

@@ -74,6 +74,7 @@ GAUGES = (
 CARDS = (
     ("frames/s", "speed/frames_per_second", "count"),
     ("clients", "collect/clients", "whole"),
+    ("dropped", "collect/dropped", "drops"),
     ("viewers", "collect/viewers", "whole"),
     ("inference, ms", "time/inference_ms", "short"),
     ("replay", "replay/size", "count"),
@@ -81,6 +82,7 @@ CARDS = (
     ("Q most", "learner/q_max", "short"),
     ("learning rate", "schedule/learning_rate", "science"),
     ("frames", "progress/frames", "count"),
+    ("learner steps/s", "speed/learner_steps_per_second", "short"),
     ("run time", "seconds", "duration"),
 )
 """Title, metric and format of the cards."""
@@ -109,6 +111,8 @@ _BUTTONS = (
     ("flush_replay", "Flush replay", "delete_sweep", "Empty the whole replay?"),
     ("quit", "Save and quit", "stop", "Save and end the run?"),
 )
+_REPORTS = {"attention": ("Attention", "grid_on"), "replay": ("Replay statistics", "storage")}
+"""Title and icon of the buttons that show a report of the trainer."""
 
 
 class Page:
@@ -122,6 +126,13 @@ class Page:
         self.sliders: dict[str, ui.slider] = {}
         self.labels: dict[str, ui.label] = {}
         self.switches: dict[str, ui.switch] = {}
+
+    def show_report(self, text: str) -> None:
+        """Show a text that this page has asked for."""
+        with self.client, ui.dialog() as dialog, ui.card().classes("max-w-none"):
+            ui.label(text).classes("font-mono text-xs whitespace-pre").props("data-testid=report")
+            dialog.on("hide", dialog.delete)
+        dialog.open()
 
     def follow_schedules(self, row: dict[str, Any]) -> None:
         """Let the sliders that nobody has set show what the schedules say."""
@@ -225,7 +236,7 @@ def _gauges() -> list[int]:
 
 
 def _cards() -> None:
-    with ui.grid().classes("w-full grid-cols-2 sm:grid-cols-5 gap-2"):
+    with ui.grid().classes("w-full grid-cols-2 sm:grid-cols-4 lg:grid-cols-6 gap-2"):
         for index, (title, _, _) in enumerate(CARDS):
             with ui.card().classes("p-2 gap-0"):
                 ui.label(title).classes("text-xs opacity-70")
@@ -311,6 +322,12 @@ def _controls(page: Page) -> None:
             for name, title, icon, question in _BUTTONS:
                 button = ui.button(title, icon=icon).props(f"dense data-testid=button-{name}")
                 button.on_click(lambda name=name, question=question: _request(board, name, question))
+            for name in board.reports:
+                title, icon = _REPORTS[name]
+                asked = {"report": name, "page": page.client.id}
+                ui.button(title, icon=icon, on_click=lambda asked=asked: board.command(asked)).props(
+                    f"dense outline data-testid=report-{name}"
+                )
 
 
 def _truth(arguments: Any) -> bool:

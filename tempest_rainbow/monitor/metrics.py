@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Metrics", "Monitor", "Row"]
+__all__ = ["Metrics", "Monitor", "Row", "drop_reasons", "sum_of_drops"]
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +33,35 @@ class Row:
     values: Mapping[str, float]
     histograms: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     headline: bool = True
+
+
+_DROPPED = "collect/dropped"
+
+
+def sum_of_drops(values: Mapping[str, float]) -> dict[str, float]:
+    """Return how many clients or cluster runners are there and were lost, over all reasons, by metric name.
+
+    Args:
+        values: what the collector tells, with ``collect/dropped_<reason>`` or the names of ``cluster/``.
+    """
+    lost = sum(value for name, value in values.items() if name.startswith(f"{_DROPPED}_"))
+    totals = {_DROPPED: lost + values.get("cluster/lost", 0.0)}
+    if "cluster/runners" in values:
+        totals["collect/clients"] = values["cluster/runners"]
+    return totals
+
+
+def drop_reasons(values: Mapping[str, float]) -> str:
+    """Say why clients were dropped, the most frequent reason first, such as ``left 2, silent 1``; "" if none
+    was."""
+    reasons = {
+        name.removeprefix(f"{_DROPPED}_"): value
+        for name, value in values.items()
+        if name.startswith(f"{_DROPPED}_") and value > 0
+    }
+    return ", ".join(
+        f"{name} {reasons[name]:.0f}" for name in sorted(reasons, key=lambda name: (-reasons[name], name))
+    )
 
 
 class Monitor(Protocol):

@@ -1,7 +1,9 @@
-"""TensorBoard curves of every metric, with events as text and the configuration as hyper-parameters."""
+"""TensorBoard curves of every metric, with events as text, evaluation games as films, and the configuration as
+hyper-parameters."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,9 @@ from typing import Any
 from tempest_rainbow.monitor.metrics import Row
 
 __all__ = ["TensorBoard", "flatten"]
+
+_SCORE = "evaluation/mean"
+"""The curve whose last value stands beside the hyper-parameters."""
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -26,22 +31,27 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 class TensorBoard:
     """Writes into a folder that ``tensorboard --logdir`` shows; the x axis is frames collected."""
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any], *, histograms: bool) -> None:
-        """Open the folder.
+    def __init__(self, run: Path, settings: Mapping[str, Any], *, histograms: bool) -> None:
+        """Open the folder ``tensorboard`` of a run.
 
         Args:
-            folder: made if missing; a resumed run adds to it.
+            run: the run's folder; a resumed run adds to what is there.
             settings: the resolved configuration, nested.
             histograms: write distributions as well.
         """
         from torch.utils.tensorboard import SummaryWriter  # slow to import, and not wanted by every run
+        from torch.utils.tensorboard.summary import hparams
 
-        self._writer = SummaryWriter(str(folder), flush_secs=10)
-        self._settings = flatten(settings)
+        self._run = run
+        self._writer = SummaryWriter(str(run / "tensorboard"), flush_secs=10)
         self._histograms = histograms
-        self._score: float | None = None
-        text = "\n".join(f"    {name} = {value}" for name, value in self._settings.items())
+        flat = flatten(settings)
+        text = "\n".join(f"    {name} = {value}" for name, value in flat.items())
         self._writer.add_text("configuration", text)
+        # Written at once, so that a run that is killed has them too; the score is taken from its curve.
+        experiment, start, self._session_end = hparams(flat, {_SCORE: math.nan})
+        for summary in (experiment, start):
+            self._add(summary, 0)
 
     def row(self, row: Row) -> None:
         """Write a point of every curve."""
@@ -57,17 +67,31 @@ class TensorBoard:
         self._writer.add_text("events", text, frames)
 
     def evaluation(self, frames: int, result: Mapping[str, Any]) -> None:
-        """Write the evaluation's curves."""
+        """Write the evaluation's curves and its film."""
         for name in ("mean", "median", "iqm", "level_mean", "level_max", "reward_mean"):
             if result.get(name) is not None:
                 self._writer.add_scalar(f"evaluation/{name}", result[name], frames)
         for name, (low, high) in result["ci95"].items():
             self._writer.add_scalar(f"evaluation/{name}_low", low, frames)
             self._writer.add_scalar(f"evaluation/{name}_high", high, frames)
-        self._score = float(result["mean"])
+        if result.get("film"):
+            self._film((self._run / result["film"]).read_bytes(), frames)
+        self._writer.flush()
 
     def close(self) -> None:
-        """Write the hyper-parameters with the last evaluation's score and close the files."""
-        if self._score is not None:
-            self._writer.add_hparams(self._settings, {"hparam/evaluation_mean": self._score}, run_name=".")
+        """Close the files."""
+        self._add(self._session_end, 0)
         self._writer.close()
+
+    def _film(self, gif: bytes, frames: int) -> None:
+        """Write an animated GIF as it is: TensorBoard shows it among the images."""
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        width, height = (int.from_bytes(gif[at : at + 2], "little") for at in (6, 8))
+        image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=gif)
+        self._add(Summary(value=[Summary.Value(tag="evaluation/game", image=image)]), frames)
+
+    def _add(self, summary: Any, frames: int) -> None:
+        writer = self._writer.file_writer
+        assert writer is not None, "the text of the configuration opened it"
+        writer.add_summary(summary, frames)

@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tempest_rainbow.monitor.console import Console, duration, format_count
-from tempest_rainbow.monitor.metrics import Row
+from tempest_rainbow.monitor.metrics import Row, drop_reasons
 
 __all__ = ["COLUMNS", "LivePanel", "Rows", "cells"]
 
@@ -32,6 +32,7 @@ COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("expert", "schedule/expert_ratio", "{:.2f}"),
     ("imit", "schedule/imitation_weight", "{:.2f}"),
     ("reward", "episodes/agent_reward", "{:.1f}"),
+    ("exp.rew", "episodes/expert_reward", "{:.1f}"),
     ("score", "episodes/agent_score", "{:.0f}"),
     ("exp.score", "episodes/expert_score", "{:.0f}"),
     ("length", "episodes/agent_length", "{:.0f}"),
@@ -43,6 +44,7 @@ COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("q.max", "learner/q_max", "{:.1f}"),
     ("replay", "replay/fill", "{:.0%}"),
     ("clients", "collect/clients", "{:.0f}"),
+    ("dropped", "collect/dropped", "{:.0f}"),
     ("lr", "schedule/learning_rate", "{:.1e}"),
     ("samp/ins", "speed/samples_per_insert", "{:.2f}"),
 )
@@ -88,9 +90,10 @@ class Rows(Console):
         self._lines([heading for heading, _, _ in COLUMNS], style="bold cyan")
 
     def clear(self) -> None:
-        """Empty the screen; the next row comes with a header."""
+        """Empty the screen but for a header."""
         self._console.clear()
-        self._rows = 0
+        self.header()
+        self._rows = 1
 
     def show(self, text: str) -> None:
         """Write lines of text."""
@@ -159,7 +162,8 @@ class LivePanel:
         )
 
     def header(self) -> None:
-        """The panel has its headings always."""
+        """Say that the panel has its headings always."""
+        self.show("the panel shows its headings always")
 
     def clear(self) -> None:
         """Empty the screen and forget the notes."""
@@ -185,6 +189,9 @@ class LivePanel:
             for start in range(0, len(pairs), each):
                 table.add_row(*(text for pair in pairs[start : start + each] for text in pair))
             parts.append(table)
+            reasons = drop_reasons(self._row.values)
+            if reasons:
+                parts.append(Text(f"dropped: {reasons}", style="yellow"))
         parts.extend(Text(note, style="dim", overflow="ellipsis", no_wrap=True) for note in self._notes)
         return Panel(Group(*parts), title="tempest-rainbow", subtitle="? lists the keys", border_style="cyan")
 

@@ -1,0 +1,173 @@
+"""What a run writes for TensorBoard, read back by TensorBoard itself; and the README explains every curve of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import re
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import fake_games
+import pytest
+import torch
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+from tempest_rainbow.config import TEMPEST, EvaluationConfig, MonitorConfig, TrainConfig
+from tempest_rainbow.film import Film
+from tempest_rainbow.learner_config import LearnerConfig
+from tempest_rainbow.monitor.dashboard import DashboardConfig
+from tempest_rainbow.monitor.history import read_history
+from tempest_rainbow.monitor.metrics import drop_reasons, sum_of_drops
+from tempest_rainbow.network import NetworkConfig
+from tempest_rainbow.replay import ReplayConfig
+from tempest_rainbow.run import train
+from tempest_rainbow.schedules import ExpertSchedule
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def settings(folder: Path, **changes: Any) -> TrainConfig:
+    base = TrainConfig(
+        run=folder,
+        env=fake_games.LADDER,
+        envs=6,
+        frames=1500,
+        minutes=None,
+        batch_size=16,
+        samples_per_insert=1.0,
+        learn_start=60,
+        threads=1,
+        network=NetworkConfig(
+            encoder_size=16, encoder_heads=2, trunk=(16,), head=8, atoms=11, policy_head=True
+        ),
+        learner=LearnerConfig(imitation="policy", compile="off", precision="float32"),
+        replay=ReplayConfig(capacity=3000, n_step=3),
+        expert=ExpertSchedule(start=0.5, end=0.1, frames=1000, unit="episode"),
+        evaluation=EvaluationConfig(every_minutes=0, games=1),
+        monitor=MonitorConfig(ui="log", curve_seconds=0.1),
+        dashboard=DashboardConfig(on=False),
+    )
+    return dataclasses.replace(base, **changes)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Two short runs: many short episodes of a toy, and a little of Tempest with an evaluation game."""
+    threads = torch.get_num_threads()
+    folder = tmp_path_factory.mktemp("runs")
+    toy = settings(folder / "toy")
+    toy = dataclasses.replace(toy, network=dataclasses.replace(toy.network, encoder="none"))
+    assert train(toy) == 0
+    assert train(settings(folder / "tempest", env=TEMPEST, frames=300)) == 0
+    torch.set_num_threads(threads)
+    return {name: folder / name for name in ("toy", "tempest")}
+
+
+def events(run: Path) -> EventAccumulator:
+    return EventAccumulator(str(run / "tensorboard"), size_guidance={"images": 0}).Reload()
+
+
+def test_histograms_of_priorities_and_q_values(runs: dict[str, Path]) -> None:
+    curves = events(runs["toy"])
+    assert set(curves.Tags()["histograms"]) == {"replay/priorities", "learner/q_values"}
+    last = curves.Histograms("replay/priorities")[-1].histogram_value
+    assert last.num == 16, "one priority a transition of the last batch"
+    assert last.min >= 0.0
+
+
+def test_the_configuration_stands_beside_the_evaluation_score(runs: dict[str, Path]) -> None:
+    curves = events(runs["tempest"])
+    content = curves.PluginTagToContent("hparams")
+    start = HParamsPluginData.FromString(content["_hparams_/session_start_info"]).session_start_info
+    assert start.hparams["batch_size"].number_value == 16
+    assert start.hparams["network.encoder_size"].number_value == 16
+    assert start.hparams["env"].string_value == TEMPEST
+    experiment = HParamsPluginData.FromString(content["_hparams_/experiment"]).experiment
+    metrics = [each.name.tag for each in experiment.metric_infos]
+    assert metrics == ["evaluation/mean"]
+    told = [line for line in read_history(runs["tempest"] / "history.jsonl") if line["kind"] == "evaluation"]
+    assert [point.value for point in curves.Scalars("evaluation/mean")] == [told[-1]["result"]["mean"]]
+    assert (
+        "batch_size = 16"
+        in curves.Tensors("configuration/text_summary")[0].tensor_proto.string_val[0].decode()
+    )
+
+
+def test_an_evaluation_game_is_there_as_a_film(runs: dict[str, Path]) -> None:
+    told = [line for line in read_history(runs["tempest"] / "history.jsonl") if line["kind"] == "evaluation"]
+    file = (runs["tempest"] / told[-1]["result"]["film"]).read_bytes()
+    shown = events(runs["tempest"]).Images("evaluation/game")[-1]
+    assert shown.encoded_image_string == file
+    film = Image.open(io.BytesIO(file))
+    assert film.size == (shown.width, shown.height) == (240, 320)
+    assert 8 <= film.n_frames <= 64
+    assert len(film.convert("RGB").getcolors() or []) > 2, "the first picture is empty"
+    toy = [line for line in read_history(runs["toy"] / "history.jsonl") if line["kind"] == "evaluation"]
+    assert toy[-1]["result"]["film"] is None
+
+
+def test_the_readme_explains_every_curve(runs: dict[str, Path]) -> None:
+    explained = curves_in_readme()
+    written = {
+        name
+        for run in runs.values()
+        for kind in ("scalars", "histograms", "images")
+        for name in events(run).Tags()[kind]
+    }
+    remote = {"collect/clients": 3.0, "collect/dropped_left": 2.0}
+    cluster = {"cluster/runners": 2.0, "cluster/lost": 1.0, "cluster/staleness_steps": 9.0}
+    written |= {*remote, *cluster, *sum_of_drops(remote), *sum_of_drops(cluster), "collect/viewers"}
+    written |= {"episodes/mixed_score"}
+    assert len(written) > 60
+    assert [name for name in sorted(written) if not any(fnmatchcase(name, each) for each in explained)] == []
+    assert [each for each in explained if not any(fnmatchcase(name, each) for name in written)] == []
+
+
+def curves_in_readme() -> list[str]:
+    """The names in the table of curves: `group/name`, then `name` in the same group or `_ending` for another ending."""
+    table = README.read_text().split("### The curves, and what healthy looks like")[1].split("\n## ")[0]
+    names: list[str] = []
+    for cell in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE):
+        first = ""
+        for name in re.findall(r"`([^`]+)`", cell):
+            if "/" in name:
+                first = name
+            elif name.startswith("_"):
+                name = first.rsplit("_", 1)[0] + name
+            else:
+                name = first.split("/")[0] + "/" + name
+            names.append(name)
+    return names
+
+
+def test_a_film_stays_short_and_evenly_spaced() -> None:
+    class Counter:
+        def __init__(self) -> None:
+            self.unwrapped, self.step = self, 0
+
+        def picture(self, index: int) -> Any:
+            picture = torch.zeros(8, 6, 3, dtype=torch.uint8).numpy()
+            picture[0, 1] = self.step // 256, self.step % 256, index
+            return picture
+
+    game, film = Counter(), Film()
+    for game.step in range(5000):
+        film.take(game)
+    steps = [256 * int(picture[0, 0, 0]) + int(picture[0, 0, 1]) for picture in film.pictures]
+    assert steps == list(range(0, 5000, 128))
+    assert film.pictures[0].shape == (4, 3, 3)
+
+
+def test_drops_are_summed_and_named() -> None:
+    values = {"collect/clients": 3.0, "collect/dropped_left": 1.0, "collect/dropped_silent": 2.0}
+    assert sum_of_drops(values) == {"collect/dropped": 3.0}
+    assert drop_reasons(values | sum_of_drops(values)) == "silent 2, left 1"
+    assert drop_reasons({"collect/dropped": 0.0}) == ""
+    assert sum_of_drops({"cluster/runners": 4.0, "cluster/lost": 2.0}) == {
+        "collect/dropped": 2.0,
+        "collect/clients": 4.0,
+    }
