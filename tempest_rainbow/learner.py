@@ -199,6 +199,11 @@ class Learner:
         with self._acting_lock, torch.no_grad():
             torch._foreach_copy_(self._acting_parameters, self._parameters)
 
+    def published(self) -> dict[str, NDArray[np.float32]]:
+        """Return copies of the weights that `act` chooses by, by name."""
+        with self._acting_lock:
+            return {name: np.array(value.cpu()) for name, value in self._acting.state_dict().items()}
+
     def get_state(self) -> dict[str, Any]:
         """Return ``tensors`` by name (copies, on the CPU) and ``scalars`` fit for JSON."""
         tensors: dict[str, Tensor] = {}

@@ -1,16 +1,18 @@
 """Collection on a Ray cluster: runners anywhere, hundreds of transitions a message, replay at the learner.
 
 Ray places, transports and restarts. Decided here: how often weights are sent out, how many fragments may be
-under way, and what a lost runner costs (its fragments under way, and the windows they would have
-closed).
+under way, in which order they are stored, and what a lost runner costs (its fragments under way, and the
+windows they would have closed).
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,12 +21,18 @@ from numpy.typing import NDArray
 from tempest_rainbow.collect.collector import Exploration
 from tempest_rainbow.collect.episodes import Episode, EpisodeStatistics
 from tempest_rainbow.collect.fragments import Fragment
-from tempest_rainbow.collect.runner import Runner, RunnerPlan
+from tempest_rainbow.collect.runner import Runner, RunnerPlan, Session
 from tempest_rainbow.replay import Replay
 
 __all__ = ["ClusterCollector", "ClusterConfig", "Weights"]
 
 _log = logging.getLogger(__name__)
+
+_FRAGMENTS_AT_ONCE = 8
+"""Most fragments stored in one step, so that the learner's turn comes soon."""
+
+_LONGEST_PAUSE = 60.0
+"""Seconds until a runner that failed again and again is made anew."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +62,45 @@ class Weights:
     prior_weight: float
 
 
+@dataclass
+class _Place:
+    """A runner as it is seen from the learner.
+
+    Attributes:
+        actor: its handle, None until it is made (again).
+        greeting: reference of the session that it is asked for, None while one is known.
+        session: which of its lives it is in, None while it is lost.
+        under_way: references of the fragments it was asked for, oldest first.
+        weights_step: learner step of the weights sent to it, -1 for none.
+        playing: it has delivered in this session.
+        failures: errors of its own since it last delivered.
+        not_before: time before which it is not made again.
+        turn: number of the fragment it delivered last, so that nobody is served twice before another.
+    """
+
+    actor: Any = None
+    greeting: Any = None
+    session: Session | None = None
+    under_way: deque[Any] = field(default_factory=deque)
+    weights_step: int = -1
+    playing: bool = False
+    failures: int = 0
+    not_before: float = 0.0
+    turn: int = 0
+
+    @property
+    def awaited(self) -> Any:
+        """What comes from it next, None if nothing is to come."""
+        return self.under_way[0] if self.under_way else self.greeting
+
+
 class ClusterCollector:
-    """Takes fragments from runners as they come and gives them the next task; same use as ``Collector``."""
+    """Takes fragments from runners as they come and gives them the next task; same use as ``Collector``.
+
+    A runner first tells its session, that is which of its lives it is in. Every task names the session it is
+    meant for; a runner that Ray has restarted in the meantime does nothing but say so, and is then treated
+    as lost: its streams break, and it gets the weights and settings that it has forgotten.
+    """
 
     def __init__(
         self,
@@ -81,23 +126,23 @@ class ClusterCollector:
             replay: rings for ``runners`` x ``envs_per_runner`` environments.
 
         Raises:
-            ConnectionError: there is no cluster at the address.
+            ConnectionError: there is no cluster at the address, or it does not let us in.
+            ValueError: a setting is out of range.
         """
         import ray
 
+        for name in ("fragment", "in_flight", "weights_every"):
+            if getattr(config, name) < 1:
+                raise ValueError(
+                    f"--cluster.{name.replace('_', '-')} must be at least 1, got {getattr(config, name)}"
+                )
         self._ray = ray
         self._started_ray = not ray.is_initialized()
         if self._started_ray:
-            local = address == "local"
-            ray.init(
-                address=address,
-                num_cpus=runners if local else None,
-                include_dashboard=False if local else None,
-                log_to_driver=False,
-                logging_level=logging.WARNING,
-            )
+            _start_ray(address, runners)
         self._config = config
         self._envs_per_runner = envs_per_runner
+        self._plan = plan
         self._weights = weights
         self._learner_steps = learner_steps
         self.replay = replay
@@ -111,31 +156,33 @@ class ClusterCollector:
         self._sent_step = -1
         self._sent: Any = None
         self._prior_weight = 0.0
-        self._has_weights = [-1] * runners
-        actor = ray.remote(Runner).options(
+        self._calls: dict[str, tuple[Any, ...]] = {}
+        self._delivered = 0
+        self._actor = ray.remote(Runner).options(
             num_cpus=1, max_restarts=-1, max_task_retries=0, scheduling_strategy="SPREAD"
         )
-        self._actors = [actor.remote(plan(index)) for index in range(runners)]
-        self._under_way: dict[Any, int] = {}
-        self._not_before = [0.0] * runners
+        room = int(ray.cluster_resources().get("CPU", 0))
+        if room < runners:
+            _log.warning(
+                "the cluster has %d cores for %d runners; the others begin when there is room", room, runners
+            )
+        self._places = [_Place() for _ in range(runners)]
+        for index in range(runners):
+            self._make(index)
 
     def step(self, exploration: Exploration) -> tuple[int, list[Episode]]:
-        """Store the fragments that have arrived, waiting for one; return frames and ended episodes."""
+        """Store fragments that have arrived, waiting for one; return frames and ended episodes.
+
+        Raises:
+            RuntimeError: a runner failed before any had delivered, so that the settings must be wrong.
+        """
         started = time.perf_counter()
         self._ask(exploration)
-        ready, _ = (
-            self._ray.wait(list(self._under_way), num_returns=1, timeout=1.0) if self._under_way else ([], [])
-        )
-        if ready:
-            more, _ = self._ray.wait(list(self._under_way), num_returns=len(self._under_way), timeout=0)
-            ready = more or ready
+        ready = self._wait()
         waited = time.perf_counter()
         frames, episodes = 0, []
-        for reference in ready:
-            index = self._under_way.pop(reference, None)
-            if index is None:  # its runner was found lost a moment ago
-                continue
-            fragment = self._receive(reference, index)
+        for index in ready:
+            fragment = self._receive(index)
             if fragment is not None:
                 frames += len(fragment)
                 episodes += fragment.episodes
@@ -153,21 +200,24 @@ class ClusterCollector:
     def metrics(self) -> dict[str, float]:
         """Return the cluster's figures by metric name."""
         return {
-            "cluster/runners": float(len(set(self._under_way.values()))),
+            "cluster/runners": float(sum(place.playing for place in self._places)),
             "cluster/lost": float(self.lost),
             "cluster/staleness_steps": self._staleness,
             "cluster/bytes_per_transition": self._bytes,
         }
 
     def call(self, name: str, *arguments: Any) -> bool:
-        """Call a method on every runner's environments, without waiting; return True."""
-        for actor in self._actors:
-            actor.call.remote(name, *arguments)
+        """Call a method on every runner's environments, without waiting, and on those of runners to come;
+        return True."""
+        self._calls[name] = arguments
+        for place in self._places:
+            if place.session is not None:
+                place.actor.call.remote(name, *arguments)
         return True
 
-    def process_ids(self) -> list[int]:
-        """Return the process id of every runner."""
-        return [int(pid) for pid in self._ray.get([actor.process_id.remote() for actor in self._actors])]
+    def sessions(self) -> list[Session | None]:
+        """Return which life each runner is in, None for those that are lost at present."""
+        return [place.session for place in self._places]
 
     def get_state(self) -> dict[str, Any]:
         """Return the counters; games under way elsewhere are not part of a checkpoint."""
@@ -178,16 +228,31 @@ class ClusterCollector:
         self.frames = int(state["frames"])
         self.lost = int(state.get("lost", 0))
         self.statistics.set_state(state["statistics"])
-        self.replay.cut(np.arange(len(self._actors) * self._envs_per_runner))
+        self.replay.cut(np.arange(len(self._places) * self._envs_per_runner))
         return False
 
     def close(self) -> None:
         """End the runners, and Ray if it was started here."""
-        for actor in self._actors:
-            self._ray.kill(actor)
-        self._under_way.clear()
+        for place in self._places:
+            self._end(place)
         if self._started_ray:
             self._ray.shutdown()
+
+    def _make(self, index: int) -> None:
+        """Make a runner and ask which session it is in."""
+        place = self._places[index]
+        place.actor = self._actor.remote(self._plan(index))
+        self._greet(place)
+
+    def _greet(self, place: _Place) -> None:
+        """Ask for the session; Ray repeats the question until the runner is back."""
+        place.greeting = place.actor.hello.options(max_task_retries=-1).remote()
+
+    def _end(self, place: _Place) -> None:
+        if place.actor is not None:
+            self._ray.kill(place.actor)
+        place.actor = place.greeting = place.session = None
+        place.under_way.clear()
 
     def _ask(self, exploration: Exploration) -> None:
         """Give every runner that has room its next task, with new weights when it is time for them."""
@@ -195,44 +260,90 @@ class ClusterCollector:
             weights = self._weights()
             self._sent = self._ray.put(dict(weights.tensors))
             self._sent_step, self._prior_weight = weights.step, weights.prior_weight
-        now = time.monotonic()
-        counts = np.bincount(list(self._under_way.values()), minlength=len(self._actors))
-        for index, actor in enumerate(self._actors):
-            if now < self._not_before[index]:
+        for index, place in enumerate(self._places):
+            if place.actor is None and time.monotonic() >= place.not_before:
+                self._make(index)
+            if place.session is None:
                 continue
-            for _ in range(self._config.in_flight - counts[index]):
-                fresh = self._has_weights[index] != self._sent_step
-                reference = actor.collect.remote(
-                    self._sent if fresh else None,
+            while len(place.under_way) < self._config.in_flight:
+                reference = place.actor.collect.remote(
+                    place.session,
+                    self._sent if place.weights_step != self._sent_step else None,
                     self._sent_step,
                     self._prior_weight,
                     exploration,
                     self._config.fragment,
                 )
-                self._has_weights[index] = self._sent_step
-                self._under_way[reference] = index
+                place.weights_step = self._sent_step
+                place.under_way.append(reference)
 
-    def _receive(self, reference: Any, index: int) -> Fragment | None:
-        exceptions = self._ray.exceptions
+    def _wait(self) -> list[int]:
+        """Return runners from which something has come, after at most a second; those served long ago first.
+
+        Only the oldest fragment of each is looked at: a later one may be here earlier, but streams
+        have to be stored in order.
+        """
+        order = sorted(range(len(self._places)), key=lambda index: self._places[index].turn)
+        awaited = {self._places[index].awaited: index for index in order}
+        awaited.pop(None, None)
+        if not awaited:
+            time.sleep(0.1)
+            return []
+        ready, _ = self._ray.wait(list(awaited), num_returns=1, timeout=1.0)
+        if ready:
+            most = min(len(awaited), _FRAGMENTS_AT_ONCE)
+            ready = self._ray.wait(list(awaited), num_returns=most, timeout=0)[0] or ready
+        return [awaited[reference] for reference in ready]
+
+    def _receive(self, index: int) -> Fragment | None:
+        """Take what has come from a runner: a fragment, or the news that it is there or lost."""
+        place = self._places[index]
+        greeted = not place.under_way
         try:
-            return self._ray.get(reference)
-        except exceptions.RayTaskError:
-            raise
-        except exceptions.RayError as error:
+            answer = self._ray.get(place.awaited)
+        except self._ray.exceptions.RayError as error:
             self._lose(index, error)
             return None
+        if greeted:
+            place.greeting, place.session = None, answer
+            for name, arguments in self._calls.items():
+                place.actor.call.remote(name, *arguments)
+            return None
+        place.under_way.popleft()
+        if answer is None:
+            self._lose(index, None)
+            return None
+        place.playing, place.failures = True, 0
+        self._delivered += 1
+        place.turn = self._delivered
+        fragment: Fragment = answer
+        return fragment
 
-    def _lose(self, index: int, error: Exception) -> None:
-        """Count a lost runner once for all its fragments; Ray restarts it on whatever node has room."""
-        first = self._has_weights[index] != -1
-        self._under_way = {reference: other for reference, other in self._under_way.items() if other != index}
-        self._has_weights[index] = -1
-        self._not_before[index] = time.monotonic() + 1.0
-        start = index * self._envs_per_runner
-        self.replay.cut(np.arange(start, start + self._envs_per_runner))
-        if first:
+    def _lose(self, index: int, error: Exception | None) -> None:
+        """Count a lost runner once for all its fragments, and see to it that it comes back.
+
+        Ray restarts those whose process or node died. One that failed by an error of its own, or that Ray
+        has given up, is made anew.
+        """
+        exceptions, place = self._ray.exceptions, self._places[index]
+        own = isinstance(error, exceptions.RayTaskError) or getattr(error, "actor_init_failed", False)
+        if own and not self._delivered:
+            raise RuntimeError(f"runner {index} cannot play: {error}") from error
+        if place.session is not None:
             self.lost += 1
-            _log.warning("runner %d is lost (%s); it is replaced", index, type(error).__name__)
+            why = "it was restarted" if error is None else type(error).__name__
+            _log.warning("runner %d (%s) is lost (%s); it is replaced", index, place.session, why)
+            start = index * self._envs_per_runner
+            self.replay.cut(np.arange(start, start + self._envs_per_runner))
+        place.under_way.clear()
+        place.session, place.weights_step, place.playing = None, -1, False
+        if own or isinstance(error, exceptions.ActorDiedError):
+            self._end(place)
+            place.not_before = time.monotonic() + min(2.0**place.failures, _LONGEST_PAUSE)
+            place.failures += 1
+            _log.warning("runner %d is made anew: %s", index, error)
+        else:
+            self._greet(place)
 
     def _store(self, fragment: Fragment, index: int) -> None:
         fragment.insert_into(self.replay, index * self._envs_per_runner)
@@ -244,3 +355,22 @@ class ClusterCollector:
         age = self._learner_steps() - fragment.weights_step
         self._staleness += 0.1 * (age - self._staleness)
         self._bytes = fragment.bytes_per_transition
+
+
+def _start_ray(address: str, runners: int) -> None:
+    """Join the cluster at ``address``, or start one with a core for each runner."""
+    import ray
+
+    local = address == "local"
+    if local:  # Ray lets its workers give way to everything else (niceness 15), but here they are the work.
+        os.environ.setdefault("RAY_worker_niceness", "0")
+    try:
+        ray.init(
+            address=address,
+            num_cpus=runners if local else None,
+            include_dashboard=False if local else None,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    except ray.exceptions.RayError as error:
+        raise ConnectionError(f"the Ray cluster {address} does not let us in: {error}") from error

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
 
 from tempest_rainbow.collect.cluster import ClusterCollector, Weights
 from tempest_rainbow.collect.environments import make_source
@@ -12,6 +12,7 @@ from tempest_rainbow.collect.runner import RunnerPlan
 from tempest_rainbow.collect.sources import Source
 from tempest_rainbow.config import TrainConfig
 from tempest_rainbow.learner import Learner
+from tempest_rainbow.policy import network_card
 from tempest_rainbow.replay import Replay
 
 __all__ = ["open_cluster", "open_source"]
@@ -34,7 +35,6 @@ def open_cluster(
     config: TrainConfig,
     learner: Learner,
     replay: Replay,
-    card: Callable[[], Mapping[str, Any]],
     prior_weight: Callable[[], float],
 ) -> ClusterCollector:
     """Start the runners of a run that collects on a Ray cluster.
@@ -43,27 +43,28 @@ def open_cluster(
         config: with ``ray`` set.
         learner: whose weights the runners play with.
         replay: rings for all their environments.
-        card: describes the network.
         prior_weight: present share of the imitated policy.
     """
     if config.ray is None:
         raise ValueError("the configuration names no Ray cluster")
+    network = learner.network
+    card = network_card(config.network, network.observation_size, network.action_count)
+    task = replace(config.task, threads=config.env_threads or 1)
 
     def plan(index: int) -> RunnerPlan:
         seed = _TRAINING_SEEDS + _SEEDS_PER_RUN * config.seed + config.envs_per_runner * index
         return RunnerPlan(
-            task=config.task,
+            task=task,
             environments=config.envs_per_runner,
             seed=seed,
-            card=card(),
+            card=card,
             epsilon=config.epsilon,
             expert=config.expert,
             life_ends=config.life_ends,
         )
 
     def weights() -> Weights:
-        tensors = {name: value.cpu().numpy() for name, value in learner.network.state_dict().items()}
-        return Weights(learner.steps, tensors, prior_weight())
+        return Weights(learner.steps, learner.published(), prior_weight())
 
     return ClusterCollector(
         config.cluster,

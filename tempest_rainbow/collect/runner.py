@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,26 @@ from tempest_rainbow.collect.fragments import Fragment, FragmentRecorder
 from tempest_rainbow.policy import NetworkPolicy, build_network
 from tempest_rainbow.schedules import EpsilonSchedule, ExpertSchedule
 
-__all__ = ["Runner", "RunnerPlan"]
+__all__ = ["Runner", "RunnerPlan", "Session"]
+
+
+@dataclass(frozen=True)
+class Session:
+    """One life of a runner; a restarted one is in another.
+
+    Attributes:
+        machine: name of its computer.
+        process: its process id there.
+        key: drawn at its beginning, as process ids come again.
+    """
+
+    machine: str
+    process: int
+    key: int
+
+    def __str__(self) -> str:
+        """Return where it is, for a person."""
+        return f"process {self.process} on {self.machine}"
 
 
 @dataclass(frozen=True)
@@ -47,14 +67,18 @@ class RunnerPlan:
 class Runner:
     """Plays with the weights it is given and hands back fragments."""
 
-    def __init__(self, plan: RunnerPlan) -> None:
+    def __init__(self, plan: RunnerPlan, *, exact: bool = False) -> None:
         """Make the environments.
 
-        A runner that replaces a lost one gets the same plan, so the process adds to the seed: the games go on
-        differently instead of being played twice.
+        Args:
+            plan: what to play.
+            exact: play the games of ``plan.seed``; otherwise chance adds to the seed, because a runner that
+                replaces a lost one gets the same plan but shall not play the same games again.
         """
         torch.set_num_threads(1)
-        seed = (plan.seed + int.from_bytes(os.urandom(3), "little")) % 2**31
+        chance = os.urandom(8)
+        self._session = Session(socket.gethostname(), os.getpid(), int.from_bytes(chance, "little"))
+        seed = plan.seed if exact else (plan.seed + int.from_bytes(chance[:3], "little")) % 2**31
         self._source = make_source(plan.task, plan.environments, seed, deterministic=False)
         self._policy = NetworkPolicy("runner", build_network(plan.card), plan.card)
         self._recorder = FragmentRecorder(self._source.observation_size)
@@ -69,23 +93,31 @@ class Runner:
         )
         self._weights_step = -1
 
+    def hello(self) -> Session:
+        """Return which session this is."""
+        return self._session
+
     def collect(
         self,
+        session: Session,
         weights: Mapping[str, NDArray[Any]] | None,
         weights_step: int,
         prior_weight: float,
         exploration: Exploration,
         transitions: int,
-    ) -> Fragment:
-        """Play until at least ``transitions`` steps are recorded.
+    ) -> Fragment | None:
+        """Play until at least ``transitions`` steps are recorded; return None if another session was meant.
 
         Args:
+            session: who is asked.
             weights: of the network by name, None to go on with the present ones.
             weights_step: learner step of ``weights``.
             prior_weight: share of the imitated policy in the choice of actions.
             exploration: who acts.
             transitions: least length of the fragment.
         """
+        if session != self._session:
+            return None
         if weights is not None:
             tensors = {name: torch.from_numpy(np.array(value)) for name, value in weights.items()}
             self._policy.network.load_state_dict(tensors)
@@ -107,10 +139,6 @@ class Runner:
     def call(self, name: str, *arguments: Any) -> bool:
         """Call a method on the environments if they have it; return whether they do."""
         return self._source.call(name, *arguments)
-
-    def process_id(self) -> int:
-        """Return this process's id."""
-        return os.getpid()
 
     def _act(self, observations: NDArray[np.float32]) -> NDArray[np.int64]:
         return self._policy.act(observations, {})
