@@ -6,15 +6,23 @@ everything a hundredth as long.
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
+import random
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
-from resources import rounds, soak_scale, usage
+from resources import rounds, soak_scale, usage, wait_for
+from training_process import Training
 
 Record = Callable[[str, Any], None]
 
@@ -71,3 +79,112 @@ def test_boards_at_full_speed(length: float, record_property: Record) -> None:
     )
     assert last.memory - start.memory < 8
     assert (last.files, last.threads, last.children) == (start.files, start.threads, start.children)
+
+
+CLIENT = "import sys; from tempest_gym.cli import main; sys.exit(main())"
+
+
+class Visitors:
+    """Clients of a training server that come and go: `tempest-gym client` processes with a MAME or boards."""
+
+    def __init__(self, address: str, seed: int) -> None:
+        self.address = address
+        self.chance = random.Random(seed)
+        self.running: list[subprocess.Popen[bytes]] = []
+        self.stopped: list[int] = []
+        self.counts = dict.fromkeys(("came", "interrupted", "killed", "mame_killed", "stopped"), 0)
+
+    def come(self, machine: str, instances: int = 1) -> None:
+        self.counts["came"] += 1
+        command = [sys.executable, "-c", CLIENT, "client", "--connect", self.address]
+        command += ["--machine", machine, "--instances", str(instances)]
+        self.running.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+
+    def act(self) -> None:
+        """Let one come, leave politely, be killed, lose its MAME, or stand still; at most three are there."""
+        self._wake()
+        if len(self.running) < 2 or (len(self.running) < 3 and self.chance.random() < 0.4):
+            self.come("board" if self.chance.random() < 0.3 else "mame")
+            return
+        client = self.running[self.chance.randrange(len(self.running))]
+        what = self.chance.choice(["interrupted", "killed", "mame_killed", "stopped"])
+        mames = mames_of(client.pid)
+        if what == "mame_killed" and mames:
+            os.kill(mames[0], signal.SIGKILL)
+        elif what == "stopped" and mames:
+            os.kill(mames[0], signal.SIGSTOP)
+            self.stopped.append(mames[0])
+        else:
+            what = "killed" if what == "killed" else "interrupted"
+            client.send_signal(signal.SIGKILL if what == "killed" else signal.SIGINT)
+            client.wait(30)
+            self.running.remove(client)
+        self.counts[what] += 1
+
+    def leave(self) -> None:
+        self._wake()
+        for client in self.running:
+            client.send_signal(signal.SIGINT)
+        for client in self.running:
+            client.wait(30)
+        self.running = []
+
+    def _wake(self) -> None:
+        """Let those go on that were stopped; the server has dropped them meanwhile."""
+        for mame in self.stopped:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(mame, signal.SIGCONT)
+        self.stopped = []
+
+
+def mames_of(pid: int) -> list[int]:
+    """Return the processes that a client has started."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]
+
+
+@at_length(HOUR / 2, 0.2)
+def test_clients_that_come_and_go_during_a_training(
+    length: float, record_property: Record, tmp_path: Path
+) -> None:
+    """The server is a real training; afterwards it holds what it held before the first client."""
+    small = ("--replay.capacity", "10000", "--learn-start", "1000", "--checkpoint.every-minutes", "1")
+    training = Training(tmp_path / "run", "--listen", "127.0.0.1:0", "--envs", "8", *small)
+    visitors = Visitors(training.wait_for_line(r"clients may connect to (\S+)").group(1), seed=0)
+    try:
+        visitors.come("board", 4)
+        training.wait_for_frames(1000 + 10_000 * (length > 60))
+        visitors.leave()
+        wait_for(lambda: training.last("collect/clients") == 0)
+        before = usage(training.pid)
+        frames = training.last("progress/frames")
+        for end in rounds(length, max(2, int(length / 6))):
+            visitors.act()
+            time.sleep(max(0.0, end - time.monotonic()))
+            training.wait_for_frames(training.last("progress/frames") + 50)
+            _log.info("%.0f frames, %s", training.last("progress/frames"), usage(training.pid))
+        visitors.leave()
+        wait_for(lambda: training.last("collect/clients") == 0)
+        after = usage(training.pid)
+        figures = {
+            "seconds": length,
+            "frames": training.last("progress/frames") - frames,
+            "learner_steps": training.last("progress/learner_steps"),
+            "visits": visitors.counts,
+            "dropped": {
+                name.removeprefix("collect/dropped_"): value
+                for name, value in training.rows()[-1].items()
+                if name.startswith("collect/dropped_")
+            },
+            "memory_mib": [before.memory, after.memory],
+            "files": [before.files, after.files],
+            "threads": [before.threads, after.threads],
+        }
+        record_property("figures", figures)
+        assert figures["frames"] > 0
+        assert after.memory - before.memory < 24
+        assert (after.files, after.threads, after.children) == (before.files, before.threads, before.children)
+        assert training.interrupt() == 0, training.said()[-2000:]
+    finally:
+        visitors.leave()
+        training.kill()

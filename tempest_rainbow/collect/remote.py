@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from tempest_rainbow.collect.environments import Task
 from tempest_rainbow.collect.sources import INFO_KEYS, Arrivals
 
 __all__ = ["RemoteSource", "split_address"]
+
+_log = logging.getLogger(__name__)
 
 _PATIENCE = 0.2
 """Seconds after which ``recv`` returns with nothing, so that a run without clients can still be stopped."""
@@ -45,6 +48,7 @@ class RemoteSource:
         settings = Settings(machine="mame", start_level=task.start_level, frame_skip=task.frame_skip)
         self._pool = ClientPool(host, port, count=count, settings=settings, token=read_token())
         self.address = self._pool.address
+        _log.info("clients may connect to %s:%d", *self.address)
         self.count = count
         self.observation_size = self._pool.observation_size
         self.action_count = self._pool.action_count
