@@ -29,9 +29,14 @@ local STATES = {
 
 local LETTERS = { [0] = "F", "P", "T", "S", "B" } -- by enemy type; B is the fuseball
 
--- Where and how it is drawn: fractions of the screen, colours as ARGB.
-local LEFT, TOP, LINE, WIDTH = 0.01, 0.02, 0.028, 0.6
+-- Where and how it is drawn: fractions of the screen, colours as ARGB. The score is at the top, the tube in the middle.
+local LEFT, TOP, LINE = 0.01, 0.84, 0.028
+local LANES_LEFT, LANE_WIDTH, LANES_HEIGHT = 0.66, 0.02, 0.1
+local MARK = 0.01
 local TEXT, SHADE = 0xffe0e0e0, 0x90000000
+local EMPTY, CALM, DANGER = 0xff303040, 0xff5462a0, 0xffe04040
+local PLAYER, TARGET = 0xffffd640, 0xff40e0d0
+local NEAR = 0.75 -- a bar higher than this is danger
 
 local format = string.format
 
@@ -64,21 +69,30 @@ local function enemies(ram, mem)
   return #parts > 0 and table.concat(parts, " ") or "-"
 end
 
---- One sign a lane: how near danger is (9 at the rim, . for none), the player and the expert's target marked below.
-local function lanes(mem, frame)
-  local near, marks = {}, {}
+--- A bar a lane, the higher the nearer the nearest enemy is; below it, the player and the expert's target.
+local function draw_lanes(container, mem, frame)
+  local floor = TOP + LANES_HEIGHT
   for lane = 0, state.LANES - 1 - frame.open do
+    local left = LANES_LEFT + lane * LANE_WIDTH
+    local right = left + 0.7 * LANE_WIDTH
     local depth = mem[M.nearest + lane]
-    near[#near + 1] = depth >= state.FAR and "." or format("%d", 9 - math.floor(math.max(depth - state.RIM, 0) / 24))
-    local player, target = lane == frame.player_lane, lane == frame.expert_target
-    marks[#marks + 1] = player and (target and "*" or "^") or (target and "x" or " ")
+    local share = depth >= state.FAR and 0 or 1 - math.max(depth - state.RIM, 0) / (state.FAR - state.RIM)
+    container:draw_box(left, TOP, right, floor, EMPTY, EMPTY)
+    if share > 0 then
+      local colour = share > NEAR and DANGER or CALM
+      container:draw_box(left, floor - share * LANES_HEIGHT, right, floor, colour, colour)
+    end
+    if lane == frame.player_lane then
+      container:draw_box(left, floor + 0.5 * MARK, right, floor + 1.5 * MARK, PLAYER, PLAYER)
+    end
+    if lane == frame.expert_target then
+      container:draw_box(left, floor + 2 * MARK, right, floor + 3 * MARK, TARGET, TARGET)
+    end
   end
-  return table.concat(near), table.concat(marks)
 end
 
 --- The lines of text for a frame that the bridge has observed; `total` is the objective reward of the game so far.
 function display.lines(ram, mem, frame, total)
-  local near, marks = lanes(mem, frame)
   local place = STATES[frame.game_state] or "?"
   local target = frame.expert_target < 0 and "-" or format("%d", frame.expert_target)
   return {
@@ -87,8 +101,6 @@ function display.lines(ram, mem, frame, total)
     format("expert  lane %s  %s", target, controls(frame.expert_fire, frame.expert_zap)),
     format("reward  %+.0f  %+.2f  game %+.0f", frame.objective, frame.subjective, total),
     format("enemies  %s  coming %d", enemies(ram, mem), ram[A.pending]),
-    near,
-    marks,
   }
 end
 
@@ -105,7 +117,8 @@ function display.new()
       last = frame.frame
     end
     local lines = display.lines(ram, mem, frame, total)
-    container:draw_box(0, TOP - LINE / 2, WIDTH, TOP + (#lines + 0.5) * LINE, SHADE, SHADE)
+    container:draw_box(0, TOP - LINE / 2, 1, TOP + #lines * LINE, SHADE, SHADE)
+    draw_lanes(container, mem, frame)
     for i = 1, #lines do
       container:draw_text(LEFT, TOP + (i - 1) * LINE, lines[i], TEXT)
     end

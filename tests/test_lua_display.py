@@ -8,12 +8,16 @@ import pytest
 from test_lua import RUNTIMES, Lua, play_state
 
 
+EMPTY, CALM, DANGER = 0xFF303040, 0xFF5462A0, 0xFFE04040
+PLAYER, TARGET = 0xFFFFD640, 0xFF40E0D0
+
+
 class Container:
     """Stands for MAME's render container."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
-        self.boxes: list[tuple[float, ...]] = []
+        self.boxes: list[tuple[float, float, int]] = []
 
     def draw_text(self, x: float, y: float, text: bytes, colour: int) -> None:
         assert 0 <= x <= 1
@@ -22,7 +26,14 @@ class Container:
         self.texts.append(text.decode())
 
     def draw_box(self, *corners: float) -> None:
-        self.boxes.append(corners[:4])
+        assert all(0 <= corner <= 1 for corner in corners[:4])
+        self.boxes.append((round(corners[0], 3), round(corners[3] - corners[1], 3), int(corners[5])))
+
+    def heights(self, *colours: int) -> dict[int, float]:
+        """Height of the boxes of these colours by lane."""
+        return {
+            round((left - 0.66) / 0.02): height for left, height, colour in self.boxes if colour in colours
+        }
 
 
 def overlay(runtime: str) -> Any:
@@ -52,16 +63,20 @@ def test_it_shows_the_game_the_enemies_the_advice_and_the_reward(runtime: str) -
     image[0x40:0x43] = 0x50, 0x34, 0x12
     draw, container = overlay(runtime), Container()
     draw(container, image.tobytes(), 1)
-    state, action, expert, reward, enemies, lanes, marks = container.texts
+    state, action, expert, reward, enemies = container.texts
     assert state == "PLAY  level 9  score 123450  lives 3"
     assert action == "last action  0"
     assert expert.startswith("expert  lane 9")
     assert reward.startswith("reward  +0 ")
     assert enemies == "enemies  F9>:80 B2:10  coming 12"
-    assert lanes == "..9......5......"
-    assert marks[5] == "^"
-    assert marks[9] == "x"
-    assert len(container.boxes) == 1
+    near = container.heights(CALM, DANGER)
+    assert set(near) == {2, 9}
+    assert near[2] == pytest.approx(0.1), "at the rim"
+    assert near[9] == pytest.approx(0.1 * (1 - (0x80 - 0x10) / (0xFF - 0x10)), abs=2e-3)
+    assert set(container.heights(DANGER)) == {2}
+    assert len(container.heights(EMPTY)) == 16
+    assert set(container.heights(PLAYER)) == {5}
+    assert set(container.heights(TARGET)) == {9}
 
 
 def test_it_sums_the_reward_of_the_game_once_a_frame() -> None:
@@ -85,4 +100,4 @@ def test_it_draws_nothing_before_the_first_frame() -> None:
 def test_an_open_tube_has_15_lanes() -> None:
     container = Container()
     overlay("lua53")(container, play_state(x0111=0xFF).tobytes(), 1)
-    assert len(container.texts[5]) == 15
+    assert len(container.heights(EMPTY)) == 15
