@@ -158,18 +158,31 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--transitions", type=int, default=15_000_000, help="size of the replay")
     parser.add_argument("--batch-size", type=int, default=256, help="transitions per batch")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps or auto")
+    parser.add_argument("--monitors", action="store_true", help="measure what watching a run costs instead")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
     try:
+        if options.monitors:
+            from tempest_rainbow.monitor.cost import measure_monitors
+
+            return _show(measure_monitors(options.seconds), options.json)
         result = bench(options.seconds, options.transitions, options.batch_size, options.device)
     except MemoryError as error:
         parser.error(str(error))
-    if options.json:
+    return _show(result, options.json)
+
+
+def _show(result: dict[str, Any], as_json: bool) -> int:
+    if as_json:
         sys.stdout.write(json.dumps(result) + "\n")
-    else:
-        for name, value in result.items():
-            shown = f"{value:.4g}" if isinstance(value, float) else str(value)
-            sys.stdout.write(f"{name:28} {shown}\n")
+        return 0
+    for name, value in result.items():
+        if isinstance(value, dict):
+            sys.stdout.write(f"{name}:\n")
+            _show(value, False)
+            continue
+        shown = f"{value:.4g}" if isinstance(value, float) else str(value)
+        sys.stdout.write(f"{name:28} {shown}\n")
     return 0
 
 

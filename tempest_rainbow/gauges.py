@@ -49,6 +49,7 @@ class Gauges:
         self.seen = np.zeros((0, learner.network.observation_size), np.float32)
         self._q_values = np.zeros((0, learner.network.action_count), np.float32)
         self._means = RunningMean()
+        self._learned: dict[str, float] = {}
         self._priorities = np.zeros(0, np.float32)
         self._act_seconds, self._act_calls = 0.0, 0
         self._learning = {"sample": 0.0, "learn": 0.0, "wait": 0.0}
@@ -115,7 +116,8 @@ class Gauges:
         who = self._collector.metrics()
         values.update(who | sum_of_drops(who))
         values.update(self._collector.statistics.metrics())
-        values.update(self._means.take())
+        self._learned = self._means.take() or self._learned
+        values.update(self._learned)
         known = {name: float(value) for name, value in values.items() if not math.isnan(value)}
         histograms = {"replay/priorities": self._priorities, "learner/q_values": q_values}
         return Row(frames, seconds, known, histograms, headline)

@@ -171,7 +171,7 @@ def test_keys_work_in_a_real_terminal_which_is_left_as_it_was(ending: str) -> No
         while termios.tcgetattr(slave)[3] & termios.ICANON and time.monotonic() < deadline:
             time.sleep(0.01)
         os.write(master, b"p")
-        _read_until(master, b"greedy False -> True")
+        _read_until(master, b"greedy off -> on")
         os.write(master, b"\x03")
         _read_until(master, b"interrupt")
         os.write(master, b"q")

@@ -80,9 +80,9 @@ def test_settings_are_checked_logged_and_reset():
     assert controls["epsilon"] is None
     assert controls.toggle("training", "keyboard") is False
     assert [str(event) for event in events] == [
-        "keyboard: epsilon None -> 0.25 (epsilon instead of the schedule's)",
+        "keyboard: epsilon as scheduled -> 0.25 (epsilon instead of the schedule's)",
         "dashboard: epsilon 0.25 -> as scheduled (epsilon instead of the schedule's)",
-        "keyboard: training True -> False (learning is on)",
+        "keyboard: training on -> off (whether it learns)",
     ]
     assert controls.events == events
 

@@ -34,7 +34,7 @@ class Setting:
 
 
 SETTINGS: dict[str, Setting] = {
-    "training": Setting(True, 0, 1, bool, "learning is on"),
+    "training": Setting(True, 0, 1, bool, "whether it learns"),
     "epsilon": Setting(None, 0.0, 1.0, float, "epsilon instead of the schedule's"),
     "greedy": Setting(False, 0, 1, bool, "the agent never acts at random"),
     "expert_ratio": Setting(None, 0.0, 1.0, float, "the teacher's share instead of the schedule's"),
@@ -84,8 +84,15 @@ class Event:
         """Say it in a line."""
         if self.name in REQUESTS:
             return f"{self.source}: {REQUESTS[self.name]}"
-        new = "as scheduled" if self.new is None else self.new
-        return f"{self.source}: {self.name} {self.old} -> {new} ({SETTINGS[self.name].text})"
+        return (
+            f"{self.source}: {self.name} {_said(self.old)} -> {_said(self.new)} ({SETTINGS[self.name].text})"
+        )
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "as scheduled" if value is None else str(value)
 
 
 class Controls:

@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TextIO
 
 from tempest_rainbow.monitor.controls import Controls
 from tempest_rainbow.monitor.metrics import Metrics
@@ -89,6 +89,7 @@ class Keyboard:
         metrics: Metrics,
         screen: Screen,
         reports: Mapping[str, Callable[[], str]],
+        terminal: TextIO | None = None,
     ) -> None:
         """Make a keyboard that does not read yet.
 
@@ -97,11 +98,13 @@ class Keyboard:
             metrics: its latest row tells the present value of what the schedules decide.
             screen: where answers appear; changes of ``controls`` are confirmed by whoever listens to them.
             reports: what keys ``a`` and ``b`` show, by the names ``attention`` and ``replay``.
+            terminal: where keys come from; None: standard input.
         """
         self._controls = controls
         self._metrics = metrics
         self._screen = screen
         self._reports = reports
+        self._terminal = terminal
         self._asked_to_flush = False
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -160,7 +163,7 @@ class Keyboard:
         from prompt_toolkit.input import create_input  # only runs at a terminal need it
         from prompt_toolkit.keys import Keys
 
-        source = create_input()
+        source = create_input(self._terminal)
 
         def take() -> None:
             for stroke in source.read_keys():
