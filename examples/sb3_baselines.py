@@ -10,6 +10,7 @@ import argparse
 import json
 import time
 from functools import partial
+from pathlib import Path
 
 import gymnasium as gym
 from stable_baselines3 import DQN, PPO
@@ -22,15 +23,19 @@ from tempest_rainbow.sb3 import GymnasiumVecEnv
 TEMPEST = "tempest_gym:Tempest-v0"
 
 
-class StopAfter(BaseCallback):
-    """Ends the training after some seconds."""
+class Clock(BaseCallback):
+    """Ends the training after some minutes, and saves the model at others into ``folder``/MINUTES.zip."""
 
-    def __init__(self, seconds):
+    def __init__(self, minutes, marks, folder):
         super().__init__()
-        self.end = time.monotonic() + seconds
+        self.minutes, self.marks, self.folder = minutes, sorted(marks), folder
+        self.start = time.monotonic()
 
     def _on_step(self):
-        return time.monotonic() < self.end
+        past = (time.monotonic() - self.start) / 60
+        while self.marks and past >= self.marks[0]:
+            self.model.save(self.folder / f"{self.marks.pop(0):g}.zip")
+        return past < self.minutes
 
 
 class Greedy:
@@ -41,6 +46,11 @@ class Greedy:
 
     def act(self, observations, info):
         return self.model.predict(observations, deterministic=True)[0]
+
+
+def load_model(path):
+    """Return a saved model of either algorithm as a policy; its folder is called after it."""
+    return Greedy(path.parent.name, {"dqn": DQN, "ppo": PPO}[path.parent.name[-3:]].load(path, device="cpu"))
 
 
 def make_model(algorithm, envs, seed):
@@ -77,17 +87,19 @@ def main():
     parser.add_argument("--algorithm", choices=["dqn", "ppo"], default="ppo")
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--envs", type=int, default=64)
-    parser.add_argument("--games", type=int, default=100)
+    parser.add_argument("--games", type=int, default=100, help="games to judge it by; 0: none")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--save", help="file to save the model in")
+    parser.add_argument("--threads", type=int, help="threads that play; by default as many as cores")
+    parser.add_argument("--save", type=Path, default=Path(), help="folder to save the model in")
+    parser.add_argument("--marks", type=float, nargs="*", default=[], help="save it after so many minutes")
     options = parser.parse_args()
 
-    boards = gym.make_vec(TEMPEST, num_envs=options.envs, autoreset_mode="SameStep")
+    boards = gym.make_vec(TEMPEST, num_envs=options.envs, threads=options.threads, autoreset_mode="SameStep")
     model = make_model(options.algorithm, GymnasiumVecEnv(boards, options.seed), options.seed)
-    model.learn(10**12, callback=StopAfter(60 * options.minutes))
-    if options.save:
-        model.save(options.save)
+    model.learn(10**12, callback=Clock(options.minutes, options.marks, options.save))
     boards.close()
+    if not options.games:
+        return
     make_envs = partial(make_vector, Task(TEMPEST, tempest=True))
     result = evaluate(make_envs, Greedy(f"sb3-{options.algorithm}", model), options.games, seed=10_000)
     print(json.dumps({**result, "steps_trained": model.num_timesteps}))
