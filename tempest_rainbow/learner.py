@@ -118,7 +118,7 @@ class Learner:
         self._acting_parameters: list[Tensor] = list(self._acting.parameters())
         self._training_step = TrainingStep(self.network, self.target, config, self.device, deterministic)
         self._optimiser = self._training_step.optimiser
-        self.steps = 0
+        self.steps = self._published_step = 0
 
     @property
     def precision(self) -> str:
@@ -198,11 +198,13 @@ class Learner:
         """Give the current weights to `act`."""
         with self._acting_lock, torch.no_grad():
             torch._foreach_copy_(self._acting_parameters, self._parameters)
+            self._published_step = self.steps
 
-    def published(self) -> dict[str, NDArray[np.float32]]:
-        """Return copies of the weights that `act` chooses by, by name."""
+    def published(self) -> tuple[int, dict[str, NDArray[np.float32]]]:
+        """Return the weights that `act` chooses by: the step they are of, and copies by name."""
         with self._acting_lock:
-            return {name: np.array(value.cpu()) for name, value in self._acting.state_dict().items()}
+            weights = {name: np.array(value.cpu()) for name, value in self._acting.state_dict().items()}
+            return self._published_step, weights
 
     def get_state(self) -> dict[str, Any]:
         """Return ``tensors`` by name (copies, on the CPU) and ``scalars`` fit for JSON."""
@@ -247,6 +249,7 @@ class Learner:
                 self._optimiser.state[parameter] = moments
         self._training_step.forget_graph()
         self.steps = int(state["scalars"]["steps"])
+        self._published_step = self.steps - self.steps % self.config.publish_steps
         self._training_step.set_learning_rate(float(state["scalars"]["learning_rate"]))
 
     def _tensors(

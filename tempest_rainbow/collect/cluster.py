@@ -140,7 +140,7 @@ class ClusterCollector:
         self._started_ray = not ray.is_initialized()
         if self._started_ray:
             _start_ray(address, runners)
-        self._config = config
+        self.config = config
         self._envs_per_runner = envs_per_runner
         self._plan = plan
         self._weights = weights
@@ -153,7 +153,7 @@ class ClusterCollector:
         self._agreements = self._comparisons = 0
         self._staleness = 0.0
         self._bytes = 0.0
-        self._sent_step = -1
+        self._sent_step = self._sent_at = -1
         self._sent: Any = None
         self._prior_weight = 0.0
         self._calls: dict[str, tuple[Any, ...]] = {}
@@ -256,23 +256,25 @@ class ClusterCollector:
 
     def _ask(self, exploration: Exploration) -> None:
         """Give every runner that has room its next task, with new weights when it is time for them."""
-        if self._sent is None or self._learner_steps() - self._sent_step >= self._config.weights_every:
+        steps = self._learner_steps()
+        if self._sent is None or steps - self._sent_at >= self.config.weights_every:
             weights = self._weights()
-            self._sent = self._ray.put(dict(weights.tensors))
-            self._sent_step, self._prior_weight = weights.step, weights.prior_weight
+            if self._sent is None or weights.step != self._sent_step:
+                self._sent = self._ray.put(dict(weights.tensors))
+            self._sent_step, self._prior_weight, self._sent_at = weights.step, weights.prior_weight, steps
         for index, place in enumerate(self._places):
             if place.actor is None and time.monotonic() >= place.not_before:
                 self._make(index)
             if place.session is None:
                 continue
-            while len(place.under_way) < self._config.in_flight:
+            while len(place.under_way) < self.config.in_flight:
                 reference = place.actor.collect.remote(
                     place.session,
                     self._sent if place.weights_step != self._sent_step else None,
                     self._sent_step,
                     self._prior_weight,
                     exploration,
-                    self._config.fragment,
+                    self.config.fragment,
                 )
                 place.weights_step = self._sent_step
                 place.under_way.append(reference)

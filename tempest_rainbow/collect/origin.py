@@ -64,7 +64,8 @@ def open_cluster(
         )
 
     def weights() -> Weights:
-        return Weights(learner.steps, learner.published(), prior_weight())
+        step, tensors = learner.published()
+        return Weights(step, tensors, prior_weight())
 
     return ClusterCollector(
         config.cluster,
