@@ -234,8 +234,9 @@ class Trainer:
                 "the checkpoint holds no replay, so it begins empty and is filled before learning goes on"
             )
         self._limiter.set_state(state["limiter"] if whole else {"allowance": 0.0, "inserted": 0})
-        if not self.collector.set_state(state["collector"]):
-            notes.append("these environments cannot be put into a saved state, so their episodes begin anew")
+        obstacle = self.collector.set_state(state["collector"])
+        if obstacle is not None:
+            notes.append(f"{obstacle}, so their episodes begin anew")
         self._guidance.set_state(state["guidance"])
         if "curriculum" in state:
             self._curriculum.set_state(state["curriculum"])

@@ -1,5 +1,7 @@
 """The single environment on the board: Gymnasium's rules, determinism, episodes, rewards, states."""
 
+import dataclasses
+import shutil
 import typing
 
 import gymnasium as gym
@@ -12,6 +14,7 @@ import tempest_gym.env
 from tempest_gym.actions import ACTION_COUNT, CONTROLS
 from tempest_gym.env import TempestEnv, TempestInfo
 from tempest_gym.machines import advance_by_frames, make_machine
+from tempest_gym.paths import lua_directory
 from tempest_gym.projection import enemy_positions, lane_positions
 from tempest_gym.roms import squall_rom
 from tempest_gym.settings import EPISODE_FRAMES
@@ -358,6 +361,23 @@ def test_a_state_cut_short_is_refused(env):
     env.reset(seed=0)
     with pytest.raises(ValueError, match="bytes"):
         env.restore_state(env.clone_state()[:-1])
+
+
+def test_a_state_of_another_program_is_refused(env, tmp_path, monkeypatch):
+    """A saved game means nothing to another ROM, another layout of the board, or another Lua."""
+    env.reset(seed=0)
+    state = env.clone_state()
+    shutil.copytree(lua_directory(), tmp_path / "lua")
+    (tmp_path / "lua" / "reward.lua").open("a").write("-- another\n")
+    with monkeypatch.context() as patch:
+        patch.setattr("tempest_gym.machines.board.lua_directory", lambda: tmp_path / "lua")
+        other = TempestEnv()
+    with pytest.raises(ValueError, match=r"the state was made with another Lua$"):
+        other.restore_state(state)
+    rom = squall_rom()
+    patched = dataclasses.replace(rom, sha1="0" * 40)  # Squall is called squall whatever its version
+    with pytest.raises(ValueError, match=r"the state was made with another ROM set$"):
+        TempestEnv(rom=patched).restore_state(state)
 
 
 def test_a_picture_shows_the_game():

@@ -197,6 +197,22 @@ def test_without_a_saved_replay_it_is_filled_again_and_that_is_said(tmp_path):
     assert trainer.replay.inserted == trainer.frames - first.frames
 
 
+def test_games_that_cannot_go_on_begin_anew_and_that_is_said(tmp_path, monkeypatch):
+    run(settings(frames=300), tmp_path)
+
+    def refuse(self, state):
+        raise ValueError("the state was made with another Lua")
+
+    monkeypatch.setattr(fake_games.LadderEnv, "restore_state", refuse)
+    trainer, spy = run(
+        settings(frames=600), tmp_path, restore=Checkpoints(tmp_path / "checkpoints", 2).latest()
+    )
+    assert trainer.frames == 600
+    assert next(event for event in spy.events if "resumed" in event).endswith(
+        "; the saved games cannot go on here (the state was made with another Lua), so their episodes begin anew"
+    )
+
+
 def test_it_learns_the_ladder_beside_its_teacher(tmp_path):
     config = settings(
         deterministic=False,

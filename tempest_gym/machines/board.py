@@ -5,6 +5,7 @@ A board is a row of state, the Lua's memory between frames a row of doubles; ``L
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,10 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tempest_gym.board import Boards
+from tempest_gym.board import STATE_DTYPE, Boards
 from tempest_gym.frame import FEATURE_COUNT, FRAME_DTYPE, Frame
 from tempest_gym.machines.lua_host import LuaHost
 from tempest_gym.machines.seeding import phase_of
+from tempest_gym.paths import lua_directory
 from tempest_gym.roms import RomImage
 
 __all__ = ["START_BRIDGE", "BoardError", "BoardFleet", "BoardMachine", "Job"]
@@ -74,6 +76,7 @@ class BoardFleet:
         self.threads = threads
         self._helpers = ThreadPoolExecutor(threads - 1, "tempest-board") if threads > 1 else None
         self._start = self._state_at_start()
+        self._origin = _origin(rom)
 
     def _state_at_start(self) -> bytes:
         """Run board 0 from power-on to where the seed takes effect."""
@@ -164,15 +167,23 @@ class BoardFleet:
         )
 
     def save_state(self) -> bytes:
-        """Return everything about every board."""
-        return b"".join(part.tobytes() for part in self._parts())
+        """Return everything about every board, and a line that tells what it belongs to."""
+        line = " ".join(self._origin.values()).encode() + b"\n"
+        return line + b"".join(part.tobytes() for part in self._parts())
 
     def load_state(self, state: bytes) -> None:
         """Go back to a saved state.
 
         Raises:
-            ValueError: it is not one of as many boards of this version.
+            ValueError: it is not one of as many boards of this version, with this ROM set and this Lua.
         """
+        line, _, state = state.partition(b"\n")
+        came = line.decode("ascii", "replace").split(" ")
+        if [len(part) for part in came] != [len(part) for part in self._origin.values()]:
+            raise ValueError("this is no state of boards, or one of an older version")
+        others = [name for (name, mine), part in zip(self._origin.items(), came, strict=True) if mine != part]
+        if others:
+            raise ValueError(f"the state was made with another {' and another '.join(others)}")
         parts = self._parts()
         size = sum(part.nbytes for part in parts)
         if len(state) != size:
@@ -203,6 +214,17 @@ class BoardFleet:
         """
         if self._errors[row]:
             raise BoardError(f"board {row}: {self.boards.error_text(row)}")
+
+
+def _origin(rom: RomImage) -> dict[str, str]:
+    """Return short hashes of what gives a state its meaning, by name."""
+    fields = repr([STATE_DTYPE.descr, FRAME_DTYPE.descr, FEATURE_COUNT])
+    programs = b"".join(path.read_bytes() for path in sorted(lua_directory().glob("*.lua")))
+    contents = {"ROM set": rom.sha1.encode(), "layout of the board": fields.encode(), "Lua": programs}
+    return {
+        name: hashlib.sha1(content, usedforsecurity=False).hexdigest()[:12]
+        for name, content in contents.items()
+    }
 
 
 def _work(queue: deque[Job], host: LuaHost) -> None:

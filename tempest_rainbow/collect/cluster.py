@@ -224,7 +224,7 @@ class ClusterCollector:
         return {"frames": self.frames, "lost": self.lost, "statistics": self.statistics.get_state()}
 
     def set_state(self, state: dict[str, Any]) -> bool:
-        """Go on from a state that ``get_state`` gave; return False, as the games begin anew."""
+        """Go on from a state that ``get_state`` gave; return "the environments of a cluster cannot be put into a saved state", as the games begin anew."""
         self.frames = int(state["frames"])
         self.lost = int(state.get("lost", 0))
         self.statistics.set_state(state["statistics"])

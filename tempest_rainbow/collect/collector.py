@@ -220,19 +220,32 @@ class Collector:
             "labels": self._labels.copy(),
         }
 
-    def set_state(self, state: dict[str, Any]) -> bool:
-        """Go on from a state that ``get_state`` gave; return False if episodes had to begin anew."""
+    def set_state(self, state: dict[str, Any]) -> str | None:
+        """Go on from a state that ``get_state`` gave; return why episodes had to begin anew, None if they did not."""
         self.frames = int(state["frames"])
         self._generator.bit_generator.state = state["generator"]
         self.statistics.set_state(state["statistics"])
-        if state["source"] is None or len(state["actions"]) != self.source.count:
+        obstacle = self._continue_games(state)
+        if obstacle is not None:
             self.statistics.restart()
             self.replay.cut(np.arange(self.source.count))
-            return False
-        self.source.set_state(state["source"])
+            return obstacle
         self._seats.set_state(state["seats"])
         self._observations = np.array(state["observations"], np.float32)
         self._actions = np.array(state["actions"], np.int64)
         self._actors = np.array(state["actors"], np.uint8)
         self._labels = np.array(state["labels"], np.int64)
-        return True
+        return None
+
+    def _continue_games(self, state: dict[str, Any]) -> str | None:
+        """Put the environments into their saved states; return why that is not possible."""
+        count = len(state["actions"])
+        if state["source"] is None:
+            return "these environments cannot be put into a saved state"
+        if count != self.source.count:
+            return f"{count} games were saved, {self.source.count} are played"
+        try:
+            self.source.set_state(state["source"])
+        except ValueError as error:
+            return f"the saved games cannot go on here ({error})"
+        return None
