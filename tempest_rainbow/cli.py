@@ -128,7 +128,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parse(options: type, arguments: list[str], command: str) -> Any:
     import tyro
 
-    return tyro.cli(options, args=arguments, prog=f"tempest-rainbow {command}")
+    from tempest_rainbow.config import spell_none
+
+    return tyro.cli(options, args=spell_none(options, arguments), prog=f"tempest-rainbow {command}")
 
 
 def resolve(arguments: list[str]) -> Any:
@@ -140,7 +142,7 @@ def resolve(arguments: list[str]) -> Any:
     """
     import tyro
 
-    from tempest_rainbow.config import TrainConfig, from_toml
+    from tempest_rainbow.config import TrainConfig, from_toml, spell_none
     from tempest_rainbow.presets import preset
 
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
@@ -154,6 +156,7 @@ def resolve(arguments: list[str]) -> Any:
         base = preset(early.preset or ("default" if tempest else "classic"))
     if early.config is not None:
         base = from_toml(Path(early.config).read_text(encoding="utf-8"), base)
+    arguments = spell_none(TrainConfig, arguments)
     config = tyro.cli(TrainConfig, default=base, args=arguments, prog="tempest-rainbow train")
     config.check()
     return config

@@ -7,7 +7,7 @@ import difflib
 import sys
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -40,6 +40,7 @@ __all__ = [
     "TrainConfig",
     "from_toml",
     "overlay",
+    "spell_none",
     "to_toml",
 ]
 
@@ -305,6 +306,31 @@ def _convert(value: Any, hint: Any, place: str) -> Any:
     if isinstance(hint, type) and isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
         return value
     raise ConfigError(f"{place} cannot be {value!r}: expected {getattr(hint, '__name__', hint)}")
+
+
+def spell_none(settings: type, arguments: Sequence[str]) -> list[str]:
+    """Return the arguments of a command line with ``none``, as TOML files here have it, spelt ``None``, as the
+    parser of command lines wants it, wherever the setting may be None."""
+    optional = {f"--{name.replace('_', '-')}" for name in _optional(settings, "")}
+    spelt = list(arguments)
+    for place, argument in enumerate(arguments):
+        name, equals, value = argument.partition("=")
+        if name.replace("_", "-") not in optional:
+            continue
+        if equals and value == "none":
+            spelt[place] = f"{name}=None"
+        elif not equals and arguments[place + 1 : place + 2] == ["none"]:
+            spelt[place + 1] = "None"
+    return spelt
+
+
+def _optional(settings: type, prefix: str) -> Iterator[str]:
+    """Yield the names of the settings that may be None, with those of their groups before them."""
+    for name, hint in typing.get_type_hints(settings).items():
+        if is_dataclass(hint):
+            yield from _optional(typing.cast(type, hint), f"{prefix}{name}.")
+        elif type(None) in typing.get_args(hint):
+            yield f"{prefix}{name}"
 
 
 def to_toml(config: Any) -> str:

@@ -50,6 +50,21 @@ def test_the_command_line_goes_over_the_file_and_the_file_over_the_preset(tmp_pa
     assert config.replay.capacity == 15_000_000
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--frames", "none", "--rom", "none", "--evaluation.solved-at", "none"],
+        ["--frames=none", "--rom=none", "--evaluation.solved_at=none"],
+        ["--frames", "None", "--rom", "None", "--evaluation.solved-at", "None"],
+    ],
+)
+def test_none_on_the_command_line_goes_over_a_number_in_the_file(tmp_path, arguments):
+    (tmp_path / "my.toml").write_text('frames = 5000\nrom = "here"\n[evaluation]\nsolved_at = 3.0\n')
+    config = resolve(["--config", str(tmp_path / "my.toml"), *arguments, "--network.encoder", "none"])
+    assert (config.frames, config.rom, config.evaluation.solved_at) == (None, None, None)
+    assert config.network.encoder == "none"  # a choice of that name stays one
+
+
 def test_without_arguments_tempest_trains_for_an_hour_with_the_default_preset():
     config = resolve([])
     assert config == preset("default")
