@@ -6,7 +6,11 @@ import base64
 import io
 import os
 import shutil
+import signal
 import socket
+import subprocess
+import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -20,7 +24,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tempest_rainbow.monitor.controls import Controls
 from tempest_rainbow.monitor.dashboard import Dashboard, DashboardConfig
-from tempest_rainbow.monitor.history import History
+from tempest_rainbow.monitor.history import History, read_history
 from tempest_rainbow.monitor.metrics import Row
 
 TOKEN = "correct horse battery staple"
@@ -49,6 +53,16 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def answers(port: int) -> bool:
+    try:
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=2).close()
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def row(index: int) -> Row:
@@ -95,16 +109,7 @@ class Run:
         self.port = port
         self.count = 0
         self.controls.listen(lambda event: self.dashboard.event(1000 * self.count, str(event)))
-        wait_until(self.answers)
-
-    def answers(self) -> bool:
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{self.port}/", timeout=2).close()
-        except urllib.error.HTTPError:
-            return True
-        except OSError:
-            return False
-        return True
+        wait_until(lambda: answers(port))
 
     def go_on(self, rows: int = 1) -> None:
         for _ in range(rows):
@@ -124,18 +129,19 @@ def run(tmp_path: Path) -> Iterator[Run]:
     run.close()
 
 
-def wait_until(condition: Callable[[], Any], seconds: float = 60.0) -> None:
+def wait_until(condition: Callable[[], Any], why: str = "waited in vain", seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "waited in vain"
+        assert time.monotonic() < end, why
         time.sleep(0.05)
 
 
-def visit(browser: Browser, run: Run, width: int = 1300, height: int = 1400) -> Page:
+def visit(browser: Browser, run: Run | Training, width: int = 1300, height: int = 1400) -> Page:
     page = browser.new_page(viewport={"width": width, "height": height})
+    page.set_default_timeout(120_000)
     page.goto(f"http://127.0.0.1:{run.port}/")
     page.wait_for_function(
-        "window.tempest && document.querySelector('[data-testid=value-epsilon]').innerText"
+        "window.tempest && document.querySelector('[data-testid=value-epsilon]')?.innerText"
     )
     return page
 
@@ -264,12 +270,77 @@ def test_history_survives_a_restart_and_the_page_comes_back(browser: Browser, tm
         second.close()
 
 
+class Training:
+    """A real run on CartPole in a process of its own."""
+
+    def __init__(self, folder: Path, port: int, *how: str) -> None:
+        os.environ.pop("PYTEST_CURRENT_TEST", None)
+        self.port, self.history = port, folder / "history.jsonl"
+        command = [sys.executable, "-m", "tempest_rainbow.cli", "train", *how, "--frames", "None"]
+        command += [
+            "--dashboard.port",
+            str(port),
+            "--monitor.curve-seconds",
+            "0.2",
+            "--evaluation.every-frames",
+            "0",
+        ]
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        threading.Thread(target=self.process.communicate, daemon=True).start()
+
+    def told(self, kind: str) -> list[dict[str, Any]]:
+        lines = list(read_history(self.history)) if self.history.exists() else []
+        return [line for line in lines if line["kind"] == kind]
+
+    def end(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+        assert self.process.wait(60) == 0
+
+
+def test_a_real_training_is_shown_and_steered_and_found_again(browser: Browser, tmp_path: Path) -> None:
+    port, folder = free_port(), tmp_path / "run"
+    small = ["--learn-start", "200", "--envs", "4", "--batch-size", "16", "--samples-per-insert", "1"]
+    training = Training(folder, port, "--env", "CartPole-v1", "--run", str(folder), "--threads", "1", *small)
+    try:
+        wait_until(lambda: training.told("row") and answers(port))
+        one, two = visit(browser, training), visit(browser, training)
+        wait_until(lambda: gauge(one, "loss") > 0)
+        first = gauge(one, "loss")
+        wait_until(lambda: gauge(one, "loss") != first, "the gauge stands still")
+        one.click("[data-testid=chart-loss]")
+        one.wait_for_function("document.getElementById('large-title').innerText === 'Loss'")
+        one.click("[data-testid=large-close]")
+        one.wait_for_selector("[data-testid=large]", state="hidden")
+        slide(one, "epsilon", 0.5)
+        wait_until(lambda: any("dashboard: epsilon" in line["text"] for line in training.told("event")))
+        wait_until(
+            lambda: training.told("row")[-1]["values"]["schedule/epsilon"] == pytest.approx(0.5, abs=0.05)
+        )
+        chosen = training.told("row")[-1]["values"]["schedule/epsilon"]
+        for page in (one, two):
+            wait_until(lambda page=page: gauge(page, "epsilon") == pytest.approx(chosen))
+            assert text(page, "value-epsilon") == f"{chosen:g}"
+        training.end()
+        before = len(training.told("row"))
+        training = Training(folder, port, "--resume", str(folder))
+        wait_until(lambda: len(training.told("row")) > before)
+        for page in (one, two):
+            page.wait_for_function(f"window.tempest?.points > {before}", timeout=60_000)
+            shown = "document.querySelector('[data-testid=value-epsilon]')?.innerText"
+            page.wait_for_function(f"{shown} === '{chosen:g}'", timeout=60_000)
+        training.end()
+        one.close()
+        two.close()
+    finally:
+        training.process.kill()
+
+
 def test_it_reads_on_a_phone_in_the_dark(browser: Browser, run: Run) -> None:
     context = browser.new_context(viewport={"width": 360, "height": 740}, color_scheme="dark")
     page = context.new_page()
     page.goto(f"http://127.0.0.1:{run.port}/")
     page.wait_for_function(
-        "window.tempest && document.querySelector('[data-testid=value-epsilon]').innerText"
+        "window.tempest && document.querySelector('[data-testid=value-epsilon]')?.innerText"
     )
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     assert page.evaluate("document.body.classList.contains('body--dark')")
@@ -282,7 +353,7 @@ def test_nothing_is_fetched_from_elsewhere(browser: Browser, run: Run) -> None:
     page.on("request", lambda request: asked.append(request.url))
     page.goto(f"http://127.0.0.1:{run.port}/")
     page.wait_for_function(
-        "window.tempest && document.querySelector('[data-testid=value-epsilon]').innerText"
+        "window.tempest && document.querySelector('[data-testid=value-epsilon]')?.innerText"
     )
     own = (f"http://127.0.0.1:{run.port}/", f"ws://127.0.0.1:{run.port}/", "data:", "blob:")
     assert asked

@@ -25,7 +25,7 @@ window.tempest = (() => {
   function count(v) {
     for (const [limit, unit] of [[1e9, "G"], [1e6, "M"], [1e3, "K"]])
       if (Math.abs(v) >= limit) return (v / limit).toPrecision(3) + unit;
-    return String(Math.round(v * 100) / 100);
+    return String(Math.abs(v) >= 100 ? Math.round(v) : Math.round(v * 100) / 100);
   }
 
   const formats = {
@@ -168,7 +168,7 @@ window.tempest = (() => {
         const weight = attention[index][slot];
         total += weight;
         if (weight > 0.15)
-          add("line", { x1: lane[0], y1: lane[1], x2: enemy[0], y2: enemy[1], stroke: "#4aa8ff", "stroke-width": 0.002 + 0.006 * weight, "stroke-opacity": weight });
+          add("line", { x1: lane[0], y1: lane[1], x2: enemy[0], y2: enemy[1], stroke: "#4aa8ff", "stroke-width": 0.001 + 0.002 * weight, "stroke-opacity": 0.7 * weight });
       });
       add("circle", { cx: enemy[0], cy: enemy[1], r: 0.01 + 0.02 * (total / lanes.length), fill: "none", stroke: "#ffb02e", "stroke-width": 0.004 });
     });

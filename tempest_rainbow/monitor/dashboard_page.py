@@ -55,11 +55,8 @@ CHARTS = (
     Chart("length", "Episode length, frames", (("agent", "episodes/agent_length"),)),
     Chart("level", "Level reached", (("agent", "episodes/agent_level"), ("expert", "episodes/expert_level"))),
     Chart("q", "Q range", (("least", "learner/q_min"), ("mean", "learner/q"), ("most", "learner/q_max"))),
-    Chart(
-        "speed",
-        "Throughput a second",
-        (("frames", "speed/frames_per_second"), ("learner steps", "speed/learner_steps_per_second")),
-    ),
+    Chart("frames", "Frames a second", (("frames", "speed/frames_per_second"),)),
+    Chart("steps", "Learner steps a second", (("steps", "speed/learner_steps_per_second"),)),
 )
 """The small charts, in the order of the page."""
 
@@ -170,11 +167,11 @@ def build_page(board: Board) -> None:
         _cards()
         charts = _charts()
         with ui.grid().classes("w-full grid-cols-1 lg:grid-cols-2 gap-3"):
-            _controls(page)
             with ui.column().classes("w-full gap-3"):
-                if board.live:
-                    _live(page)
+                _controls(page)
                 _events()
+            if board.live:
+                _live(page)
     layout = {
         "gauges": {
             key: [element, metric, end] for (key, _, metric, end), element in zip(GAUGES, gauges, strict=True)
@@ -278,7 +275,7 @@ def _controls(page: Page) -> None:
         for name, title, step, _ in _SLIDERS:
             setting = board.settings[name]
             with ui.row().classes("w-full items-center no-wrap"):
-                ui.label(title).classes("w-36 text-sm")
+                ui.label(title).classes("w-36 shrink-0 whitespace-nowrap text-sm")
                 slider = ui.slider(
                     min=setting["low"],
                     max=_SLIDER_ENDS.get(name, setting["high"]),
@@ -290,7 +287,11 @@ def _controls(page: Page) -> None:
                     "change", lambda event, name=name: board.command({"set": name, "value": event.args})
                 )
                 page.sliders[name] = slider
-                page.labels[name] = ui.label().classes("w-24 text-xs").props(f"data-testid=value-{name}")
+                page.labels[name] = (
+                    ui.label()
+                    .classes("w-20 shrink-0 whitespace-nowrap text-xs")
+                    .props(f"data-testid=value-{name}")
+                )
                 reset = ui.button(icon="restart_alt").props(
                     f'flat round dense title="as scheduled" data-testid=reset-{name}'
                 )
