@@ -127,7 +127,10 @@ def _parser() -> argparse.ArgumentParser:
     client.add_argument("--window", action="store_true", help="show MAMEs, at true speed")
     _machine_options(client, default="mame")
 
-    command("precompile", _precompile, _show_values, "compile the board now, not at first use")
+    precompile = command(
+        "precompile", _precompile, _show_values, "compile the board and a game now, not at first use"
+    )
+    _rom_option(precompile)
 
     pictures = command("pictures", _pictures, _show_pictures, "save pictures of the game's screens")
     pictures.add_argument("folder", type=Path)
@@ -294,9 +297,13 @@ def _client(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 
 def _precompile(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
-    from tempest_gym.board import precompile
+    from tempest_gym.board import precompile, translation
+    from tempest_gym.roms import resolve_rom
 
-    return {"compiled": str(precompile())}, 0
+    rom = resolve_rom(options.rom)
+    compiled = str(precompile())
+    translated = str(translation.precompile(rom.memory)) if translation.is_supported() else None
+    return {"compiled": compiled, "translated": translated}, 0
 
 
 def _pictures(options: argparse.Namespace) -> tuple[dict[str, Any], int]:

@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tempest_gym.board import Boards
+from tempest_gym.board import Boards, translation
 from tempest_gym.board.opcodes import OPCODES
+from tempest_gym.board.translation.compiler import compile_program
 from tempest_gym.roms import load_roms, squall_rom
 
 _CODES = {(opcode.name, opcode.mode): opcode.code for opcode in OPCODES}
@@ -245,10 +246,13 @@ def run_board(
     phase: int = 0,
     buttons: tuple[int, ...] = (),
     skip_idle: bool = True,
+    translate: bool = False,
     **fields: int,
 ) -> Trace:
     """Run the same on the board; `fields` are set in the state after power-on."""
     boards = load_boards(files, folder)
+    if translate:
+        boards.use_translation(translation.load_table(compile_program(boards.rom, [])))
     state = boards.fields
     state["phase"] = phase
     state["skip_idle"] = skip_idle

@@ -34,11 +34,16 @@ def compare(
     board: dict[str, int] | None = None,
     **both: Any,
 ) -> None:
-    """Run `source` on both to that bridge point and hold everything equal, with and without idle-loop skipping."""
+    """Run `source` on both to that bridge point and hold everything equal: interpreted with and without skipping of
+    idle loops, and translated."""
     files = rom_files(source, vectors)
     mame = run_mame(folder / "mame", files, bridges, fields=fields, **both)
-    for skip in (True, False):
-        ours = run_board(files, bridges, folder / f"skip {skip}", skip_idle=skip, **both, **(board or {}))
+    for way, chosen in {
+        "skipping": {"skip_idle": True},
+        "stepping": {"skip_idle": False},
+        "translated": {"translate": True},
+    }.items():
+        ours = run_board(files, bridges, folder / way, **chosen, **both, **(board or {}))
         assert_equal(mame, ours)
 
 

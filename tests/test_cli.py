@@ -126,7 +126,9 @@ def test_verify_says_that_the_machines_are_equal():
 
 
 def test_precompile_names_the_compiled_code():
-    assert os.path.exists(result_of("precompile")["compiled"])
+    result = result_of("precompile")
+    assert os.path.exists(result["compiled"])
+    assert os.path.exists(result["translated"])
 
 
 def test_pictures_saves_every_screen(tmp_path):

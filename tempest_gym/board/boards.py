@@ -8,12 +8,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tempest_gym.board import native
+from tempest_gym.board import native, translation
 from tempest_gym.board.layout import (
     BRIDGE_REACHED,
     CPU_HZ,
     CYCLES_EXHAUSTED,
     IRQ_CYCLES,
+    LINK,
     NEVER,
     ROM_BYTES,
     STATE_BYTES,
@@ -58,6 +59,12 @@ def power_on_state(rom: NDArray[np.uint8]) -> NDArray[np.uint8]:
 class Boards:
     """N boards with one ROM, all their state in ``state``.
 
+    Args:
+        rom: the ROM image; a copy is made.
+        n: number of boards.
+        translate: run the program translated into machine code, where that can be: the same, faster. The first time
+            ever that takes some seconds for a ROM.
+
     Attributes:
         rom: the 64 KiB image the boards run, uint8.
         state: shape (n, STATE_BYTES), uint8, C-contiguous. A row is the whole machine.
@@ -65,13 +72,17 @@ class Boards:
         ram: view, shape (n, 2048). vram: (n, 4096). colour: (n, 16).
     """
 
-    def __init__(self, rom: HasMemory, n: int) -> None:
+    def __init__(self, rom: HasMemory, n: int, *, translate: bool = False) -> None:
         if n < 1:
             raise ValueError(f"need at least one board, got n={n}")
-        memory = np.ascontiguousarray(rom.memory, np.uint8)
+        memory = np.array(rom.memory, np.uint8)
         if memory.shape != (ROM_BYTES,):
             raise ValueError(f"a ROM image has shape ({ROM_BYTES},), got {memory.shape}")
+        memory[LINK : LINK + 8] = 0
         self.rom = memory
+        self._table: translation.Table | None = None
+        if translate:
+            self.use_translation(translation.table_for(memory))
         self._native = native.load()
         self._initial = power_on_state(memory)
         self.state = np.tile(self._initial, (n, 1))
@@ -82,6 +93,12 @@ class Boards:
 
     def __len__(self) -> int:
         return len(self.state)
+
+    def use_translation(self, table: translation.Table | None) -> None:
+        """Run the program's translation from now on, or interpret it all."""
+        self._table = table
+        address = 0 if table is None else table.ctypes.data
+        self.rom[LINK : LINK + 8] = np.array([address], np.int64).view(np.uint8)
 
     def power_on(self, i: int) -> None:
         """Switch board i off and on again: memories cleared, EAROM fresh."""

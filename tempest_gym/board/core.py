@@ -19,8 +19,7 @@ from numba import types
 from tempest_gym.board import arithmetic, memory
 from tempest_gym.board.generate import core_source, shared_tables
 from tempest_gym.board.layout import FRAME_COUNTER, WORD
-
-PREFIX = "tempest_board_"
+from tempest_gym.board.native import PREFIX
 
 _BYTE = types.CPointer(types.uint8)
 _WORD = types.CPointer(types.int64)
@@ -39,7 +38,10 @@ HANDLERS: dict[str, tuple[Callable[..., Any], Any]] = {
 }
 """What the interpreter calls out of line: functions and signatures."""
 
-CORE_SIGNATURE = types.int32(*_MACHINE, _INT)
+CORE_SIGNATURE = types.int32(*_MACHINE, _WORD, _INT, _INT)
+
+ENTER_SIGNATURE = _INT(_BYTE, _BYTE, _WORD, _INT, _INT, _INT)
+"""Of ``enter``, which goes to translated code (see `translation`)."""
 
 _STOP = WORD["stop"]
 _BRIDGES = WORD["bridges"]
@@ -72,6 +74,8 @@ def core_function() -> Callable[..., Any]:
         # numba links what it compiles at once; the real handler takes this symbol's place in the object file.
         llvm.add_symbol(PREFIX + name, 1)
         namespace[name] = types.ExternalFunction(PREFIX + name, signature)
+    llvm.add_symbol(PREFIX + "enter", 1)
+    namespace["enter"] = types.ExternalFunction(PREFIX + "enter", ENTER_SIGNATURE)
     namespace.update(_inline_accesses(namespace))
     namespace.update(_arithmetic(namespace))
     namespace.update({name: np.array(table, np.int64) for name, table in shared_tables().items()})

@@ -21,8 +21,11 @@ from tempest_gym.board.opcodes import OPCODES, Opcode
 IDLE_LOOP_BYTES = 16
 """A backward branch over at most this many bytes may close an idle loop."""
 
+SHORTEST_STAY = 30
+"""Cycles before the next event with which it is worth going to translated code."""
+
 _PROLOGUE = f'''\
-def run(state, words, rom, max_cycles):
+def run(state, words, rom, table, translated, max_cycles):
     """Run one board to its next bridge point, at most max_cycles; returns why it stopped."""
     pc = words[{WORD["pc"]}]
     a = words[{WORD["a"]}]
@@ -86,6 +89,31 @@ def run(state, words, rom, max_cycles):
                 cyc += 7
                 idle_pc = ZERO - 1
                 continue
+        if translated != 0 and cyc + {SHORTEST_STAY} < event and table[pc & 0xFFFF] != 0:
+            words[{WORD["a"]}] = a
+            words[{WORD["x"]}] = x
+            words[{WORD["y"]}] = y
+            words[{WORD["sp"]}] = sp
+            words[{WORD["n"]}] = n
+            words[{WORD["z"]}] = z
+            words[{WORD["c"]}] = c
+            words[{WORD["v"]}] = v
+            words[{WORD["d"]}] = d
+            event = enter(state, rom, table, event, cyc, pc)
+            cyc = words[{WORD["cycles"]}]
+            pc = words[{WORD["pc"]}]
+            a = words[{WORD["a"]}]
+            x = words[{WORD["x"]}]
+            y = words[{WORD["y"]}]
+            sp = words[{WORD["sp"]}]
+            n = words[{WORD["n"]}]
+            z = words[{WORD["z"]}]
+            c = words[{WORD["c"]}]
+            v = words[{WORD["v"]}]
+            d = words[{WORD["d"]}]
+            idle_pc = ZERO - 1
+            if cyc >= event:
+                continue
         op = fetch(state, words, rom, pc, cyc)
 '''
 
@@ -98,6 +126,11 @@ _EPILOGUE = f"""\
     words[{WORD["sp"]}] = sp
     words[{WORD["p"]}] = pack(n, v, d, i, z, c)
     words[{WORD["cycles"]}] = cyc
+    words[{WORD["n"]}] = 0
+    words[{WORD["z"]}] = 0
+    words[{WORD["c"]}] = 0
+    words[{WORD["v"]}] = 0
+    words[{WORD["d"]}] = 0
     words[{WORD["error"]}] = result
     return result
 """

@@ -33,6 +33,9 @@ NEVER = 1 << 62
 ROM_BYTES = 0x10000
 """A ROM image holds the CPU's whole address space, ROM bytes at their addresses."""
 
+LINK = 0x8800
+"""Where a `Boards`' ROM image keeps the address of its translation's table, or 0; the CPU cannot see it."""
+
 # Fields after the memories, all int64 so that compiled code reaches them through one view.
 WORDS = (
     "pc",
@@ -120,6 +123,11 @@ WORDS = (
     "vg_plan6",
     "vg_plan7",
     "vg_standard",
+    "n",  # flags as translated code and interpreter hand them over, 0 between runs: bit 7 is N,
+    "z",  # 0 is Z,
+    "c",
+    "v",
+    "d",
 )
 
 _MEMORIES = (

@@ -65,7 +65,7 @@ class BoardFleet:
     def __init__(self, rom: RomImage, count: int, threads: int = 1) -> None:
         """Power every board on and start the Luas."""
         self.game = rom.name
-        self.boards = Boards(rom, count)
+        self.boards = Boards(rom, count, translate=True)
         self.hosts = [LuaHost() for _ in range(threads)]
         self._memory = np.zeros((count, self.hosts[0].memory_size), np.float64)
         self.features = np.zeros((count, FEATURE_COUNT), np.float32)

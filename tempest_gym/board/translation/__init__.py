@@ -1,0 +1,94 @@
+"""Programs translated into machine code: the same as the interpreter in every byte and cycle, several times as fast.
+
+A ROM's program cannot change, so it is compiled once per content and processor and kept in the user's cache, as
+`tempest_gym.board.native` keeps the interpreter. Translated functions run wherever nothing can happen between two
+instructions; around interrupts, for rare instructions and for code that was not found the interpreter runs.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import logging
+import platform
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tempest_gym.board import native
+from tempest_gym.board.cache import build_once, machine_code_key
+from tempest_gym.board.layout import ROM_BYTES
+
+__all__ = ["FILL", "Table", "is_supported", "load_table", "precompile", "table_for"]
+
+FILL = "tempest_program_fill"
+"""``void fill(int64_t *table)`` of the object code writes the functions' addresses into the table."""
+
+_PROCESSORS = ("x86_64", "amd64", "aarch64", "arm64")
+"""Where LLVM guarantees that a call at the end of a function takes no room on the stack."""
+
+Table = NDArray[np.int64]
+"""Shape ``(65536,)``: the address of the function for each address that one begins at, else 0. Where no program can
+be, at 0, 1 ..., stand the addresses of `native.HANDLERS`."""
+
+_log = logging.getLogger(__name__)
+_tables: dict[str, Table | None] = {}
+
+
+def table_for(memory: NDArray[np.uint8]) -> Table | None:
+    """The translation of a ROM's program, compiled at its first use ever; None where there is none.
+
+    Whatever goes wrong is logged: the interpreter runs every program.
+
+    Args:
+        memory: uint8 ``(65536,)``, a ROM image.
+    """
+    name = hashlib.sha256(memory.tobytes()).hexdigest()
+    if name not in _tables:
+        try:
+            _tables[name] = load_table(precompile(memory).read_bytes()) if is_supported() else None
+        except Exception:
+            _log.exception("This ROM's program was not translated; it will run, but slower.")
+            _tables[name] = None
+    return _tables[name]
+
+
+def is_supported() -> bool:
+    """Whether programs can be translated for this processor."""
+    return platform.machine().lower() in _PROCESSORS
+
+
+def precompile(memory: NDArray[np.uint8]) -> Path:
+    """Make sure that a ROM's translation is in the cache, compiling it if need be.
+
+    Returns:
+        The object file.
+    """
+    key = machine_code_key(_sources(), memory.tobytes())
+    announcement = "translating this ROM's program for this processor, once (5-15 s)"
+    return build_once(f"program-{key}.o", functools.partial(_compile, memory), announcement)
+
+
+def _sources() -> list[Path]:
+    return list(Path(native.__file__).parent.rglob("*.py"))
+
+
+def _compile(memory: NDArray[np.uint8]) -> bytes:
+    from tempest_gym.board.translation.compiler import compile_program
+    from tempest_gym.board.translation.rehearsal import jump_targets
+
+    return compile_program(memory, jump_targets(memory))
+
+
+def load_table(code: bytes) -> Table:
+    """The table of some object code."""
+    engine = native.load_object(code)
+    table = np.zeros(ROM_BYTES, np.int64)
+    fill: Any = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(int(engine.get_function_address(FILL)))
+    fill(table.ctypes.data)
+    handlers = native.load().handlers
+    table[: len(handlers)] = handlers
+    return table
