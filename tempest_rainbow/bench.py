@@ -159,6 +159,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--batch-size", type=int, default=256, help="transitions per batch")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps or auto")
     parser.add_argument("--monitors", action="store_true", help="measure what watching a run costs instead")
+    parser.add_argument("--ray", action="store_true", help="measure collection on a cluster instead")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
     try:
@@ -166,6 +167,10 @@ def main(arguments: list[str] | None = None) -> int:
             from tempest_rainbow.monitor.cost import measure_monitors
 
             return _show(measure_monitors(options.seconds), options.json)
+        if options.ray:
+            from tempest_rainbow.collect.cluster_bench import measure_cluster
+
+            return _show(measure_cluster(options.seconds), options.json)
         result = bench(options.seconds, options.transitions, options.batch_size, options.device)
     except MemoryError as error:
         parser.error(str(error))

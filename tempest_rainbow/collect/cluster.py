@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -30,6 +31,9 @@ _log = logging.getLogger(__name__)
 
 _FRAGMENTS_AT_ONCE = 8
 """Most fragments stored in one step, so that the learner's turn comes soon."""
+
+_DOOR = 10.0
+"""Seconds in which a cluster must answer at all."""
 
 _LONGEST_PAUSE = 60.0
 """Seconds until a runner that failed again and again is made anew."""
@@ -161,10 +165,12 @@ class ClusterCollector:
         self._actor = ray.remote(Runner).options(
             num_cpus=1, max_restarts=-1, max_task_retries=0, scheduling_strategy="SPREAD"
         )
-        room = int(ray.cluster_resources().get("CPU", 0))
+        room = int(ray.available_resources().get("CPU", 0))
         if room < runners:
             _log.warning(
-                "the cluster has %d cores for %d runners; the others begin when there is room", room, runners
+                "the cluster has %d free cores for %d runners; the others begin when there is room",
+                room,
+                runners,
             )
         self._places = [_Place() for _ in range(runners)]
         for index in range(runners):
@@ -223,13 +229,13 @@ class ClusterCollector:
         """Return the counters; games under way elsewhere are not part of a checkpoint."""
         return {"frames": self.frames, "lost": self.lost, "statistics": self.statistics.get_state()}
 
-    def set_state(self, state: dict[str, Any]) -> bool:
-        """Go on from a state that ``get_state`` gave; return "the environments of a cluster cannot be put into a saved state", as the games begin anew."""
+    def set_state(self, state: dict[str, Any]) -> str:
+        """Go on from a state that ``get_state`` gave; return why the games begin anew."""
         self.frames = int(state["frames"])
         self.lost = int(state.get("lost", 0))
         self.statistics.set_state(state["statistics"])
         self.replay.cut(np.arange(len(self._places) * self._envs_per_runner))
-        return False
+        return "the environments of a cluster cannot be put into a saved state"
 
     def close(self) -> None:
         """End the runners, and Ray if it was started here."""
@@ -367,6 +373,9 @@ def _start_ray(address: str, runners: int) -> None:
     if local:  # Ray lets its workers give way to everything else (niceness 15), but here they are the work.
         os.environ.setdefault("RAY_worker_niceness", "0")
     try:
+        host, _, port = address.rpartition(":")
+        if host and port.isdecimal() and "//" not in host:  # Ray itself would try for minutes.
+            socket.create_connection((host.strip("[]"), int(port)), _DOOR).close()
         ray.init(
             address=address,
             num_cpus=runners if local else None,
@@ -374,5 +383,7 @@ def _start_ray(address: str, runners: int) -> None:
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
+    except OSError as error:
+        raise ConnectionError(f"no Ray cluster answers at {address}: {error}") from error
     except ray.exceptions.RayError as error:
         raise ConnectionError(f"the Ray cluster {address} does not let us in: {error}") from error
