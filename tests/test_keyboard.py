@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import termios
 import time
+from pathlib import Path
 
 import pytest
 
@@ -141,45 +143,136 @@ finally:
 """
 
 
-def _read_until(descriptor: int, wanted: bytes, seconds: float = 30.0) -> bytes:
-    got, end = b"", time.monotonic() + seconds
-    while wanted not in got and time.monotonic() < end:
-        if select.select([descriptor], [], [], 0.2)[0]:
-            try:
-                got += os.read(descriptor, 4096)
-            except OSError:
+class Terminal:
+    """A process at a terminal of its own."""
+
+    def __init__(self, code: str, *arguments: str) -> None:
+        self.master, self.slave = pty.openpty()
+        self.before = termios.tcgetattr(self.slave)
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", code, *arguments],
+            stdin=self.slave,
+            stdout=self.slave,
+            stderr=self.slave,
+            env={**os.environ, "TERM": "xterm", "COLUMNS": "120", "LINES": "35"},
+            preexec_fn=lambda: (os.setsid(), __import__("fcntl").ioctl(0, termios.TIOCSCTTY, 0)),
+        )
+
+    def read_until(self, wanted: str, seconds: float = 60.0) -> str:
+        got, end = b"", time.monotonic() + seconds
+        while wanted.encode() not in got and time.monotonic() < end:
+            if select.select([self.master], [], [], 0.2)[0]:
+                try:
+                    got += os.read(self.master, 4096)
+                except OSError:
+                    break
+            elif self.process.poll() is not None:
                 break
-    assert wanted in got, got
-    return got
+        assert wanted.encode() in got, got.decode()
+        return got.decode(errors="replace")
+
+    def wait_for_single_keys(self) -> None:
+        deadline = time.monotonic() + 60
+        while termios.tcgetattr(self.slave)[3] & termios.ICANON and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    def press(self, key: str) -> None:
+        os.write(self.master, key.encode())
+
+    def is_as_before(self) -> bool:
+        return termios.tcgetattr(self.slave) == self.before
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self.master)
+        os.close(self.slave)
 
 
 @pytest.mark.parametrize("ending", ["quit", "crash"])
 def test_keys_work_in_a_real_terminal_which_is_left_as_it_was(ending: str) -> None:
-    master, slave = pty.openpty()
-    before = termios.tcgetattr(slave)
-    process = subprocess.Popen(
-        [sys.executable, "-c", _TYPIST, ending],
-        stdin=slave,
-        stdout=slave,
-        stderr=slave,
-        env={**os.environ, "TERM": "xterm"},
-        preexec_fn=lambda: (os.setsid(), __import__("fcntl").ioctl(0, termios.TIOCSCTTY, 0)),
-    )
+    terminal = Terminal(_TYPIST, ending)
     try:
-        _read_until(master, b"ready")
-        deadline = time.monotonic() + 30
-        while termios.tcgetattr(slave)[3] & termios.ICANON and time.monotonic() < deadline:
-            time.sleep(0.01)
-        os.write(master, b"p")
-        _read_until(master, b"greedy off -> on")
-        os.write(master, b"\x03")
-        _read_until(master, b"interrupt")
-        os.write(master, b"q")
-        _read_until(master, b"save and end")
-        assert process.wait(30) == (0 if ending == "quit" else 1)
-        assert termios.tcgetattr(slave) == before
+        terminal.read_until("ready")
+        terminal.wait_for_single_keys()
+        terminal.press("p")
+        terminal.read_until("greedy off -> on")
+        terminal.press("\x03")
+        terminal.read_until("interrupt")
+        terminal.press("q")
+        terminal.read_until("save and end")
+        assert terminal.process.wait(30) == (0 if ending == "quit" else 1)
+        assert terminal.is_as_before()
     finally:
-        process.kill()
-        process.wait()
-        os.close(master)
-        os.close(slave)
+        terminal.close()
+
+
+_TRAINING = """
+import sys
+from tempest_rainbow import cli
+from tempest_rainbow.trainer import Trainer
+def broken(self):
+    raise RuntimeError("as asked")
+Trainer._flush = broken
+sys.exit(cli.main(["train", "--env", "CartPole-v1", "--frames", "100000000", "--learn-start", "200", "--threads", "1",
+                   "--dashboard.on", "False", "--monitor.no-tensorboard", *sys.argv[1:]]))
+"""
+
+ANSWERS = {
+    "s": "saved ",
+    "t": "training on -> off",
+    "P": "start an epsilon pulse",
+    "p": "greedy off -> on",
+    "o": "expert_off off -> on",
+    "e": "expert_mode off -> on",
+    "4": "epsilon as scheduled -> ",
+    "5": " -> as scheduled",
+    "6": "epsilon as scheduled -> ",
+    "7": "expert_ratio as scheduled -> ",
+    "8": " -> as scheduled",
+    "9": "expert_ratio as scheduled -> ",
+    "L": "learning_rate_factor 1.0 -> 2.0",
+    "l": "learning_rate_factor 2.0 -> 1.0",
+    "a": "this network has no attention",
+    "b": "largest_value",
+    " ": "publish a row of metrics now",
+    "h": "samp/ins",
+    "c": "\x1b[2J",
+    "v": "verbose off -> on",
+    "?": "this list",
+    "f": "empty the whole replay?",
+}
+
+
+def test_every_key_is_answered_during_a_run_which_leaves_the_terminal_as_it_was_when_it_crashes(
+    tmp_path: Path,
+) -> None:
+    assert {*ANSWERS, "q"} == set(KEYS)
+    terminal = Terminal(_TRAINING, "--run", str(tmp_path / "run"))
+    try:
+        terminal.read_until("learning in")
+        terminal.wait_for_single_keys()
+        for key, answer in ANSWERS.items():
+            terminal.press(key)
+            terminal.read_until(answer)
+        terminal.press("y")
+        terminal.read_until("as asked")
+        assert terminal.process.wait(30) == 1
+        assert terminal.is_as_before()
+    finally:
+        terminal.close()
+
+
+def test_a_run_with_a_panel_that_is_told_to_end_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
+    terminal = Terminal(_TRAINING, "--run", str(tmp_path / "run"), "--monitor.ui", "live")
+    try:
+        terminal.read_until("learning in")
+        terminal.wait_for_single_keys()
+        terminal.process.send_signal(signal.SIGTERM)
+        told = terminal.read_until("done; tempest-rainbow evaluate")
+        assert terminal.process.wait(30) == 0
+        assert terminal.is_as_before()
+        assert told.rfind("\x1b[?25h") >= told.rfind("\x1b[?25l"), "the cursor is hidden"
+        assert list((tmp_path / "run" / "checkpoints").glob("0*"))
+    finally:
+        terminal.close()
