@@ -82,8 +82,8 @@ def _collecting(config: TrainConfig, learner: Learner, size: int, seconds: float
     try:
         for _ in range(config.runners):
             cluster.add_node(num_cpus=1)
-        replay = Replay(ReplayConfig(capacity=200_000), config.rings, size)
         config = replace(config, ray=cluster.address)
+        replay = Replay(ReplayConfig(capacity=200_000), config.rings, size)
         collector = open_cluster(config, learner, replay, lambda: 0.0)
         try:
             _wait_until_all_play(collector, config.runners)
