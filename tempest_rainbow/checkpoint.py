@@ -281,3 +281,5 @@ class Checkpoints:
         for path in self.folder.glob(".*.tmp"):
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)

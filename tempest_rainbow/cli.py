@@ -123,6 +123,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         sys.stderr.write(f"tempest-rainbow {given[0]}: {error}\n")
         return 1
+    except KeyboardInterrupt:
+        sys.stderr.write(f"tempest-rainbow {given[0]}: interrupted\n")
+        return 130
 
 
 def _parse(options: type, arguments: list[str], command: str) -> Any:

@@ -105,6 +105,8 @@ def play_games(
     """
     finished: dict[int, Game] = {}
     for offset in range(0, games, envs.num_envs):
+        if stop():
+            break
         wanted = min(envs.num_envs, games - offset)
         finished.update(_round(envs, policy, wanted, seed + offset, stop, watch if offset == 0 else None))
     return [finished[key] for key in sorted(finished)]

@@ -80,11 +80,19 @@ def check_room(capacity: int, observation_size: int, dtype: str, path: Path | No
 
 
 def allocate(shape: tuple[int, int], dtype: np.dtype[Any], path: Path | None) -> NDArray[Any]:
-    """Return zeros of this shape, in memory or mapped from a new file at ``path``."""
+    """Return zeros of this shape, in memory or mapped from a new file at ``path``.
+
+    Raises:
+        OSError: the disk has no room for the file.
+    """
     if path is None:
         return np.zeros(shape, dtype)
     path.parent.mkdir(parents=True, exist_ok=True)
-    return np.memmap(path, dtype, mode="w+", shape=shape)
+    mapped = np.memmap(path, dtype, mode="w+", shape=shape)
+    if hasattr(os, "posix_fallocate"):  # Writing to a mapped page that the disk has no room for is fatal.
+        with open(path, "rb+") as file:
+            os.posix_fallocate(file.fileno(), 0, mapped.nbytes)
+    return mapped
 
 
 def save(
@@ -102,16 +110,13 @@ def save(
             np.save(target, array, allow_pickle=False)
         else:
             view = array.reshape(rings, -1, *array.shape[1:])
-            if used == 0:
-                np.save(target, view[:, :0], allow_pickle=False)
-            else:
-                mapped = np.lib.format.open_memmap(
-                    target, "w+", dtype=array.dtype, shape=(rings, used, *array.shape[1:])
-                )
+            # Not through a mapping: where the disk is full, writing to one kills the process.
+            shape = (rings, used, *array.shape[1:])
+            header = {"descr": array.dtype.str, "fortran_order": False, "shape": shape}
+            with open(target, "wb") as file:
+                np.lib.format.write_array_header_1_0(file, header)
                 for ring in range(rings):
-                    mapped[ring] = view[ring, :used]
-                mapped.flush()
-                del mapped
+                    file.write(np.ascontiguousarray(view[ring, :used]).data)
         _sync(target)
     document = fresh / "replay.json"
     document.write_text(json.dumps(scalars, indent=1))

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
@@ -22,6 +22,7 @@ from tempest_rainbow.monitor.dashboard import Dashboard, DashboardConfig, availa
 from tempest_rainbow.monitor.history import History
 from tempest_rainbow.monitor.keyboard import Keyboard, can_read_keys
 from tempest_rainbow.monitor.metrics import Metrics
+from tempest_rainbow.monitor.patient import Patient
 from tempest_rainbow.monitor.terminal import LivePanel, Rows
 from tempest_rainbow.trainer import Diverged, Trainer
 
@@ -107,7 +108,11 @@ def train(config: TrainConfig) -> int:
             from tempest_rainbow.monitor.tensorboard import TensorBoard
 
             settings = asdict(config)
-            metrics.subscribe(TensorBoard(folder, settings, histograms=config.monitor.histograms))
+            histograms = config.monitor.histograms
+            curves = Patient(
+                "TensorBoard's files", lambda: TensorBoard(folder, settings, histograms=histograms)
+            )
+            metrics.subscribe(curves)
         controls.listen(_follow_verbose)
         _log.info("run folder %s; Ctrl-C saves and ends, a second one ends at once", folder)
         trainer = Trainer(config, folder, controls=controls, metrics=metrics)
@@ -165,10 +170,22 @@ def _reports(trainer: Trainer) -> dict[str, Callable[[], str]]:
     return {"attention": trainer.attention_report, "replay": trainer.replay_report}
 
 
+class _LogFile(logging.FileHandler):
+    """The log on the disk; lines that cannot be written, because the disk is full, come later or not at all."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Go on without the line."""
+
+    def close(self) -> None:
+        """Close the file, also where its last lines cannot be written."""
+        with suppress(OSError):
+            super().close()
+
+
 @contextmanager
 def _log_file(path: Path) -> Iterator[None]:
     """Write the log into ``path`` as well."""
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = _LogFile(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logging.getLogger().addHandler(handler)
     try:

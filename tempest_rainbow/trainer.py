@@ -159,6 +159,7 @@ class Trainer:
 
         Raises:
             Diverged: the loss is no longer finite.
+            CheckpointError: the run is over, but its end could not be saved.
         """
         self._clock.start()
         self.gauges.start(self.seconds, self.frames)
@@ -176,14 +177,13 @@ class Trainer:
                 self._run_side_by_side()
         except NotFiniteError as error:
             raise Diverged(self._divergence(error)) from error
-        if self._saved_at != (self.frames, self.learner.steps):
-            self.save()
+        saved = self._save_the_end()
         if (
             self.config.evaluation.at_end
             and self._evaluated_at != self.learner.steps
             and not self.controls.pending("quit")
         ):
-            self._evaluate()
+            self._evaluate(saved)
         self._publish_row()
         return self._last_evaluation or {}
 
@@ -193,7 +193,11 @@ class Trainer:
         self._opened.close()
 
     def save(self) -> Path:
-        """Write a checkpoint now."""
+        """Write a checkpoint now.
+
+        Raises:
+            OSError: it cannot be written; those saved before are as they were.
+        """
         self._limiter.pause()
         try:
             with self._collecting:
@@ -209,6 +213,31 @@ class Trainer:
             self._limiter.resume()
         self.metrics.event(self.frames, f"saved {path}")
         return path
+
+    def _save_if_possible(self) -> Path | None:
+        """Save; tell it if that fails, for example because the disk is full, so that training goes on."""
+        try:
+            return self.save()
+        except OSError as error:
+            text = f"the checkpoint could not be saved ({error}); {self._last_good()}; training goes on"
+            self.metrics.event(self.frames, text)
+            return None
+
+    def _save_the_end(self) -> Path:
+        if self._saved_at == (self.frames, self.learner.steps):
+            return self.checkpoints.latest()
+        try:
+            return self.save()
+        except OSError as error:
+            raise CheckpointError(
+                f"the end of the run could not be saved ({error}); {self._last_good()}"
+            ) from error
+
+    def _last_good(self) -> str:
+        try:
+            return f"the last good checkpoint is {self.checkpoints.latest()}"
+        except CheckpointError:
+            return "no checkpoint was saved yet"
 
     def restore(self, checkpoint: Path) -> None:
         """Go on from a checkpoint.
@@ -228,6 +257,7 @@ class Trainer:
                 self.replay.load(checkpoint / REPLAY)
             except ValueError as error:
                 whole = False
+                self.replay.clear()
                 notes.append(f"the saved replay does not fit ({error}), so it begins empty")
         else:
             notes.append(
@@ -360,10 +390,9 @@ class Trainer:
         if self.controls.take("flush_replay"):
             self._flush()
         if self._evaluations.due(*now) or self.controls.take("evaluate"):
-            self.save()
-            self._evaluate()
+            self._evaluate(self._save_if_possible())
         if self._saves.due(*now) or self.controls.take("save"):
-            self.save()
+            self._save_if_possible()
 
     def _flush(self) -> None:
         self._limiter.pause()
@@ -372,11 +401,11 @@ class Trainer:
             self._limiter.set_state({"allowance": 0.0, "inserted": 0})
         self._limiter.resume()
 
-    def _evaluate(self) -> None:
-        """Evaluate the weights just saved, and remember their checkpoint if they are the best so far."""
+    def _evaluate(self, checkpoint: Path | None) -> None:
+        """Evaluate the weights, and remember the checkpoint that holds them, if any, if they are the best."""
         settings = self.config.evaluation
         policy = NetworkPolicy("agent", self.learner.network, self._card(), str(self.learner.device))
-        frames, checkpoint, film = self.frames, self.checkpoints.latest(), Film()
+        frames, film = self.frames, Film()
         try:
             result = evaluate(
                 self._evaluation_vector,
@@ -397,8 +426,11 @@ class Trainer:
         self._last_evaluation, self._evaluated_at = result, self.learner.steps
         result["film"] = self._save_film(film, frames)
         self.metrics.evaluation(frames, result)
-        if result["mean"] > self.checkpoints.best_mean():
-            self.checkpoints.mark_best(checkpoint, result)
+        if checkpoint is not None and result["mean"] > self.checkpoints.best_mean():
+            try:
+                self.checkpoints.mark_best(checkpoint, result)
+            except OSError as error:
+                self.metrics.event(frames, f"{checkpoint} could not be marked as the best ({error})")
 
     def _save_film(self, film: Film, frames: int) -> str | None:
         """Write the film of an evaluation game and return its place in the run's folder, None if there is none."""
@@ -419,14 +451,10 @@ class Trainer:
         self.metrics.event(self.frames, str(event))
 
     def _divergence(self, error: NotFiniteError) -> str:
-        try:
-            good = f"the last good checkpoint is {self.checkpoints.latest()}"
-        except CheckpointError:
-            good = "no checkpoint was saved yet"
         rate = self._guidance.learning_rate(self.learner.steps)
         command = f"tempest-rainbow train --resume {self.checkpoints.folder.parent}"
         return (
-            f"training diverged: {error}; {good}. Go on from there with a smaller step, for example by "
+            f"training diverged: {error}; {self._last_good()}. Go on from there with a smaller step, for example by "
             f"{command} --learner.learning-rate {rate / 4:.1e}"
         )
 

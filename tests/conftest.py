@@ -1,12 +1,16 @@
 """What all tests share."""
 
 import json
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("no_clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("no_clock")  # no test may depend on how busy the machine is
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job: Ctrl-C would mean nothing
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -35,7 +35,7 @@ def soak_scale() -> float:
     return float(os.environ.get("TEMPEST_SOAK_SCALE", "1"))
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 600.0) -> None:
     """Wait until a condition holds.
 
     Raises:

@@ -117,7 +117,7 @@ class Visitors:
         else:
             what = "killed" if what == "killed" else "interrupted"
             client.send_signal(signal.SIGKILL if what == "killed" else signal.SIGINT)
-            client.wait(30)
+            client.wait(300)
             self.running.remove(client)
         self.counts[what] += 1
 
@@ -126,7 +126,7 @@ class Visitors:
         for client in self.running:
             client.send_signal(signal.SIGINT)
         for client in self.running:
-            client.wait(30)
+            client.wait(300)
         self.running = []
 
     def _wake(self) -> None:
@@ -186,5 +186,5 @@ def test_clients_that_come_and_go_during_a_training(
         assert (after.files, after.threads, after.children) == (before.files, before.threads, before.children)
         assert training.interrupt() == 0, training.said()[-2000:]
     finally:
-        visitors.leave()
         training.kill()
+        visitors.leave()

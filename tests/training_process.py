@@ -59,7 +59,7 @@ class Training:
         """Return a metric's last value, 0 before the first."""
         return next((float(row[name]) for row in reversed(self.rows()) if name in row), 0.0)
 
-    def wait_for_line(self, pattern: str, seconds: float = 120.0) -> re.Match[str]:
+    def wait_for_line(self, pattern: str, seconds: float = 600.0) -> re.Match[str]:
         """Wait for a line of the log and return its match."""
         found: list[re.Match[str]] = []
 
@@ -71,7 +71,7 @@ class Training:
         wait_for(seen, seconds)
         return found[0]
 
-    def wait_for_frames(self, frames: float, seconds: float = 120.0) -> None:
+    def wait_for_frames(self, frames: float, seconds: float = 600.0) -> None:
         """Wait until so many frames have been collected."""
         wait_for(lambda: self.check() and self.last("progress/frames") >= frames, seconds)
 
@@ -98,7 +98,7 @@ class Training:
         """Return the text of config.toml."""
         return (self.folder / "config.toml").read_text()
 
-    def interrupt(self, seconds: float = 60.0) -> int:
+    def interrupt(self, seconds: float = 600.0) -> int:
         """Press Ctrl-C once and return the exit code."""
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(seconds)

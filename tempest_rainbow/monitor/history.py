@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
+import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,13 +15,19 @@ from tempest_rainbow.monitor.metrics import Row
 
 __all__ = ["History", "read_history"]
 
+_log = logging.getLogger(__name__)
+
 
 class History:
-    """Appends a line for every row, event and evaluation."""
+    """Appends a line for every row, event and evaluation.
+
+    Lines that cannot be written, because the disk is full, are left out whole.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open ``path`` for appending."""
-        self._file = open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 (closed by close)
+        self._file = open(path, "ab", buffering=0)  # noqa: SIM115 (closed by close)
+        self._lost = 0
 
     def row(self, row: Row) -> None:
         """Append a row of metrics; values that are no numbers become null."""
@@ -39,7 +47,21 @@ class History:
         self._file.close()
 
     def _write(self, kind: str, frames: int, content: Mapping[str, Any]) -> None:
-        self._file.write(json.dumps({"kind": kind, "time": time.time(), "frames": frames, **content}) + "\n")
+        line = json.dumps({"kind": kind, "time": time.time(), "frames": frames, **content}) + "\n"
+        left = memoryview(line.encode())
+        end = self._file.seek(0, os.SEEK_END)
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError as error:
+            self._file.truncate(end)
+            self._lost += 1
+            if self._lost == 1:
+                _log.warning("the history cannot be written at present: %s", error)
+        else:
+            if self._lost:
+                _log.info("the history goes on; %d lines are lost", self._lost)
+            self._lost = 0
 
 
 def read_history(path: Path) -> Iterator[dict[str, Any]]:
