@@ -243,6 +243,11 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
             return None
         return self.machine.picture() if self.render_mode == "rgb_array" else None
 
+    @property
+    def window_closed(self) -> bool:
+        """Whether the window of ``render_mode="human"`` was closed, or Esc pressed in it; the game would go on."""
+        return self._window is not None and self._window.closed
+
     def picture(self) -> NDArray[np.uint8]:
         """Return the picture on the screen, shape ``(height, width, 3)``, whatever the render mode."""
         return self.machine.picture()

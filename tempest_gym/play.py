@@ -40,7 +40,7 @@ class PlayResult(TypedDict):
 
 
 def play_games(env: TempestEnv, policy: Literal["expert", "random"], seeds: range) -> Iterator[GameResult]:
-    """Play one game per seed, each a whole game from its start.
+    """Play one game per seed, each a whole game from its start; no more once the env's window is closed.
 
     Args:
         env: an environment with ``episode="game"``.
@@ -51,7 +51,7 @@ def play_games(env: TempestEnv, policy: Literal["expert", "random"], seeds: rang
         choose = _policy(policy, seed)
         _, info = env.reset(seed=seed)
         reward, over = 0.0, False
-        while not over:
+        while not (over or env.window_closed):
             _, step_reward, terminated, truncated, info = env.step(choose(info))
             reward += step_reward
             over = terminated or truncated
@@ -62,6 +62,8 @@ def play_games(env: TempestEnv, policy: Literal["expert", "random"], seeds: rang
             frames=info["episode_frames"],
             reward=reward,
         )
+        if env.window_closed:
+            return
 
 
 def summary(env: TempestEnv, policy: str, games: list[GameResult]) -> PlayResult:

@@ -43,7 +43,7 @@ def play_session(
         policy: ``"human"``, ``"expert"`` or ``"random"``.
         machine: ``"board"`` or ``"mame"``.
         rom: see `resolve_rom`.
-        games: number of games; by hand, fewer if the window is closed.
+        games: number of games; fewer if the window is closed.
         seed: of the first game; None: 0, by hand any.
         start_level: 1-81.
         render: show a policy's games in a window.

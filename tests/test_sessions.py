@@ -46,6 +46,24 @@ def test_a_game_by_the_expert_is_recorded_with_a_window_too(tmp_path, capsys, mo
     assert run(capsys, "replay", file, "--check")["equal"] is True
 
 
+def test_closing_the_window_ends_the_games_of_a_policy(tmp_path, capsys, monkeypatch):
+    shown = []
+
+    def show(window, picture):
+        shown.append(picture)
+        window.closed = len(shown) == 500
+
+    monkeypatch.setattr("tempest_gym.window.Window.show", show)
+    monkeypatch.setattr("tempest_gym.machines.board.BoardFleet.picture", _black)
+    result = run(capsys, "play", "--policy", "expert", "--render", "--games", "3")
+    assert [game["seed"] for game in result["games"]] == [0]
+    assert len(shown) == 500
+    file = tmp_path / "game"
+    shown.clear()
+    run(capsys, "play", "--policy", "expert", "--render", "--record", file)
+    assert run(capsys, "replay", file, "--check")["equal"] is True
+
+
 def _black(self, row):
     return np.zeros((64, 48, 3), np.uint8)
 
