@@ -29,6 +29,7 @@ COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("lr", "schedule/learning_rate", "{:.1e}"),
     ("clients", "collect/clients", "{:.0f}"),
     ("dropped", "collect/dropped", "{:.0f}"),
+    ("stale", "cluster/staleness_steps", "{:.0f}"),
 )
 """What a line shows: label, metric, format; metrics that a run does not have are left out."""
 
