@@ -161,6 +161,9 @@ class TrainConfig:
     """Where the network lives: auto, cpu, cuda, cuda:1, mps ..."""
     threads: int | None = None
     """CPU threads of the learner; by default all cores but one, which collects."""
+    learner_processes: bool | None = None
+    """Learn in processes of its own, which do not share an interpreter with the play; by default for large
+    networks on a CPU with two cores or more."""
     deterministic: bool = False
     """One thread for everything: the same seed gives the same weights, and a resumed run equals an
     uninterrupted one."""

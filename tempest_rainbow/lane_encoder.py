@@ -151,7 +151,16 @@ class LaneEncoder(nn.Module):
         return code
 
     def _gather(self, observations: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return joint codes (n, B, 16), attention (B, H, 7, 16), shares (B, 16), map to tokens (n, C)."""
+        """Return joint codes (n, B, 16), attention (B, H, 7, 16), shares (B, 16), map to tokens (n, C).
+
+        The products of weights are small: on a CPU, casting them to a shorter format takes longer than it saves.
+        """
+        with torch.autocast(
+            "cpu", enabled=torch.is_autocast_enabled("cpu") and not cpu_kernels.usable(observations)
+        ):
+            return self._gather_codes(observations)
+
+    def _gather_codes(self, observations: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         lanes, enemies, exists, used = lane_and_enemy_values(observations)
         heads, width = self.heads, self.size // self.heads
         lane_tokens, lane_spread = _folded(self.lane_embedding, self.lane_norm)

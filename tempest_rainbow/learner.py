@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -132,6 +133,8 @@ class Learner:
         imitation_weight: float = 0.0,
         metrics: bool = False,
         prior_weight: float = 0.0,
+        goal: Tensor | None = None,
+        before_update: Callable[[], object] | None = None,
     ) -> StepResult:
         """Learn from one batch.
 
@@ -141,13 +144,16 @@ class Learner:
             imitation_weight: weight of the imitation loss.
             metrics: also return figures worth a curve.
             prior_weight: as in `act`, for the actions that the estimated returns suppose to follow.
+            goal: what `goal` returned for this batch, if it was asked.
+            before_update: called before the weights change.
 
         Raises:
             NotFiniteError: the gradient is not finite.
         """
         if learning_rate is not None:
             self._training_step.set_learning_rate(learning_rate)
-        losses, norm = self._training_step(self._tensors(batch, imitation_weight, prior_weight))
+        tensors = self._tensors(batch, imitation_weight, prior_weight)
+        losses, norm = self._training_step(tensors if goal is None else (*tensors, goal), before_update)
         if not bool(torch.isfinite(norm)):
             raise NotFiniteError(self.steps + 1)
         self.steps += 1
@@ -168,6 +174,14 @@ class Learner:
                 "gradient_norm": float(norm),
             }
         return StepResult(losses.priorities.float().cpu().numpy(), figures)
+
+    def goal(self, batch: Batch, prior_weight: float = 0.0) -> Tensor | None:
+        """Return what the returns of a batch are to become by the present weights, for a `step` on it to come.
+
+        It is two fifths of a step's work and may be done in another thread beside the `step` on the batch
+        before, which must not change the weights meanwhile. None where a step does that better by itself.
+        """
+        return self._training_step.goal(self._tensors(batch, 0.0, prior_weight))
 
     def act(
         self, observations: NDArray[np.floating], prior_weight: float = 0.0
@@ -203,8 +217,20 @@ class Learner:
     def published(self) -> tuple[int, dict[str, NDArray[np.float32]]]:
         """Return the weights that `act` chooses by: the step they are of, and copies by name."""
         with self._acting_lock:
-            weights = {name: np.array(value.cpu()) for name, value in self._acting.state_dict().items()}
+            weights = {name: value.cpu().numpy().copy() for name, value in self._acting.state_dict().items()}
             return self._published_step, weights
+
+    def use_weights(self, weights: Sequence[Tensor]) -> None:
+        """Keep the weights of network and target in these tensors from now on, which may be shared."""
+        for parameter, weight in zip([*self._parameters, *self._target_parameters], weights, strict=True):
+            parameter.data = weight
+
+    def set_precision(self, precision: str) -> None:
+        """Take a precision instead of choosing one."""
+        self._training_step.precision = precision
+
+    def close(self) -> None:
+        """End whatever helps; nothing does here."""
 
     def get_state(self) -> dict[str, Any]:
         """Return ``tensors`` by name (copies, on the CPU) and ``scalars`` fit for JSON."""

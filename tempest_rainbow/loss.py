@@ -11,7 +11,7 @@ from tempest_rainbow import categorical
 from tempest_rainbow.learner_config import LearnerConfig
 from tempest_rainbow.network import RainbowNetwork
 
-__all__ = ["Losses", "rainbow_loss"]
+__all__ = ["Losses", "goals", "rainbow_loss"]
 
 
 class Losses(NamedTuple):
@@ -48,6 +48,7 @@ def rainbow_loss(
     imitation_weights: Tensor,
     imitation_weight: Tensor,
     prior_weight: Tensor | None = None,
+    goal: Tensor | None = None,
 ) -> Losses:
     """Return the losses of one batch.
 
@@ -67,13 +68,11 @@ def rainbow_loss(
         prior_weight: () how far the imitated policy guides the choice of the action that follows, as it
             guides who plays: the returns learnt are then those of that policy, and actions nobody took
             are not overrated. None, or a network without a policy head: not at all.
+        goal: (B, K) what `goals` returned for this batch; None: compute it here.
     """
     support = online.support
-    with torch.no_grad():
-        probabilities_t, bonus_t = _following(
-            online, target, config, s_tm1, a_tm1, discount_t, s_t, prior_weight
-        )
-        goal = categorical.project(probabilities_t, r_t + bonus_t, discount_t, support)
+    if goal is None:
+        goal = goals(online, target, config, s_tm1, a_tm1, r_t, discount_t, s_t, prior_weight)
 
     features_tm1 = online.features(s_tm1)
     needs_all = config.imitation in ("margin", "softmax")
@@ -124,6 +123,23 @@ def rainbow_loss(
         q=categorical.expectation(taken.detach(), support),
         agreement=agreement,
     )
+
+
+@torch.no_grad()
+def goals(
+    online: RainbowNetwork,
+    target: RainbowNetwork,
+    config: LearnerConfig,
+    s_tm1: Tensor,
+    a_tm1: Tensor,
+    r_t: Tensor,
+    discount_t: Tensor,
+    s_t: Tensor,
+    prior_weight: Tensor | None,
+) -> Tensor:
+    """Return the distributions (B, K) that the returns of the taken actions are to become; arguments as above."""
+    probabilities_t, bonus_t = _following(online, target, config, s_tm1, a_tm1, discount_t, s_t, prior_weight)
+    return categorical.project(probabilities_t, r_t + bonus_t, discount_t, online.support)
 
 
 def _following(

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from tempest_rainbow.agenda import Agenda, Ending, RunClock
+from tempest_rainbow.ahead import BatchesAhead, Drawn
 from tempest_rainbow.batch import ACTOR_EXPERT
 from tempest_rainbow.checkpoint import REPLAY, STATE, CheckpointError, Checkpoints, read_tree
 from tempest_rainbow.collect.cluster import ClusterCollector
@@ -31,7 +32,8 @@ from tempest_rainbow.evaluate import evaluate
 from tempest_rainbow.film import Film
 from tempest_rainbow.gauges import Gauges
 from tempest_rainbow.guidance import Guidance
-from tempest_rainbow.learner import Learner, NotFiniteError
+from tempest_rainbow.learner import NotFiniteError
+from tempest_rainbow.learner_process import make_learner
 from tempest_rainbow.monitor.controls import Controls, Event
 from tempest_rainbow.monitor.live import live_view
 from tempest_rainbow.monitor.metrics import Metrics
@@ -98,7 +100,7 @@ class Trainer:
         )
         self.replay = Replay(config.replay, config.rings, size, seed=config.seed)
         self._opened.callback(self.replay.close)
-        self.learner = Learner(
+        self.learner = make_learner(
             config.network,
             config.learner,
             size,
@@ -106,7 +108,11 @@ class Trainer:
             device=config.device,
             seed=config.seed,
             deterministic=config.deterministic,
+            processes=config.learner_processes,
         )
+        self._opened.callback(self.learner.close)
+        self._ahead = BatchesAhead(self._draw)
+        self._opened.callback(self._ahead.close)
         self._guidance = Guidance(config, self.controls)
         self._curriculum = Curriculum(config.start_level)
         self._start_level = config.start_level
@@ -334,25 +340,37 @@ class Trainer:
             if not self.collector.call("set_start_level", self._start_level):
                 self.metrics.event(self.frames, "these environments have no start level to change")
 
-    def _learn(self) -> None:
-        started = time.perf_counter()
+    def _draw(self) -> Drawn:
+        """Draw a batch, see `BatchesAhead`."""
         batch = self.replay.sample(self.config.batch_size, beta=self.config.beta.value(self.frames))
-        sampled = time.perf_counter()
         if self.config.imitation_by_expert_only:
             batch.imitation_weights *= batch.actors == ACTOR_EXPERT
-        wanted = self.learner.steps % _METRICS_EVERY == 0
+        goal = None if self.config.deterministic else self.learner.goal(batch, self._prior_weight())
+        return Drawn(batch, goal)
+
+    def _learn(self) -> None:
+        started = time.perf_counter()
+        drawn = self._ahead.take()
+        batch, ready = drawn.batch, time.perf_counter()
+        if not self.config.deterministic:
+            self._ahead.begin()
         result = self.learner.step(
             batch,
             learning_rate=self._guidance.learning_rate(self.learner.steps),
             imitation_weight=self._guidance.imitation_weight(self.frames),
-            metrics=wanted,
-            prior_weight=self._guidance.prior_weight(self.frames),
+            metrics=self.learner.steps % _METRICS_EVERY == 0,
+            prior_weight=self._prior_weight(),
+            goal=drawn.goal,
+            before_update=self._ahead.wait,
         )
         self.replay.update_priorities(batch.indices, batch.stamps, result.priorities)
         self._limiter.sampled(len(batch))
         self.gauges.learned(result)
-        self.gauges.spent("sample", sampled - started)
-        self.gauges.spent("learn", time.perf_counter() - sampled)
+        self.gauges.spent("sample", ready - started)
+        self.gauges.spent("learn", time.perf_counter() - ready)
+
+    def _prior_weight(self) -> float:
+        return self._guidance.prior_weight(self.frames)
 
     def live_view(self) -> Callable[[], Mapping[str, Any]] | None:
         """Return what draws one of the games with the network's attention, None if they cannot be drawn."""
@@ -370,8 +388,7 @@ class Trainer:
 
     def _act(self, observations: NDArray[np.float32]) -> NDArray[np.int64]:
         started = time.perf_counter()
-        prior = self._guidance.prior_weight(self.frames)
-        actions, values = self.learner.act(observations, prior_weight=prior)
+        actions, values = self.learner.act(observations, prior_weight=self._prior_weight())
         self.gauges.acted(observations, values, time.perf_counter() - started)
         return actions
 
@@ -397,6 +414,7 @@ class Trainer:
     def _flush(self) -> None:
         self._limiter.pause()
         with self._collecting:
+            self._ahead.drop()
             self.replay.clear()
             self._limiter.set_state({"allowance": 0.0, "inserted": 0})
         self._limiter.resume()

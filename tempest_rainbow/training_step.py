@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tempest_rainbow.learner_config import LearnerConfig
-from tempest_rainbow.loss import Losses, rainbow_loss
+from tempest_rainbow.loss import Losses, goals, rainbow_loss
 from tempest_rainbow.network import RainbowNetwork
 
 __all__ = ["TrainingStep"]
@@ -79,8 +79,27 @@ class TrainingStep:
             else:
                 group["lr"] = rate
 
-    def __call__(self, tensors: tuple[Tensor, ...]) -> tuple[Losses, Tensor]:
+    def goal(self, tensors: tuple[Tensor, ...]) -> Tensor | None:
+        """Return the goals of a batch by the present weights, for a step to come; None where a step makes its own.
+
+        That is so until the precision is chosen, and wherever the step is compiled or captured as a whole.
+        """
+        if self.precision == "auto" or self._loss != self._plain_loss or self._graphs:
+            return None
+        s_tm1, a_tm1, r_t, discount_t, s_t, prior_weight = (*tensors[:5], tensors[-1])
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+            return goals(
+                self._network, self._target, self._config, s_tm1, a_tm1, r_t, discount_t, s_t, prior_weight
+            )
+
+    def __call__(
+        self, tensors: tuple[Tensor, ...], before_update: Callable[[], object] | None = None
+    ) -> tuple[Losses, Tensor]:
         """Make one step on the arguments of `rainbow_loss` that follow its configuration.
+
+        Args:
+            tensors: the arguments, the goals perhaps last.
+            before_update: called when the gradient is known, before the weights change.
 
         Returns:
             the losses, and the gradient's norm () before clipping. If the norm is not finite, the weights
@@ -93,14 +112,18 @@ class TrainingStep:
                 self._graph = self._captured(tensors)
             if self._graph is not None and self._graph.fits(tensors):
                 return self._graph(tensors)
-        return self._step(tensors)
+        return self._step(tensors, before_update)
 
     def forget_graph(self) -> None:
         """Capture the step anew when next called: the optimiser's state lies elsewhere now."""
         self._graph = None
 
-    def _step(self, tensors: tuple[Tensor, ...]) -> tuple[Losses, Tensor]:
+    def _step(
+        self, tensors: tuple[Tensor, ...], before_update: Callable[[], object] | None = None
+    ) -> tuple[Losses, Tensor]:
         losses = self._gradients(tensors)
+        if before_update is not None:
+            before_update()
         gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
         excess = (norm / self._config.gradient_clip).clamp_min(1.0)

@@ -1,0 +1,161 @@
+"""Learning in processes of its own is learning as ever, a batch ahead; and it ends with the run, however that ends."""
+
+import multiprocessing
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from tempest_rainbow.ahead import BatchesAhead, Drawn
+from tempest_rainbow.bench import random_batch
+from tempest_rainbow.learner import Learner, NotFiniteError
+from tempest_rainbow.learner_config import LearnerConfig
+from tempest_rainbow.learner_process import LearnerProcess, make_learner
+from tempest_rainbow.network import NETWORK_PRESETS, NetworkConfig
+
+NETWORK = NetworkConfig(
+    trunk=(32,), head=16, encoder_size=16, atoms=21, action_factors=(4, 11), policy_head=True
+)
+CONFIG = LearnerConfig(
+    learning_rate=1e-3, target_update_steps=3, publish_steps=2, precision="float32", imitation="policy"
+)
+WEIGHTS = {"imitation_weight": 0.3, "prior_weight": 0.5}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    """The same sums in the same order, here and there."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def apart(_one_thread):
+    learner = LearnerProcess(NETWORK, CONFIG, 195, 44, seed=1)
+    yield learner
+    learner.close()
+    learner.close()
+    assert not [child for child in multiprocessing.active_children() if child.name in ("learner", "goals")]
+
+
+def assert_equal_states(one, two):
+    assert one["scalars"] == two["scalars"]
+    assert one["tensors"].keys() == two["tensors"].keys()
+    for name, tensor in one["tensors"].items():
+        assert torch.equal(tensor, two["tensors"][name]), name
+
+
+def test_it_is_the_same_learner_bit_for_bit(apart):
+    here = Learner(NETWORK, CONFIG, 195, 44, seed=1)
+    begun = here.get_state()
+    for seed in range(8):
+        batch = random_batch(32 if seed < 6 else 16, seed)  # a batch of another size comes through too
+        goals = here.goal(batch, 0.5), apart.goal(batch, 0.5)
+        assert (goals[1] is None) == (seed == 0)  # the first step alone tells the precision
+        if seed:
+            assert torch.equal(*goals)
+        mine = here.step(
+            batch, learning_rate=1e-3 / (1 + seed), metrics=seed % 2 == 0, goal=goals[0], **WEIGHTS
+        )
+        theirs = apart.step(
+            batch, learning_rate=1e-3 / (1 + seed), metrics=seed % 2 == 0, goal=goals[1], **WEIGHTS
+        )
+        np.testing.assert_array_equal(mine.priorities, theirs.priorities)
+        assert mine.metrics == theirs.metrics
+        for one, two in zip(
+            here.act(batch.observations, 0.5), apart.act(batch.observations, 0.5), strict=True
+        ):
+            np.testing.assert_array_equal(one, two)
+    assert_equal_states(here.get_state(), apart.get_state())
+    for name, value in here.network.state_dict().items():
+        assert torch.equal(value, apart.network.state_dict()[name])  # what is evaluated and saved
+
+    for learner in (here, apart):
+        learner.set_state(begun)
+        learner.step(random_batch(32, 9), **WEIGHTS)
+    assert_equal_states(here.get_state(), apart.get_state())
+
+
+def test_a_step_that_is_not_finite_is_told_and_changes_nothing(apart):
+    before = apart.get_state()
+    batch = random_batch(32)
+    batch.weights[3] = np.nan
+    with pytest.raises(NotFiniteError, match=f"step {apart.steps + 1} "):
+        apart.step(batch)
+    assert_equal_states(before, apart.get_state())
+    assert np.isfinite(apart.step(random_batch(32)).priorities).all()
+
+
+def test_weights_stay_until_the_goals_are_made(apart):
+    """The word to go on is given after `before_update`, and the goals until then are those of the old weights."""
+    apart.step(random_batch(32))
+    before = apart.goal(random_batch(32, 1), 0.5)
+    during = []
+
+    def note():
+        during.append(apart.goal(random_batch(32, 1), 0.5))
+
+    apart.step(random_batch(32), learning_rate=0.3, before_update=note)
+    assert torch.equal(before, during[0])
+    assert not torch.equal(before, apart.goal(random_batch(32, 1), 0.5))
+
+
+def test_a_killed_process_ends_the_step_with_a_sentence():
+    learner = LearnerProcess(NETWORK, CONFIG, 195, 44)
+    try:
+        learner.step(random_batch(32))
+        for child in multiprocessing.active_children():
+            if child.name == "learner" and child.pid == learner._stepper._process.pid:
+                child.kill()
+                child.join()
+        with pytest.raises(RuntimeError, match=r"the process learner has ended \(exit code -9\)"):
+            learner.step(random_batch(32))
+    finally:
+        learner.close()
+
+
+def test_only_large_networks_get_processes(monkeypatch):
+    monkeypatch.setattr("tempest_rainbow.learner_process.LearnerProcess", lambda *sizes, seed: "processes")
+    wanted = {"device": "cpu", "seed": 0, "deterministic": False, "processes": None}
+    for cores, network, changes, expected in (
+        (2, NETWORK_PRESETS["fast"], {}, True),
+        (1, NETWORK_PRESETS["fast"], {}, False),
+        (2, NETWORK, {}, False),
+        (1, NETWORK, {"processes": True}, True),
+        (2, NETWORK_PRESETS["fast"], {"processes": False}, False),
+        (2, NETWORK_PRESETS["fast"], {"deterministic": True, "processes": True}, False),
+    ):
+        monkeypatch.setattr("tempest_rainbow.learner_process._cores", lambda cores=cores: cores)
+        made = make_learner(network, LearnerConfig(), 195, 44, **{**wanted, **changes})
+        assert (made == "processes") == expected
+
+
+def test_batches_come_in_order_each_once_and_errors_where_they_are_taken():
+    drawn, threads, here = [], set(), threading.get_ident()
+
+    def draw():
+        threads.add(threading.get_ident())
+        drawn.append(random_batch(1, len(drawn)))
+        if len(drawn) == 6:
+            raise OSError("no more")
+        return Drawn(drawn[-1], None)
+
+    ahead = BatchesAhead(draw)
+    assert ahead.take().batch is drawn[0]  # none was begun, so it was drawn here
+    assert threads == {here}
+    for number in (1, 2):
+        ahead.begin()
+        ahead.wait()
+        assert ahead.take().batch is drawn[number]
+    assert len(threads) == 2
+    ahead.begin()
+    ahead.drop()
+    assert ahead.take().batch is drawn[4]
+    ahead.begin()
+    ahead.wait()
+    with pytest.raises(OSError, match="no more"):
+        ahead.take()
+    ahead.close()
