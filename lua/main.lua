@@ -14,7 +14,9 @@
 --   TEMPEST_RECONNECT    seconds between attempts to reach the server, default 5; 0: end MAME instead
 --   TEMPEST_PIPE         file to write to in place of a socket; replies then come on standard input
 --   TEMPEST_DISPLAY      anything: draw what the bridge sees over the picture
---   TEMPEST_FOLDER       private folder to remove when the server at the other end of the pipe is gone
+--   TEMPEST_FOLDER       private folder to remove when whoever started MAME is gone
+--   TEMPEST_OWNER        seconds for which whoever started MAME may leave the file tempest-gym-private in that folder
+--                        untouched before it counts as gone, default 0: any time
 
 if TEMPEST_BRIDGE then
   return -- a reset of the machine runs the script again; everything is still in place
@@ -35,6 +37,7 @@ local START_BRIDGE = 4 -- changes of the frame counter since power-on until the 
 local PATIENCE = 20 -- seconds of game time without a bridge point until the game counts as hung
 local CYCLES_PER_SECOND = 1e18 / 661375661375 -- MAME cuts the cycle of 1/1.512 MHz to whole attoseconds
 local PHASES = 131071
+local OWNER_LOOK = 2 -- seconds between looks whether whoever started us is still there
 local FRAME_COUNTER = state.address.frame_counter
 local BUTTON_BITS = 0x78
 local COMMAND_MARK = 0x80
@@ -219,9 +222,10 @@ local function hello()
   })
 end
 
+local folder = setting("FOLDER")
+
 --- The process that started us is gone: leave nothing of it behind.
 local function end_with_server()
-  local folder = setting("FOLDER")
   if folder and lfs.attributes(folder .. "/tempest-gym-private", "mode") == "file" then
     remove_tree(folder)
   end
@@ -232,6 +236,19 @@ local address = setting("CONNECT", "127.0.0.1:9999")
 local reconnect = number_setting("RECONNECT", 5)
 local deadline = number_setting("DEADLINE", 30)
 local next_attempt = 0
+local owner = number_setting("OWNER", 0)
+local next_look = seconds() + OWNER_LOOK
+
+--- A client's server may live on when the client's owner has been killed.
+local function look_for_owner()
+  if owner > 0 and seconds() >= next_look then
+    next_look = seconds() + OWNER_LOOK
+    local touched = lfs.attributes(folder .. "/tempest-gym-private", "modification")
+    if not touched or os.time() - touched > owner then
+      end_with_server()
+    end
+  end
+end
 
 local function connect()
   if setting("PIPE") then
@@ -566,6 +583,7 @@ on_event("add_machine_frame_notifier", "register_frame_done", function()
   if now() - last_bridge > PATIENCE then
     finish(6, "the game has not changed its frame counter for " .. PATIENCE .. " seconds of its time")
   end
+  look_for_owner()
 end)
 
 if setting("DISPLAY") then

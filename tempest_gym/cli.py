@@ -6,8 +6,10 @@ import argparse
 import contextlib
 import json
 import logging
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -291,9 +293,27 @@ def _client(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
     token = read_token(options.token_file)
     rom = resolve_rom(options.rom)
-    if options.machine == "board":
-        return dict(run_board_clients(options.connect, options.instances, rom, token=token or "")), 0
-    return dict(run_clients(options.connect, options.instances, rom, token=token, window=options.window)), 0
+    with _termination_as_interrupt():
+        if options.machine == "board":
+            return dict(run_board_clients(options.connect, options.instances, rom, token=token or "")), 0
+        result = run_clients(options.connect, options.instances, rom, token=token, window=options.window)
+    return dict(result), 0
+
+
+@contextlib.contextmanager
+def _termination_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM, and SIGHUP when the terminal goes, end a command as Ctrl-C does: with everything it
+    started."""
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():
+        numbers = []
+    numbers = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]  # nohup
+    before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _precompile(options: argparse.Namespace) -> tuple[dict[str, Any], int]:

@@ -22,6 +22,7 @@ _SHORTEST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 _STEADY = 60.0
 _SERVER_WAIT = 120
 _QUIT, _SENT_AWAY = 0, 5
+_OWNER_SECONDS = 30
 
 
 class ClientSummary(TypedDict):
@@ -77,6 +78,7 @@ def run_clients(
         "TEMPEST_GAME": rom.name,
         "TEMPEST_RECONNECT": "0",
         "TEMPEST_DEADLINE": str(_SERVER_WAIT),
+        "TEMPEST_OWNER": str(_OWNER_SECONDS),
     }
     if token:
         variables["TEMPEST_TOKEN"] = token
@@ -112,6 +114,7 @@ def _look_after(client: _Instance, rom: RomImage, variables: dict[str, str], win
         return again
     code = client.process.wait(0)
     if code is None:
+        client.process.touch()
         return False
     lines = client.process.last_lines()
     client.process.end()

@@ -653,6 +653,24 @@ def test_real_mame_outlives_its_server() -> None:
         first._selector.close()
 
 
+def test_real_mame_ends_without_its_owner_though_the_server_goes_on() -> None:
+    with closing(ClientPool(port=0, count=2)) as pool:
+        cared_for, orphan = (client_process(pool, TEMPEST_OWNER="4") for _ in range(2))
+        try:
+            end = time.monotonic() + 120
+            while orphan.wait(0) is None:
+                assert time.monotonic() < end
+                cared_for.touch()
+                arrivals = pool.recv(0.2)
+                pool.send(arrivals.ids, arrivals.info["expert_action"])
+            assert orphan.wait(0) == 4
+            assert not orphan.folder.exists()
+            assert cared_for.wait(0) is None
+        finally:
+            cared_for.end()
+            orphan.end()
+
+
 def test_real_mame_with_a_wrong_token_is_told() -> None:
     with closing(ClientPool(port=0, token=TOKEN)) as pool:
         mame = client_process(pool, TEMPEST_TOKEN="something else")

@@ -173,6 +173,11 @@ class MameProcess:
         assert self._process.stdin is not None
         return self._process.stdin.fileno()
 
+    def touch(self) -> None:
+        """Show a MAME with ``TEMPEST_OWNER`` that its owner is still there."""
+        with contextlib.suppress(FileNotFoundError):  # MAME is just cleaning up.
+            os.utime(self.folder / _MARKER)
+
     def close_input(self) -> None:
         """Close the pipe to standard input."""
         assert self._process.stdin is not None
