@@ -64,4 +64,7 @@ def replay_report(replay: Replay) -> str:
     """Return the replay's figures as lines."""
     figures = replay.statistics()
     width = max(map(len, figures))
-    return "\n".join(f"{name:{width}}  {value:,.4g}" for name, value in figures.items())
+    return "\n".join(
+        f"{name:{width}}  {f'{value:,.0f}' if value.is_integer() else f'{value:.4g}'}"
+        for name, value in figures.items()
+    )

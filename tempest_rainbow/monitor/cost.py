@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -109,7 +109,6 @@ class _Run:
         stack.callback(os.close, master)
         self.terminal = stack.enter_context(os.fdopen(slave, "w", buffering=1))
         threading.Thread(target=_drain, args=(master,), daemon=True).start()
-        before = set(threading.enumerate())
         self.dashboard = Dashboard(
             DashboardConfig(port=_free_port()),
             self.trainer.controls,
@@ -118,7 +117,9 @@ class _Run:
             picture=self.trainer.live_view(),
         )
         stack.callback(self.dashboard.close)
-        self.dashboard_threads = [each for each in threading.enumerate() if each not in before]
+        self.dashboard_threads = [
+            each for each in threading.enumerate() if each.name.startswith("dashboard-")
+        ]
         self.viewers = subprocess.Popen(
             [sys.executable, "-m", "tempest_rainbow.monitor.viewer", self.dashboard.address],
             stdin=subprocess.PIPE,
@@ -145,6 +146,16 @@ class _Run:
         self.viewers.stdin.write(f"{count} {watching}\n")
         if not self.viewers.stdout.readline():
             raise RuntimeError("the viewers have ended")
+
+    def processor_seconds(self) -> float:
+        """Processor time of training and monitors in all their processes, without the viewers."""
+        mine = [os.getpid()]
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):  # a process that has just ended
+                parent = int(stat.read_text().rpartition(")")[2].split()[1])
+                if parent == os.getpid() and int(stat.parent.name) != self.viewers.pid:
+                    mine.append(int(stat.parent.name))
+        return sum(map(_process_seconds, mine))
 
     def _train(self) -> None:
         try:
@@ -279,40 +290,50 @@ def _share(run: _Run, attach: _Attach, seconds: float, *, served: bool) -> float
         return (watch.seconds() - used) / (time.perf_counter() - started)
 
 
-def _frames(run: _Run, seconds: float) -> float:
-    """Return the frames collected a second."""
+@dataclass(frozen=True)
+class _Speed:
+    """How a slice went: frames a second of the clock, and of processor time."""
+
+    by_clock: float
+    by_processor: float
+
+
+def _speed(run: _Run, seconds: float) -> _Speed:
     run.wait(_PAUSE)
-    frames, started = run.trainer.frames, time.perf_counter()
+    frames, used, started = run.trainer.frames, run.processor_seconds(), time.perf_counter()
     run.wait(seconds)
-    return (run.trainer.frames - frames) / (time.perf_counter() - started)
+    collected = run.trainer.frames - frames
+    return _Speed(collected / (time.perf_counter() - started), collected / (run.processor_seconds() - used))
 
 
-def _speed_ratios(run: _Run, attach: list[_Attach], seconds: float, pairs: int) -> list[float]:
-    """Return the speed with monitors over the speed without for each pair of neighbouring slices."""
-    ratios = []
+def _compare(run: _Run, attach: list[_Attach], seconds: float, pairs: int) -> dict[str, float]:
+    """Return the speed with monitors over the speed without, from neighbouring slices, with 95% intervals."""
+    clock, processor = [], []
     for pair in range(pairs):
         speeds = {}
         for watched in (True, False) if pair % 2 else (False, True):
             with ExitStack() as stack:
                 for each in attach if watched else ():
                     stack.enter_context(each(run))
-                speeds[watched] = _frames(run, seconds)
-        ratios.append(speeds[True] / speeds[False])
-        _log.info("pair %d of %d: %.4f", pair + 1, pairs, ratios[-1])
-    return ratios
+                speeds[watched] = _speed(run, seconds)
+        clock.append(speeds[True].by_clock / speeds[False].by_clock)
+        processor.append(speeds[True].by_processor / speeds[False].by_processor)
+        _log.info("pair %d of %d: %.4f %.4f", pair + 1, pairs, clock[-1], processor[-1])
+    return _interval("by_clock", clock) | _interval("by_processor", processor)
 
 
-def _interval(values: list[float]) -> tuple[float, float, float]:
-    """Return the mean with its 95% interval (normal)."""
-    mean = statistics.fmean(values)
-    half = 1.96 * statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
-    return mean, mean - half, mean + half
+def _interval(name: str, ratios: list[float]) -> dict[str, float]:
+    """Return the geometric mean with its 95% interval (normal)."""
+    logs = [math.log(ratio) for ratio in ratios]
+    mean = statistics.fmean(logs)
+    half = 1.96 * statistics.stdev(logs) / math.sqrt(len(logs)) if len(logs) > 1 else math.nan
+    return {name: math.exp(mean), f"{name}_low": math.exp(mean - half), f"{name}_high": math.exp(mean + half)}
 
 
 def measure_monitors(
-    seconds: float = 15.0, pairs: int = 12, config: TrainConfig | None = None
+    seconds: float = 15.0, pairs: int = 8, config: TrainConfig | None = None
 ) -> dict[str, Any]:
-    """Train, and switch monitors on and off meanwhile.
+    """Train, and switch monitors on and off meanwhile. Linux only: it reads ``/proc``.
 
     Args:
         seconds: how long each slice lasts.
@@ -320,10 +341,11 @@ def measure_monitors(
         config: what to train; by default Tempest with the default preset.
 
     Returns:
-        ``cores``, ``core_share`` (name: processor time of the monitor's methods, threads and processes, over wall time,
-        so of one core), ``speed_ratio`` with ``speed_ratio_low`` and ``speed_ratio_high`` (95%): frames a second with
-        history, rows, keyboard, TensorBoard and a dashboard with ten viewers, over those without any, and
-        ``watched_ratio`` likewise with all ten watching a game.
+        ``cores``; ``core_share`` (name: processor time of the monitor's methods, threads and processes, over wall
+        time, so of one core); ``ten_viewers``: speed with history, rows, keyboard, TensorBoard and a dashboard with
+        ten viewers, over the speed without any of them, in frames a second (``by_clock``) and in frames per processor
+        second of training and monitors together (``by_processor``, which other processes disturb less), with 95%
+        intervals (``_low``, ``_high``); ``ten_watching`` likewise, with all ten watching a game.
     """
     base = preset("default") if config is None else config
     config = replace(
@@ -342,9 +364,9 @@ def measure_monitors(
             shares[name] = _share(run, attach, seconds, served=name.startswith("dashboard"))
             _log.info("%s: %.2f%% of a core", name, 100 * shares[name])
         together = [MONITORS[name] for name in _TOGETHER]
-        result: dict[str, Any] = {"cores": os.cpu_count(), "core_share": shares}
-        for key, watching in (("speed_ratio", 0), ("watched_ratio", _VIEWERS)):
-            attached = [*together, _dashboard(_VIEWERS, watching)]
-            ratios = _speed_ratios(run, attached, seconds, pairs)
-            result[key], result[f"{key}_low"], result[f"{key}_high"] = _interval(ratios)
-        return result
+        return {
+            "cores": os.cpu_count(),
+            "core_share": shares,
+            "ten_viewers": _compare(run, [*together, _dashboard(_VIEWERS, 0)], seconds, pairs),
+            "ten_watching": _compare(run, [*together, _dashboard(_VIEWERS, _VIEWERS)], seconds, pairs),
+        }

@@ -10,6 +10,8 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
 from typing import Any, Protocol, TextIO
 
 from tempest_rainbow.monitor.controls import Controls
@@ -106,7 +108,8 @@ class Keyboard:
         self._reports = reports
         self._terminal = terminal
         self._asked_to_flush = False
-        self._stop = threading.Event()
+        self._stopping = False
+        self._wake: Callable[[], object] = lambda: None
         self._thread: threading.Thread | None = None
 
     def press(self, key: str) -> None:
@@ -155,7 +158,9 @@ class Keyboard:
 
     def stop(self) -> None:
         """Stop reading and put the terminal back as it was."""
-        self._stop.set()
+        self._stopping = True
+        with suppress(RuntimeError):  # the thread has ended by itself
+            self._wake()
         if self._thread is not None:
             self._thread.join()
 
@@ -173,9 +178,11 @@ class Keyboard:
                     self._press_safely(stroke.data)
 
         async def attend() -> None:
+            ended = asyncio.Event()
+            self._wake = partial(asyncio.get_running_loop().call_soon_threadsafe, ended.set)
             with source.raw_mode(), source.attach(take):
-                while not self._stop.is_set():
-                    await asyncio.sleep(0.05)
+                if not self._stopping:
+                    await ended.wait()
 
         asyncio.run(attend())
 

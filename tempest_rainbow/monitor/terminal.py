@@ -101,9 +101,12 @@ class Rows(Console):
 
     def _lines(self, texts: list[str], style: str) -> None:
         each = max(self._console.width // (_WIDTH + 1), 1)
-        lines = [texts[start : start + each] for start in range(0, len(texts), each)]
-        block = "\n".join(" ".join(f"{text:>{_WIDTH}}" for text in line) for line in lines)
-        self._console.print(Text(block, style=style))
+        block = Text(style=style)
+        for start in range(0, len(texts), each):
+            line = " ".join(f"{text:>{_WIDTH}}" for text in texts[start : start + each])
+            # Only the first line of a row is bright, so that it shows where each row begins.
+            block.append(f"{line}\n", style="dim" if start else "")
+        self._console.print(block, end="")
 
 
 class LivePanel:
@@ -121,7 +124,7 @@ class LivePanel:
         self._live = Live(
             get_renderable=self._draw,
             console=self._console,
-            refresh_per_second=2,
+            refresh_per_second=1,
             redirect_stdout=False,
             redirect_stderr=True,
         )
