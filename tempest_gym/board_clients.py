@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 import selectors
 import socket
 import struct
 import threading
 import time
+from collections import deque
 from typing import TypedDict
 
 import numpy as np
@@ -37,15 +39,19 @@ _CHUNK = 1 << 12
 _COMMAND = struct.Struct(">BBI")
 _COMMAND_MARK = 0x80
 _LARGEST_PAYLOAD = 1 << 16
+_REMEMBERED_REPLIES = 100_000
 
 
 class BoardClientSummary(TypedDict):
-    """How the clients fared: how many there were, game frames played in all, seconds, why it ended."""
+    """How the clients fared: how many there were, game frames played in all, seconds, why it ended, and the
+    milliseconds from a frame to its reply (nan before the first)."""
 
     clients: int
     frames: int
     seconds: float
     reason: str
+    reply_ms_median: float
+    reply_ms_p99: float
 
 
 class _Line:
@@ -58,7 +64,13 @@ class _Line:
         self.seed = seed
         self.start_level = 1
         self.farewell: str | None = None
+        self.asked = 0.0
         self._pending = b""
+
+    def send(self, data: bytes) -> None:
+        """Send a frame; from here on the reply is awaited."""
+        self.connection.sendall(data)
+        self.asked = time.monotonic()
 
     def receive(self) -> tuple[bool, bool, int] | None:
         """Read what has come and return the reply in it, None if there is no whole one.
@@ -122,16 +134,20 @@ def run_board_clients(
     host = fleet.hosts[0]
     hello = encode_hello(Hello(PROTOCOL_VERSION, token, rom.kind, rom.name, "board"))
     frames, reason, start = 0, "stopped", time.monotonic()
+    waits: deque[float] = deque([math.nan], maxlen=_REMEMBERED_REPLIES)
     with selectors.DefaultSelector() as selector:
         try:
             for row, seed in enumerate(seeds):
                 line = _Line((host_name.strip("[]"), int(port)), row, seed)
                 selector.register(line.connection, selectors.EVENT_READ, line)
                 fleet.reset(host, row, seed, line.start_level)
-                line.connection.sendall(hello + encode_frame(fleet.frame(row)))
+                line.send(hello + encode_frame(fleet.frame(row)))
             while selector.get_map() and not stop.is_set():
                 lines = [key.data for key, _ in selector.select(_POLL)]
-                frames += _play(fleet, host, [line for line in lines if _has_reply(fleet, host, line)])
+                now = time.monotonic()
+                replied = [line for line in lines if _has_reply(fleet, host, line)]
+                waits.extend(now - line.asked for line in replied)
+                frames += _play(fleet, host, replied)
                 for line in lines:
                     if line.farewell is not None:
                         reason = line.farewell
@@ -141,7 +157,15 @@ def run_board_clients(
             for key in list(selector.get_map().values()):
                 key.data.connection.close()
             fleet.close()
-    return BoardClientSummary(clients=count, frames=frames, seconds=time.monotonic() - start, reason=reason)
+    median, late = 1000 * np.nanquantile(waits, [0.5, 0.99]) if len(waits) > 1 else (math.nan, math.nan)
+    return BoardClientSummary(
+        clients=count,
+        frames=frames,
+        seconds=time.monotonic() - start,
+        reason=reason,
+        reply_ms_median=float(median),
+        reply_ms_p99=float(late),
+    )
 
 
 def _has_reply(fleet: BoardFleet, host: LuaHost, line: _Line) -> bool:
@@ -168,7 +192,7 @@ def _play(fleet: BoardFleet, host: LuaHost, lines: list[_Line]) -> int:
     for line in lines:
         fleet.check(line.row)
         try:
-            line.connection.sendall(encode_frame(fleet.frame(line.row)))
+            line.send(encode_frame(fleet.frame(line.row)))
         except OSError as error:
             line.farewell = str(error)
     return len(lines)

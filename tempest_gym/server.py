@@ -14,7 +14,7 @@ import os
 import selectors
 import socket
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -51,6 +51,7 @@ _STRANGERS = 64
 _TICK = 0.2
 _FAREWELL = 1.0
 _SHORTEST_TOKEN = 16
+_REMEMBERED_REPLIES = 50_000
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,7 @@ class _Client:
         self.writing = False
         self.owes_frame = True
         self.frames = 0
+        self.arrived = 0.0
         self.since = time.monotonic()
 
 
@@ -147,6 +149,7 @@ class ClientPool:
     Attributes:
         address: host and port in use.
         dropped: how many clients were dropped or refused, by reason.
+        reply_seconds: from the arrival of a packet to the reply to it, for the last that the agent chose.
 
     Raises:
         ValueError: the address is open to others and there is no token.
@@ -178,6 +181,7 @@ class ClientPool:
             raise ValueError(f"legacy must be 'loopback', 'all' or 'none', got {legacy!r}")
         self.count = count
         self.dropped: Counter[str] = Counter()
+        self.reply_seconds: deque[float] = deque(maxlen=_REMEMBERED_REPLIES)
         self._settings = settings or Settings(machine="mame")
         self._start_level = self._settings.start_level
         self._token = token
@@ -231,6 +235,7 @@ class ClientPool:
             slot.last, slot.step, slot.delivered = slot.step, None, False
             slot.episodes.act(action)
             if slot.client is not None:
+                self.reply_seconds.append(time.monotonic() - slot.client.arrived)
                 self._reply(slot.client)
             else:
                 self._truncate(slot)
@@ -377,6 +382,7 @@ class ClientPool:
     def _take_frame(self, client: _Client, slot: _Slot, body: bytes) -> None:
         frame = client.decoder.decode(body)
         client.owes_frame = False
+        client.arrived = time.monotonic()
         client.frames += 1
         step = slot.episodes.take(frame)
         if step is None:

@@ -160,6 +160,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps or auto")
     parser.add_argument("--monitors", action="store_true", help="measure what watching a run costs instead")
     parser.add_argument("--ray", action="store_true", help="measure collection on a cluster instead")
+    parser.add_argument("--clients", type=int, help="measure the server with so many clients instead")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
     try:
@@ -167,6 +168,10 @@ def main(arguments: list[str] | None = None) -> int:
             from tempest_rainbow.monitor.cost import measure_monitors
 
             return _show(measure_monitors(options.seconds), options.json)
+        if options.clients is not None:
+            from tempest_rainbow.bench_clients import measure_clients
+
+            return _show(measure_clients(max(1, options.clients), options.seconds), options.json)
         if options.ray:
             from tempest_rainbow.collect.cluster_bench import measure_cluster
 
