@@ -143,10 +143,13 @@ def bench_replay(transitions: int = 15_000_000, batch_size: int = 256, draws: in
 def bench(
     seconds: float = 20.0, transitions: int = 15_000_000, batch_size: int = 256, device: str = "cpu"
 ) -> dict[str, Any]:
-    """Measure learner and replay; keys as `bench_learner` and `bench_replay` give them."""
+    """Measure learner, replay and training; keys as `bench_learner`, `bench_replay` and `measure_training` give."""
+    from tempest_rainbow.bench_training import measure_training
+
     return {
         **bench_learner(seconds, batch_size, device),
         **bench_replay(transitions, batch_size),
+        **measure_training(1.5 * seconds),
     }
 
 

@@ -1,0 +1,37 @@
+"""What `tempest-rainbow bench` prints has the keys that others read, and what it says can be true."""
+
+import json
+
+import pytest
+
+from tempest_rainbow.bench import bench_learner, bench_replay
+from tempest_rainbow.bench import main as bench
+from tempest_rainbow.bench_training import measure_training
+
+PARTS = {"environment", "inference", "insert", "sample", "learn", "wait"}
+
+
+def test_learner_and_replay_are_measured():
+    learner = bench_learner(seconds=0.1, batch_size=8)
+    assert learner["ratio"] == pytest.approx(
+        learner["learner_steps_per_second"] / learner["plain_steps_per_second"]
+    )
+    replay = bench_replay(transitions=20_000, batch_size=16, draws=5)
+    assert 10_000 < replay["replay_transitions"] <= 20_000
+    assert 390 < replay["replay_bytes_per_transition"] < 433  # 15 million in less than 6.5 GB
+    assert min(replay["replay_insert_per_second"], replay["replay_sample_ms"]) > 0
+
+
+def test_the_shares_of_a_training_are_shares():
+    told = measure_training(seconds=6.0)
+    assert told["share"].keys() == PARTS
+    for thread in (("environment", "inference", "insert"), ("sample", "learn", "wait")):
+        assert 0 <= sum(told["share"][part] for part in thread) <= 1.1
+
+
+def test_the_command_prints_one_object(capsys, monkeypatch):
+    monkeypatch.setattr("tempest_rainbow.bench_training.measure_training", lambda seconds: {"share": {}})
+    assert bench(["--json", "--seconds", "0.1", "--transitions", "20000", "--batch-size", "8"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    documented = {"learner_steps_per_second", "plain_steps_per_second", "ratio", "replay_insert_per_second"}
+    assert documented | {"replay_sample_ms", "replay_bytes_per_transition", "share"} <= told.keys()
