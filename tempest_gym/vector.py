@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from tempest_gym.actions import ACTION_COUNT, CONTROLS, expert_actions
 from tempest_gym.env import SEED_COUNT, TempestEnv, split_state
+from tempest_gym.frame import FRAME_DTYPE
 from tempest_gym.machines import MachineName
 from tempest_gym.machines.board import BoardFleet, Job
 from tempest_gym.machines.lua_host import LuaHost
@@ -37,6 +38,10 @@ from tempest_gym.settings import (
 __all__ = ["TempestVectorEnv"]
 
 _FIRE, _ZAP, _SPINNER = (np.array(column, np.int32) for column in zip(*CONTROLS, strict=True))
+
+_FIELDS = dict(FRAME_DTYPE.fields or {})
+_BYTE_FIELDS = [name for name, (kind, *_) in _FIELDS.items() if kind == np.uint8]
+"""Fields of a frame that lie next to each other as bytes."""
 
 _CHUNKS_PER_THREAD = 4
 """Pieces of work a thread takes one after the other, so that one long step does not leave others idle."""
@@ -105,6 +110,9 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         self.action_space = batch_space(self.single_action_space, self.num_envs)
 
         self.fleet = BoardFleet(resolve_rom(rom), self.num_envs, self.threads)
+        first = _FIELDS[_BYTE_FIELDS[0]][1]
+        rows = self.fleet.frames.view(np.uint8).reshape(self.num_envs, -1)
+        self._bytes = rows[:, first : first + len(_BYTE_FIELDS)].T
         self._all_chunks = self._split(np.arange(self.num_envs))
         self._generators: list[np.random.Generator | None] = [None] * self.num_envs
         self._seeds = np.zeros(self.num_envs, np.int64)
@@ -198,7 +206,7 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         chosen = np.asarray(actions)
         if chosen.shape != (self.num_envs,):
             raise ValueError(f"actions must have the shape ({self.num_envs},), got {chosen.shape}")
-        if not np.issubdtype(chosen.dtype, np.integer):
+        if chosen.dtype.kind not in "iu":
             raise ValueError(f"actions must be whole numbers, got an array of {chosen.dtype}")
         if chosen.min() < 0 or chosen.max() >= ACTION_COUNT:
             raise ValueError(
@@ -250,20 +258,22 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
     def _infos(self, mask: _Flags) -> dict[str, Any]:
         """Return what `TempestEnv.step` tells, for the rows of the mask and 0 elsewhere."""
         frames = self.fleet.frames
-        target, lane = frames["expert_target"].astype(np.int64), frames["player_lane"].astype(np.int64)
+        fields = dict(zip(_BYTE_FIELDS, np.array(self._bytes, np.int64, order="C"), strict=True))
+        target = frames["expert_target"].astype(np.int64)
+        lane = fields["player_lane"]
         values = {
             "expert_action": expert_actions(
-                target, lane, frames["open"], frames["expert_fire"], frames["expert_zap"]
+                target, lane, fields["open"], fields["expert_fire"], fields["expert_zap"]
             ),
             "expert_target": target,
             "score": frames["score"].astype(np.int64),
-            "lives": frames["lives"].astype(np.int64),
-            "level": frames["level"].astype(np.int64) + 1,
-            "game_state": frames["game_state"].astype(np.int64),
+            "lives": fields["lives"],
+            "level": fields["level"] + 1,
+            "game_state": fields["game_state"],
             "player_lane": lane,
             "objective_reward": frames["objective"].copy(),
             "subjective_reward": frames["subjective"].copy(),
-            "life_lost": frames["done"] != 0,
+            "life_lost": fields["done"] != 0,
             "frames": frames["frames"].astype(np.int64),
             "episode_frames": self._episode_frames.copy(),
         }
@@ -352,7 +362,9 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
 
 
 def _with_masks(values: dict[str, Any], mask: _Flags) -> dict[str, Any]:
-    return values | {f"_{key}": mask.copy() for key in values}
+    masks = np.empty((len(values), len(mask)), np.bool_)
+    masks[:] = mask
+    return values | {f"_{key}": row for key, row in zip(values, masks, strict=True)}
 
 
 def _reset_mask(mask: Any, count: int) -> _Flags:

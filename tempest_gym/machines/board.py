@@ -6,9 +6,7 @@ A board is a row of state, the Lua's memory between frames a row of doubles; ``L
 from __future__ import annotations
 
 import hashlib
-from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +16,7 @@ from tempest_gym.board import STATE_DTYPE, Boards
 from tempest_gym.frame import FEATURE_COUNT, FRAME_DTYPE, Frame
 from tempest_gym.machines.lua_host import LuaHost
 from tempest_gym.machines.seeding import phase_of
+from tempest_gym.machines.workers import Job, Workers
 from tempest_gym.paths import lua_directory
 from tempest_gym.roms import RomImage
 
@@ -42,9 +41,6 @@ _RECORD = np.dtype(
     }
 )
 """``FRAME_DTYPE`` with flags that come out as bools."""
-
-Job = Callable[[LuaHost], None]
-"""A piece of work on some boards; it runs in one thread, with that thread's Lua."""
 
 
 class BoardFleet:
@@ -74,7 +70,7 @@ class BoardFleet:
         self._errors = self.boards.fields["error"]
         self.fire, self.zap, self.spinner = np.zeros((3, count), np.int32)
         self.threads = threads
-        self._helpers = ThreadPoolExecutor(threads - 1, "tempest-board") if threads > 1 else None
+        self._workers = Workers(self.hosts)
         self._start = self._state_at_start()
         self._origin = _origin(rom)
 
@@ -93,15 +89,7 @@ class BoardFleet:
         Raises:
             BoardError: a board ran into an error.
         """
-        queue = deque(jobs)
-        helpers = [
-            self._helpers.submit(_work, queue, host) for host in self.hosts[1 : len(jobs)] if self._helpers
-        ]
-        try:
-            _work(queue, self.hosts[0])
-        finally:
-            for helper in helpers:
-                helper.result()
+        self._workers.run(jobs)
         if self._errors.any():
             self.check(int(np.flatnonzero(self._errors)[0]))
 
@@ -196,8 +184,7 @@ class BoardFleet:
 
     def close(self) -> None:
         """End the threads."""
-        if self._helpers:
-            self._helpers.shutdown()
+        self._workers.close()
 
     def _parts(self) -> tuple[NDArray[Any], ...]:
         return self.boards.state, self._memory, self.features, self.frames
@@ -225,15 +212,6 @@ def _origin(rom: RomImage) -> dict[str, str]:
         name: hashlib.sha1(content, usedforsecurity=False).hexdigest()[:12]
         for name, content in contents.items()
     }
-
-
-def _work(queue: deque[Job], host: LuaHost) -> None:
-    while True:
-        try:
-            job = queue.popleft()
-        except IndexError:
-            return
-        job(host)
 
 
 class BoardMachine:
