@@ -206,6 +206,28 @@ def test_runners_play_with_weights_sent_at_the_stated_cadence(pair: Pair) -> Non
     assert collecting.statistics.finished > 5
 
 
+def test_a_runner_that_comes_back_is_told_what_was_called_before(pair: Pair) -> None:
+    """With a threshold of 0 the pole counts as fallen after the first step."""
+    collecting = pair.collecting
+    lengths: set[int] = set()
+    store = collecting._store
+
+    def note(fragment: Fragment, index: int) -> None:
+        if index == 0 and collecting.lost > 0:
+            lengths.update(episode.length for episode in fragment.episodes)
+        store(fragment, index)
+
+    victim = collecting.sessions()[0]
+    assert victim is not None
+    collecting.call("set_wrapper_attr", "theta_threshold_radians", 0.0)
+    os.kill(victim.process, signal.SIGKILL)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(collecting, "_store", note)
+        collect_until(collecting, lambda: bool(lengths))
+    collecting.call("set_wrapper_attr", "theta_threshold_radians", 0.2)
+    assert lengths == {1}
+
+
 def test_a_killed_runner_is_replaced_and_costs_what_was_under_way(pair: Pair) -> None:
     collecting = pair.collecting
     victim, other = collecting.sessions()

@@ -151,7 +151,7 @@ class ClusterCollector:
         self._learner_steps = learner_steps
         self.replay = replay
         self.statistics = EpisodeStatistics(0)
-        self.seconds = {"wait": 0.0, "insert": 0.0}
+        self.seconds = {"fetch": 0.0, "insert": 0.0}
         self.frames = 0
         self.lost = 0
         self._agreements = self._comparisons = 0
@@ -193,7 +193,7 @@ class ClusterCollector:
                 frames += len(fragment)
                 episodes += fragment.episodes
                 self._store(fragment, index)
-        self.seconds["wait"] += waited - started
+        self.seconds["fetch"] += waited - started
         self.seconds["insert"] += time.perf_counter() - waited
         return frames, episodes
 
