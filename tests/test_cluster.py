@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -206,10 +209,11 @@ def test_runners_play_with_weights_sent_at_the_stated_cadence(pair: Pair) -> Non
     assert collecting.statistics.finished > 5
 
 
-def test_a_runner_that_comes_back_is_told_what_was_called_before(pair: Pair) -> None:
+def test_a_killed_runner_comes_back_with_its_settings_and_costs_what_was_under_way(pair: Pair) -> None:
     """With a threshold of 0 the pole counts as fallen after the first step."""
     collecting = pair.collecting
-    lengths: set[int] = set()
+    victim, other = collecting.sessions()
+    dropped, lengths = collecting.replay.dropped, set[int]()
     store = collecting._store
 
     def note(fragment: Fragment, index: int) -> None:
@@ -217,7 +221,6 @@ def test_a_runner_that_comes_back_is_told_what_was_called_before(pair: Pair) -> 
             lengths.update(episode.length for episode in fragment.episodes)
         store(fragment, index)
 
-    victim = collecting.sessions()[0]
     assert victim is not None
     collecting.call("set_wrapper_attr", "theta_threshold_radians", 0.0)
     os.kill(victim.process, signal.SIGKILL)
@@ -227,14 +230,6 @@ def test_a_runner_that_comes_back_is_told_what_was_called_before(pair: Pair) -> 
     collecting.call("set_wrapper_attr", "theta_threshold_radians", 0.2)
     assert lengths == {1}
 
-
-def test_a_killed_runner_is_replaced_and_costs_what_was_under_way(pair: Pair) -> None:
-    collecting = pair.collecting
-    victim, other = collecting.sessions()
-    dropped = collecting.replay.dropped
-    assert victim is not None
-    os.kill(victim.process, signal.SIGKILL)
-    collect_until(collecting, lambda: collecting.lost > 0)
     collect_until(collecting, all_play(collecting))
     replaced, same = collecting.sessions()
     assert replaced not in (None, victim)
@@ -453,3 +448,14 @@ def test_a_local_cluster_leaves_no_process_behind(tmp_path: Path) -> None:
     finally:
         ended.kill()
     wait_for(lambda: all(map(gone, names)), 180)
+
+
+@pytest.mark.slow
+def test_the_bench_measures_one_two_and_four_runners() -> None:
+    command = [sys.executable, "-m", "tempest_rainbow.bench", "--ray", "--json", "--seconds", "2"]
+    said = subprocess.run(command, check=True, capture_output=True, timeout=900).stdout
+    result = json.loads(said)
+    for runners in (1, 2, 4):
+        figures = result[f"runners_{runners}"]
+        assert figures["transitions_per_second"] > 0
+        assert 405 <= figures["bytes_per_transition"] <= figures["wire_bytes"]
