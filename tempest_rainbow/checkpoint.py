@@ -203,6 +203,13 @@ class Checkpoints:
             raise CheckpointError(f"there is no checkpoint in {self.folder}")
         return found[-1]
 
+    def last_good(self) -> str:
+        """Return words that name the newest checkpoint."""
+        try:
+            return f"the last good checkpoint is {self.latest()}"
+        except CheckpointError:
+            return "no checkpoint was saved yet"
+
     def best(self) -> Path:
         """Return the checkpoint with the best evaluation, the newest if none was evaluated.
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from tempest_rainbow.collect.episodes import Episode
+from tempest_rainbow.monitor.controls import Controls
 
 __all__ = ["Curriculum"]
 
@@ -21,6 +22,7 @@ class Curriculum:
     def __init__(self, start_level: int) -> None:
         """Begin at ``start_level`` (1 to 81)."""
         self.level = start_level
+        self._applied = start_level
         self._cleared: list[float] = []
 
     def move_to(self, level: int) -> None:
@@ -39,6 +41,21 @@ class Curriculum:
             return None
         self.move_to(self.level + 1)
         return self.level
+
+    def apply(
+        self, ended: list[Episode], controls: Controls, set_start_level: Callable[[int], object]
+    ) -> None:
+        """Let games start where the controls, or if these say so the games that ended, want them to."""
+        wanted = controls["start_level"]
+        if wanted is not None and wanted != self.level:
+            self.move_to(wanted)
+        elif controls["auto_curriculum"]:
+            risen = self.follow(ended)
+            if risen is not None:
+                controls.set("start_level", risen, "curriculum")
+        if self.level != self._applied:
+            self._applied = self.level
+            set_start_level(self.level)
 
     def get_state(self) -> dict[str, Any]:
         """Return what ``set_state`` needs to go on."""

@@ -108,7 +108,7 @@ class LearnerProcess(Learner):
             observation_size,
             action_count,
             deterministic,
-            torch.get_num_threads(),
+            max(torch.get_num_threads() // 2, 1),
             [*self._parameters, *self._target_parameters],
         )
         self._precision = "auto"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import threading
 import time
@@ -17,36 +16,28 @@ import torch
 from numpy.typing import NDArray
 
 from tempest_rainbow.agenda import Agenda, Ending, RunClock
-from tempest_rainbow.ahead import BatchesAhead, Drawn
-from tempest_rainbow.batch import ACTOR_EXPERT
 from tempest_rainbow.checkpoint import REPLAY, STATE, CheckpointError, Checkpoints, read_tree
-from tempest_rainbow.collect.cluster import ClusterCollector
-from tempest_rainbow.collect.collector import Collector
-from tempest_rainbow.collect.environments import make_vector, probe
-from tempest_rainbow.collect.episodes import Episode
+from tempest_rainbow.collect.environments import probe
 from tempest_rainbow.collect.limiter import SampleLimiter
-from tempest_rainbow.collect.origin import open_cluster, open_source
+from tempest_rainbow.collect.origin import open_collector, open_source
 from tempest_rainbow.config import TrainConfig
 from tempest_rainbow.curriculum import Curriculum
-from tempest_rainbow.evaluate import evaluate
-from tempest_rainbow.film import Film
 from tempest_rainbow.gauges import Gauges
 from tempest_rainbow.guidance import Guidance
+from tempest_rainbow.judge import Judge
 from tempest_rainbow.learner import NotFiniteError
 from tempest_rainbow.learner_process import make_learner
+from tempest_rainbow.lessons import Lessons
 from tempest_rainbow.monitor.controls import Controls, Event
 from tempest_rainbow.monitor.live import live_view
 from tempest_rainbow.monitor.metrics import Metrics
-from tempest_rainbow.policy import NetworkPolicy, network_card
+from tempest_rainbow.policy import network_card
 from tempest_rainbow.replay import Replay
 from tempest_rainbow.reports import attention_report, replay_report
 
 __all__ = ["Diverged", "Trainer"]
 
 _log = logging.getLogger(__name__)
-
-_METRICS_EVERY = 10
-"""Learner steps between those whose metrics are computed."""
 
 
 class Diverged(RuntimeError):
@@ -111,28 +102,10 @@ class Trainer:
             processes=config.learner_processes,
         )
         self._opened.callback(self.learner.close)
-        self._ahead = BatchesAhead(self._draw)
-        self._opened.callback(self._ahead.close)
         self._guidance = Guidance(config, self.controls)
         self._curriculum = Curriculum(config.start_level)
-        self._start_level = config.start_level
-        self.collector: Collector | ClusterCollector = (
-            open_cluster(
-                config,
-                self.learner,
-                self.replay,
-                lambda: self._guidance.prior_weight(self.frames),
-            )
-            if source is None
-            else Collector(
-                source,
-                self._act,
-                self.replay,
-                config.epsilon,
-                config.expert,
-                life_ends=config.life_ends,
-                seed=config.seed,
-            )
+        self.collector = open_collector(
+            config, source, self._act, self.learner, self.replay, self._prior_weight
         )
         if source is None:
             self._opened.callback(self.collector.close)
@@ -144,10 +117,13 @@ class Trainer:
         )
         self._opened.callback(self._limiter.close)
         self.gauges = Gauges(config, self._ending, self._guidance, self.collector, self.learner, self.replay)
+        self._lessons = Lessons(
+            config, self.learner, self.replay, self._guidance, self.gauges, lambda: self.frames
+        )
+        self._opened.callback(self._lessons.close)
+        self._judge = Judge(config, self.checkpoints, self.metrics, lambda: self.controls.pending("quit"))
         self._collecting = threading.Lock()
         self._failure: BaseException | None = None
-        self._last_evaluation: dict[str, Any] | None = None
-        self._evaluated_at = -1
         self._saved_at = (-1, -1)
 
     @property
@@ -186,12 +162,12 @@ class Trainer:
         saved = self._save_the_end()
         if (
             self.config.evaluation.at_end
-            and self._evaluated_at != self.learner.steps
+            and self._judge.steps != self.learner.steps
             and not self.controls.pending("quit")
         ):
             self._evaluate(saved)
         self._publish_row()
-        return self._last_evaluation or {}
+        return self._judge.last or {}
 
     def close(self) -> None:
         """End the environments, also after a construction that failed half way. May be called twice."""
@@ -225,7 +201,7 @@ class Trainer:
         try:
             return self.save()
         except OSError as error:
-            text = f"the checkpoint could not be saved ({error}); {self._last_good()}; training goes on"
+            text = f"the checkpoint could not be saved ({error}); {self.checkpoints.last_good()}; training goes on"
             self.metrics.event(self.frames, text)
             return None
 
@@ -236,14 +212,8 @@ class Trainer:
             return self.save()
         except OSError as error:
             raise CheckpointError(
-                f"the end of the run could not be saved ({error}); {self._last_good()}"
+                f"the end of the run could not be saved ({error}); {self.checkpoints.last_good()}"
             ) from error
-
-    def _last_good(self) -> str:
-        try:
-            return f"the last good checkpoint is {self.checkpoints.latest()}"
-        except CheckpointError:
-            return "no checkpoint was saved yet"
 
     def restore(self, checkpoint: Path) -> None:
         """Go on from a checkpoint.
@@ -321,56 +291,17 @@ class Trainer:
         exploration = self._guidance.exploration(self.frames)
         frames, ended = self.collector.step(exploration)
         self._guidance.finished(ended)
-        self._follow_start_level(ended)
+        self._curriculum.apply(ended, self.controls, self._set_start_level)
         self._limiter.learning = bool(self.controls["training"])
         self._limiter.samples_per_insert = self._guidance.samples_per_insert()
         self._limiter.inserted(frames)
 
-    def _follow_start_level(self, ended: list[Episode]) -> None:
-        """Let games start at the level that the controls or the curriculum say."""
-        level = self.controls["start_level"]
-        if level is not None and level != self._curriculum.level:
-            self._curriculum.move_to(level)
-        elif self.controls["auto_curriculum"]:
-            risen = self._curriculum.follow(ended)
-            if risen is not None:
-                self.controls.set("start_level", risen, "curriculum")
-        if self._curriculum.level != self._start_level:
-            self._start_level = self._curriculum.level
-            if not self.collector.call("set_start_level", self._start_level):
-                self.metrics.event(self.frames, "these environments have no start level to change")
-
-    def _draw(self) -> Drawn:
-        """Draw a batch, see `BatchesAhead`."""
-        batch = self.replay.sample(self.config.batch_size, beta=self.config.beta.value(self.frames))
-        if self.config.imitation_by_expert_only:
-            batch.imitation_weights *= batch.actors == ACTOR_EXPERT
-        goal = None if self.config.deterministic else self.learner.goal(batch, self._prior_weight())
-        return Drawn(batch, goal)
+    def _set_start_level(self, level: int) -> None:
+        if not self.collector.call("set_start_level", level):
+            self.metrics.event(self.frames, "these environments have no start level to change")
 
     def _learn(self) -> None:
-        started = time.perf_counter()
-        drawn = self._ahead.take()
-        batch, ready = drawn.batch, time.perf_counter()
-        if not self.config.deterministic:
-            self._ahead.begin()
-        result = self.learner.step(
-            batch,
-            learning_rate=self._guidance.learning_rate(self.learner.steps),
-            imitation_weight=self._guidance.imitation_weight(self.frames),
-            metrics=self.learner.steps % _METRICS_EVERY == 0,
-            prior_weight=self._prior_weight(),
-            goal=drawn.goal,
-            before_update=self._ahead.wait,
-        )
-        self.replay.update_priorities(batch.indices, batch.stamps, result.priorities)
-        self._limiter.sampled(len(batch))
-        self.gauges.learned(result)
-        self.gauges.spent("sample", ready - started)
-        self.gauges.spent("learn", time.perf_counter() - ready)
-
-    def _prior_weight(self) -> float:
-        return self._guidance.prior_weight(self.frames)
+        self._limiter.sampled(self._lessons.learn())
 
     def live_view(self) -> Callable[[], Mapping[str, Any]] | None:
         """Return what draws one of the games with the network's attention, None if they cannot be drawn."""
@@ -392,9 +323,12 @@ class Trainer:
         self.gauges.acted(observations, values, time.perf_counter() - started)
         return actions
 
+    def _prior_weight(self) -> float:
+        return self._guidance.prior_weight(self.frames)
+
     def _finished(self) -> bool:
-        score = self._last_evaluation["mean"] if self._last_evaluation else math.nan
-        return self.controls.pending("quit") or self._ending.reached(self.frames, self.seconds, score)
+        over = self._ending.reached(self.frames, self.seconds, self._judge.score)
+        return over or self.controls.pending("quit")
 
     def _attend(self) -> None:
         """Do what is due by time or was asked for."""
@@ -414,53 +348,12 @@ class Trainer:
     def _flush(self) -> None:
         self._limiter.pause()
         with self._collecting:
-            self._ahead.drop()
-            self.replay.clear()
+            self._lessons.clear()
             self._limiter.set_state({"allowance": 0.0, "inserted": 0})
         self._limiter.resume()
 
     def _evaluate(self, checkpoint: Path | None) -> None:
-        """Evaluate the weights, and remember the checkpoint that holds them, if any, if they are the best."""
-        settings = self.config.evaluation
-        policy = NetworkPolicy("agent", self.learner.network, self._card(), str(self.learner.device))
-        frames, film = self.frames, Film()
-        try:
-            result = evaluate(
-                self._evaluation_vector,
-                policy,
-                settings.games,
-                settings.seed,
-                envs=settings.envs,
-                stop=lambda: self.controls.pending("quit"),
-                watch=film.take,
-            )
-        except RuntimeError as error:
-            self.metrics.event(frames, str(error))
-            return
-        finally:
-            self.learner.network.train()
-        if result["games"] < settings.games:
-            return
-        self._last_evaluation, self._evaluated_at = result, self.learner.steps
-        result["film"] = self._save_film(film, frames)
-        self.metrics.evaluation(frames, result)
-        if checkpoint is not None and result["mean"] > self.checkpoints.best_mean():
-            try:
-                self.checkpoints.mark_best(checkpoint, result)
-            except OSError as error:
-                self.metrics.event(frames, f"{checkpoint} could not be marked as the best ({error})")
-
-    def _save_film(self, film: Film, frames: int) -> str | None:
-        """Write the film of an evaluation game and return its place in the run's folder, None if there is none."""
-        path = Path("evaluations") / f"{frames:010d}.gif"
-        try:
-            return str(path) if film.save(self.checkpoints.folder.parent / path) else None
-        except OSError as error:
-            self.metrics.event(frames, f"the film of the evaluation could not be written: {error}")
-            return None
-
-    def _evaluation_vector(self, count: int) -> Any:
-        return make_vector(self.config.task, count)
+        self._judge.evaluate(self.learner, self._card(), self.frames, checkpoint)
 
     def _publish_row(self, *, headline: bool = True) -> None:
         self.metrics.publish(self.gauges.row(self.seconds, self.frames, headline=headline))
@@ -472,8 +365,8 @@ class Trainer:
         rate = self._guidance.learning_rate(self.learner.steps)
         command = f"tempest-rainbow train --resume {self.checkpoints.folder.parent}"
         return (
-            f"training diverged: {error}; {self._last_good()}. Go on from there with a smaller step, for example by "
-            f"{command} --learner.learning-rate {rate / 4:.1e}"
+            f"training diverged: {error}; {self.checkpoints.last_good()}. Go on from there with a smaller "
+            f"step, for example by {command} --learner.learning-rate {rate / 4:.1e}"
         )
 
     def _card(self) -> dict[str, Any]:

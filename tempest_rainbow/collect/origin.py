@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from tempest_rainbow.collect.cluster import ClusterCollector, Weights
+from tempest_rainbow.collect.collector import Act, Collector
 from tempest_rainbow.collect.environments import make_source
 from tempest_rainbow.collect.remote import RemoteSource
 from tempest_rainbow.collect.runner import RunnerPlan
@@ -15,7 +16,7 @@ from tempest_rainbow.learner import Learner
 from tempest_rainbow.policy import network_card
 from tempest_rainbow.replay import Replay
 
-__all__ = ["open_cluster", "open_source"]
+__all__ = ["open_cluster", "open_collector", "open_source"]
 
 _TRAINING_SEEDS = 2**30
 """Training games are seeded from here on, far from the evaluation's seeds."""
@@ -29,6 +30,31 @@ def open_source(config: TrainConfig) -> Source:
         return RemoteSource(config.listen, config.envs, config.task)
     seed = _TRAINING_SEEDS + _SEEDS_PER_RUN * config.seed
     return make_source(config.task, config.envs, seed, deterministic=config.deterministic)
+
+
+def open_collector(
+    config: TrainConfig,
+    source: Source | None,
+    act: Act,
+    learner: Learner,
+    replay: Replay,
+    prior_weight: Callable[[], float],
+) -> Collector | ClusterCollector:
+    """Return what plays: here with the environments of ``source``, or on a Ray cluster where that is None.
+
+    Args:
+        config: of the run.
+        source: as `open_source` returned it.
+        act: chooses actions for environments here.
+        learner: whose weights the runners of a cluster play with.
+        replay: takes what was played.
+        prior_weight: present share of the imitated policy.
+    """
+    if source is None:
+        return open_cluster(config, learner, replay, prior_weight)
+    return Collector(
+        source, act, replay, config.epsilon, config.expert, life_ends=config.life_ends, seed=config.seed
+    )
 
 
 def open_cluster(
