@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from os import PathLike
@@ -305,6 +305,10 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
     def picture(self, index: int) -> NDArray[np.uint8]:
         """Return the picture of one board, shape ``(height, width, 3)``, whatever the render mode."""
         return self.fleet.picture(index)
+
+    def drawing(self, index: int) -> Callable[[], NDArray[np.uint8]]:
+        """Return what draws the present picture of one board, also later, while the board goes on."""
+        return self.fleet.drawing(index)
 
     def lane_positions(self, index: int) -> NDArray[np.float64]:
         """Return where the lanes of one board are, see `tempest_gym.projection.lane_positions`."""

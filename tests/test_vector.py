@@ -237,6 +237,16 @@ def test_a_wrong_reset_mask_is_refused(mask):
         env.reset(options={"reset_mask": mask})
 
 
+def test_a_drawing_shows_the_moment_it_was_taken_in():
+    env = TempestVectorEnv(2)
+    env.reset(seed=3)
+    before, drawing = env.picture(1), env.drawing(1)
+    for _ in range(30):
+        env.step(np.zeros(2, int))
+    assert (env.picture(1) != before).any()
+    np.testing.assert_array_equal(drawing(), before)
+
+
 def test_pictures_show_each_game():
     env = TempestVectorEnv(2, render_mode="rgb_array")
     env.reset(seed=0)

@@ -6,7 +6,8 @@ A board is a row of state, the Lua's memory between frames a row of doubles; ``L
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -142,14 +143,19 @@ class BoardFleet:
 
     def picture(self, row: int) -> NDArray[np.uint8]:
         """Draw what the screen of one board shows, shape ``(height, width, 3)``."""
+        return self.drawing(row)()
+
+    def drawing(self, row: int) -> Callable[[], NDArray[np.uint8]]:
+        """Return what draws what the screen of one board shows now, also later, while the board goes on."""
         from tempest_gym.render import render_vectors  # Brings in numba, which play does not need.
 
         boards = self.boards
         flips = int(boards.fields["output_4000"][row])
-        return render_vectors(
-            boards.vram[row],
+        return partial(
+            render_vectors,
+            boards.vram[row].copy(),
             boards.rom[0x3000:0x4000],
-            boards.colour[row],
+            boards.colour[row].copy(),
             flip_x=bool(flips & 0x08),
             flip_y=bool(flips & 0x10),
         )

@@ -30,7 +30,7 @@ def live_view(
     None) in shares of the picture, and ``attention`` (16 x 7, mean over heads) or None.
 
     Args:
-        collector: what plays; only a vector environment with ``picture``, ``lane_positions`` and
+        collector: what plays; only a vector environment with ``drawing``, ``lane_positions`` and
             ``enemy_positions`` can be drawn.
         network: whose attention is shown.
         between_steps: held while environments step.
@@ -39,16 +39,16 @@ def live_view(
     if not isinstance(collector, Collector) or not isinstance(collector.source, VectorSource):
         return None
     envs: Any = collector.source.envs.unwrapped
-    if not hasattr(envs, "picture"):
+    if not hasattr(envs, "drawing"):
         return None
 
     def take() -> dict[str, Any]:
         with between_steps:
-            picture = envs.picture(index)
+            draw = envs.drawing(index)
             lanes, enemies = envs.lane_positions(index), envs.enemy_positions(index)
             observation = collector.observation(index)
         return {
-            "jpeg": _jpeg(picture),
+            "jpeg": _jpeg(draw()),
             "lanes": _points(lanes),
             "enemies": _points(enemies),
             "attention": _attention(network, observation),
