@@ -114,6 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "PIL": "video",
             "onnx": "onnx",
             "onnxruntime": "onnx",
+            "ray": "ray",
         }
         extra = hint.get(error.name or "", "rainbow")
         sys.stderr.write(f"{error.name} is missing: pip install 'tempest-gym[{extra}]'\n")
