@@ -12,6 +12,7 @@ import multiprocessing.util
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from multiprocessing.connection import Connection
 from typing import Any
@@ -279,16 +280,19 @@ def _work(plan: _Plan, connection: Connection) -> None:
     log.setLevel(logging.INFO)
     log.propagate = False
     worker = _Answers(plan, connection)
-    while True:
-        try:
-            question, *arguments = connection.recv()
-            answer = getattr(worker, question)(*arguments)
-        except EOFError:
-            return
-        except Exception as error:  # whatever it is, the other side must not wait for an answer
-            connection.send(("error", f"{type(error).__name__}: {error}"))
-        else:
-            connection.send(("answer", answer))
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the other end has gone
+        while True:
+            connection.send(_answered(worker, *connection.recv()))
+
+
+def _answered(worker: _Answers, question: str, *arguments: Any) -> tuple[str, Any]:
+    """Return the answer to a question, or what went wrong."""
+    try:
+        return "answer", getattr(worker, question)(*arguments)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        raise
+    except Exception as error:  # whatever it is, the other side must not wait for an answer
+        return "error", f"{type(error).__name__}: {error}"
 
 
 class _Answers:
