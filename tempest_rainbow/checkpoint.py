@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
+import math
 import os
 import re
 import shutil
@@ -22,6 +24,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save as save_tensors
 
+from tempest_rainbow.limited import LARGEST_TEXT, read_json
+
 __all__ = [
     "CheckpointError",
     "Checkpoints",
@@ -32,6 +36,8 @@ __all__ = [
     "write_tree",
     "write_weights",
 ]
+
+_log = logging.getLogger(__name__)
 
 _ARRAY, _TENSOR, _BYTES = "$array", "$tensor", "$bytes"
 STATE = "state"
@@ -138,7 +144,7 @@ def read_tree(path: Path) -> Any:
         CheckpointError: a file is missing or damaged.
     """
     try:
-        plain = json.loads(path.with_suffix(".json").read_text())
+        plain = read_json(path.with_suffix(".json"))
         with safe_open(path.with_suffix(".safetensors"), framework="pt") as file:
             return _join(plain, file.get_tensor)
     except FileNotFoundError as error:
@@ -172,7 +178,13 @@ def read_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         raise CheckpointError(
             f"{path} carries no description of its network; it was not written by tempest-rainbow"
         )
-    return weights, json.loads(card)
+    try:
+        described = json.loads(card)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} carries a damaged description of its network ({error})") from error
+    if not isinstance(described, dict):
+        raise CheckpointError(f"{path} carries no description of its network but {described!r:.40}")
+    return weights, described
 
 
 class Checkpoints:
@@ -275,8 +287,19 @@ class Checkpoints:
         self._tidy()
 
     def _record(self) -> dict[str, Any] | None:
+        """Return what ``mark_best`` wrote, None if there is nothing of that kind."""
         path = self.folder / "best.json"
-        return json.loads(path.read_text()) if path.is_file() else None
+        try:
+            record = read_json(path, LARGEST_TEXT)
+            if _NAME.fullmatch(record["name"]) and math.isfinite(record["evaluation"]["mean"]):
+                return record
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            _log.warning("%s is damaged (%s): no checkpoint counts as the best", path, error)
+            return None
+        _log.warning("%s names no checkpoint: none counts as the best", path)
+        return None
 
     def _tidy(self) -> None:
         record = self._record()

@@ -119,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         extra = hint.get(error.name or "", "rainbow")
         sys.stderr.write(f"{error.name} is missing: pip install 'tempest-gym[{extra}]'\n")
         return 1
-    except (ValueError, OSError, RuntimeError, GymnasiumError) as error:
+    except (ValueError, OSError, RuntimeError, MemoryError, GymnasiumError) as error:
         if logging.getLogger().isEnabledFor(logging.DEBUG):
             raise
         sys.stderr.write(f"tempest-rainbow {given[0]}: {error}\n")
@@ -147,6 +147,7 @@ def resolve(arguments: list[str]) -> Any:
     import tyro
 
     from tempest_rainbow.config import TrainConfig, from_toml, spell_none
+    from tempest_rainbow.limited import read_text
     from tempest_rainbow.presets import preset
 
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
@@ -154,12 +155,12 @@ def resolve(arguments: list[str]) -> Any:
         first.add_argument(name)
     early, _ = first.parse_known_args(arguments)
     if early.resume is not None:
-        base = from_toml((Path(early.resume) / "config.toml").read_text(encoding="utf-8"), TrainConfig())
+        base = from_toml(read_text(Path(early.resume) / "config.toml"), TrainConfig())
     else:
         tempest = early.env is None or early.env.split(":")[-1].startswith("Tempest-")
         base = preset(early.preset or ("default" if tempest else "classic"))
     if early.config is not None:
-        base = from_toml(Path(early.config).read_text(encoding="utf-8"), base)
+        base = from_toml(read_text(Path(early.config)), base)
     arguments = spell_none(TrainConfig, arguments)
     config = tyro.cli(TrainConfig, default=base, args=arguments, prog="tempest-rainbow train")
     config.check()

@@ -149,9 +149,25 @@ def load_stored(name: str, device: str = "cpu") -> NetworkPolicy:
     else:
         path = find_weights(Path(name))
     weights, card = read_weights(path)
+    _check_card(path, card, weights)
     network = build_network(card)
     network.load_state_dict(weights)
     return NetworkPolicy(name, network, card, device)
+
+
+def _check_card(path: Path, card: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) -> None:
+    """Compare the network that a card describes with the weights, before memory is spent on it.
+
+    Raises:
+        CheckpointError: they do not belong together.
+    """
+    try:
+        with torch.device("meta"):
+            described = {name: value.shape for name, value in build_network(card).state_dict().items()}
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError) as error:
+        raise CheckpointError(f"{path} describes no network that can be built: {error!r}") from error
+    if described != {name: value.shape for name, value in weights.items()}:
+        raise CheckpointError(f"{path} describes another network than the one whose weights it holds")
 
 
 def load_policy(name: str, action_count: int, seed: int, device: str = "cpu") -> Policy:

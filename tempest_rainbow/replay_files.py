@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tempest_rainbow.limited import LARGEST_TEXT, read_json
 from tempest_rainbow.sum_tree import SumTree
 
 __all__ = [
@@ -84,10 +85,16 @@ def allocate(shape: tuple[int, int], dtype: np.dtype[Any], path: Path | None) ->
 
     Raises:
         OSError: the disk has no room for the file.
+        ValueError: another file has that name; it is left as it is.
     """
     if path is None:
         return np.zeros(shape, dtype)
     path.parent.mkdir(parents=True, exist_ok=True)
+    size = int(np.prod(shape)) * dtype.itemsize
+    if path.exists() and not (path.is_file() and path.stat().st_size in (0, size)):
+        raise ValueError(
+            f"{path} exists and is no replay of {size:,} bytes; delete it or choose another name"
+        )
     mapped = np.memmap(path, dtype, mode="w+", shape=shape)
     if hasattr(os, "posix_fallocate"):  # Writing to a mapped page that the disk has no room for is fatal.
         with open(path, "rb+") as file:
@@ -134,7 +141,9 @@ def save(
 
 def load_scalars(directory: Path) -> dict[str, Any]:
     """Read the scalars that `save` wrote."""
-    scalars: dict[str, Any] = json.loads((Path(directory) / "replay.json").read_text())
+    scalars = read_json(Path(directory) / "replay.json", LARGEST_TEXT)
+    if not isinstance(scalars, dict):
+        raise ValueError(f"{directory} holds no replay")
     return scalars
 
 
