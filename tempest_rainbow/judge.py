@@ -58,6 +58,7 @@ class Judge:
         settings = self._config.evaluation
         policy = NetworkPolicy("agent", learner.network, card, str(learner.device))
         film = Film()
+        self._metrics.event(frames, f"evaluating: {settings.games} games")
         try:
             result = evaluate(
                 partial(make_vector, self._config.task),

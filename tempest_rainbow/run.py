@@ -119,11 +119,11 @@ def train(config: TrainConfig) -> int:
         stack.callback(trainer.close)
         if resume is not None:
             trainer.restore(Checkpoints(folder / "checkpoints", config.checkpoint.keep).latest())
+        stack.enter_context(stop_on_signals(controls))  # until the terminal is put back
         _attach_dashboard(config.dashboard, folder, trainer)
         _attach_screen(stack, config.monitor, screen, trainer)
         try:
-            with stop_on_signals(controls):
-                trainer.run()
+            trainer.run()
         except Diverged as error:
             metrics.event(trainer.frames, str(error))
             return 1
