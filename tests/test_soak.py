@@ -84,6 +84,10 @@ def test_boards_at_full_speed(length: float, record_property: Record) -> None:
 CLIENT = "import sys; from tempest_gym.cli import main; sys.exit(main())"
 
 
+TOKEN = "correct-horse-battery-staple"
+SECRET = {**os.environ, "TEMPEST_TOKEN": TOKEN}
+
+
 class Visitors:
     """Clients of a training server that come and go: `tempest-gym client` processes with a MAME or boards."""
 
@@ -98,7 +102,9 @@ class Visitors:
         self.counts["came"] += 1
         command = [sys.executable, "-c", CLIENT, "client", "--connect", self.address]
         command += ["--machine", machine, "--instances", str(instances)]
-        self.running.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        self.running.append(
+            subprocess.Popen(command, env=SECRET, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        )
 
     def act(self) -> None:
         """Let one come, leave politely, be killed, lose its MAME, or stand still; at most three are there."""
@@ -137,6 +143,17 @@ class Visitors:
         self.stopped = []
 
 
+def token_is_kept(training: Training) -> bool:
+    """Whether the token is in no process's command line, in no file of the run and not in its log."""
+    word = TOKEN.encode()
+    for line in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # It has just ended.
+            if word in line.read_bytes():
+                return False
+    files = [training.errors, *(file for file in training.folder.rglob("*") if file.is_file())]
+    return len(files) > 3 and not any(word in file.read_bytes() for file in files)
+
+
 def mames_of(pid: int) -> list[int]:
     """Return the processes that a client has started."""
     tasks = Path(f"/proc/{pid}/task").glob("*/children")
@@ -148,12 +165,14 @@ def test_clients_that_come_and_go_during_a_training(
     length: float, record_property: Record, tmp_path: Path
 ) -> None:
     """The server is a real training; afterwards it holds what it held before the first client."""
-    small = ("--replay.capacity", "10000", "--learn-start", "1000", "--checkpoint.every-minutes", "1")
-    training = Training(tmp_path / "run", "--listen", "127.0.0.1:0", "--envs", "8", *small)
+    small = ("--replay.capacity", "10000", "--learn-start", "200", "--checkpoint.every-minutes", "1")
+    listen = ("--listen", "127.0.0.1:0", "--envs", "8")
+    training = Training(tmp_path / "run", *listen, *small, TEMPEST_TOKEN=TOKEN)
     visitors = Visitors(training.wait_for_line(r"clients may connect to (\S+)").group(1), seed=0)
     try:
         visitors.come("board", 4)
         training.wait_for_frames(1000 + 10_000 * (length > 60))
+        wait_for(lambda: training.check() and training.last("progress/learner_steps") >= 3)
         visitors.leave()
         wait_for(lambda: training.last("collect/clients") == 0)
         before = usage(training.pid)
@@ -163,6 +182,7 @@ def test_clients_that_come_and_go_during_a_training(
             time.sleep(max(0.0, end - time.monotonic()))
             training.wait_for_frames(training.last("progress/frames") + 50)
             _log.info("%.0f frames, %s", training.last("progress/frames"), usage(training.pid))
+        assert token_is_kept(training)
         visitors.leave()
         wait_for(lambda: training.last("collect/clients") == 0)
         after = usage(training.pid)
