@@ -101,7 +101,7 @@ def assert_same(boards: Boards, table: translation.Table, cycles: int) -> int:
 
 
 @given(seed=st.integers(0, 2**32 - 1), length=st.sampled_from([20, 60, 200]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_random_programs(seed: int, length: int) -> None:
     """From random states, with interrupts and watchdog bites, over many bridge points and odd stops."""
     random = np.random.default_rng(seed)
@@ -120,6 +120,30 @@ def test_random_programs(seed: int, length: int) -> None:
     for _ in range(12):
         if assert_same(boards, table, int(random.integers(1, 30_000))) == UNDOCUMENTED_OPCODE:
             break
+
+
+@pytest.mark.parametrize("place", [0x0000, 0x0001, 0x0002, 0x0007, 0x0100, 0x07F0, 0x2000, 0x3000, 0x8800])
+@pytest.mark.parametrize("way", ["JMP", "RTS", "JMP ()"])
+def test_programs_outside_of_rom(place: int, way: str) -> None:
+    """Translated code goes on in RAM, in vector memory and where nothing is."""
+    low, high = place & 0xFF, place >> 8
+    behind = place - 1 & 0xFFFF
+    code = {
+        "JMP": [0x4C, low, high],
+        "RTS": [0xA9, behind >> 8, 0x48, 0xA9, behind & 0xFF, 0x48, 0x60],
+        "JMP ()": [0xA9, low, 0x85, 0x80, 0xA9, high, 0x85, 0x81, 0x6C, 0x80, 0x00],
+    }[way]
+    memory = np.zeros(0x10000, np.uint8)
+    memory[START : START + len(code)] = code
+    memory[0x3000:0x3003] = there = [0x4C, START & 0xFF, START >> 8]
+    memory[0xFFFC:] = [START & 0xFF, START >> 8] * 2
+    boards = Boards(SimpleNamespace(memory=memory), 4)
+    for space in (boards.ram, boards.vram):
+        for at in {place & 0x7FF, 0}:
+            space[:, at : at + 3] = there
+    table = translation.load_table(compile_program(memory, []))
+    for _ in range(3):
+        assert_same(boards, table, 1000)
 
 
 def test_random_programs_use_every_opcode() -> None:

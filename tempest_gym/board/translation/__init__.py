@@ -31,8 +31,7 @@ _PROCESSORS = ("x86_64", "amd64", "aarch64", "arm64")
 """Where LLVM guarantees that a call at the end of a function takes no room on the stack."""
 
 Table = NDArray[np.int64]
-"""Shape ``(65536,)``: the address of the function for each address that one begins at, else 0. Where no program can
-be, at 0, 1 ..., stand the addresses of `native.HANDLERS`."""
+"""Shape ``(65540,)``: for each address that a function begins at, where it is, else 0; then where the handlers are."""
 
 _log = logging.getLogger(__name__)
 _tables: dict[str, Table | None] = {}
@@ -86,9 +85,9 @@ def _compile(memory: NDArray[np.uint8]) -> bytes:
 def load_table(code: bytes) -> Table:
     """The table of some object code."""
     engine = native.load_object(code)
-    table = np.zeros(ROM_BYTES, np.int64)
+    handlers = native.load().handlers
+    table = np.zeros(ROM_BYTES + len(handlers), np.int64)
     fill: Any = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(int(engine.get_function_address(FILL)))
     fill(table.ctypes.data)
-    handlers = native.load().handlers
-    table[: len(handlers)] = handlers
+    table[ROM_BYTES:] = handlers
     return table

@@ -13,7 +13,7 @@ import llvmlite.ir as ir
 import numpy as np
 from numpy.typing import NDArray
 
-from tempest_gym.board.layout import FRAME_COUNTER, VRAM, WORD
+from tempest_gym.board.layout import FRAME_COUNTER, ROM_BYTES, VRAM, WORD
 from tempest_gym.board.native import HANDLERS
 from tempest_gym.board.translation.program import Instruction
 
@@ -213,7 +213,7 @@ class Accesses:
         return I64(value) if isinstance(value, int) else builder.zext(value, I64)
 
     def call(self, builder: ir.IRBuilder, name: str, kind: ir.FunctionType, arguments: list[Any]) -> Any:
-        address = builder.load(builder.gep(self.table, [I64(HANDLERS.index(name))]))
+        address = builder.load(builder.gep(self.table, [I64(ROM_BYTES + HANDLERS.index(name))]))
         return builder.call(builder.inttoptr(address, kind.as_pointer()), arguments)
 
     def write(

@@ -6,7 +6,7 @@ caller of the 6502's. What it cannot go on with it leaves to the interpreter: th
 cycle, and the answer is the cycle at which the events must be looked at, 0 for now. Blocks are run only if their last
 instruction begins before ``event``, so that nothing can happen inside.
 
-``table`` holds the function for each entry by its address, else 0; the addresses of the handlers stand below ROM.
+``table`` holds the function for each entry by its address, else 0, and after them all the handlers.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ from tempest_gym.board import native
 from tempest_gym.board.boards import power_on_state
 from tempest_gym.board.layout import FRAME_CYCLES, ROM_BYTES, STATE_DTYPE
 
-_FRAMES = 4_000
-"""Game frames of a rehearsal, about a second of computing."""
+_FRAMES = 2_000
+"""Game frames of a rehearsal, about half a second of computing."""
 
 _HELD_FRAMES = 8
 """Game frames for which controls stay as they are."""
