@@ -141,6 +141,9 @@ class TrainConfig:
     """Tempest only: collect from clients that connect here instead, HOST:PORT (clients: `lua/main.lua` in
     MAME anywhere;
     at most `envs` of them). Any host but this machine's own demands a token in TEMPEST_TOKEN."""
+    listen_legacy: Literal["loopback", "all", "none"] = "loopback"
+    """Who may come to --listen with the original's empty hello, which shows no token: clients on this
+    computer, all, or none. Behind a tunnel or proxy everybody seems to be on this computer: choose none."""
     ray: str | None = None
     """Collect on a Ray cluster instead: `local`, `auto` or a cluster's address; `runners` and
     `envs_per_runner` then count."""

@@ -1,5 +1,6 @@
 """Collection: what is written to the replay is what was played, at the agreed pace, by who was to play."""
 
+import socket
 import threading
 import time
 from collections import deque
@@ -15,6 +16,7 @@ from tempest_rainbow.collect.collector import Collector, Exploration
 from tempest_rainbow.collect.environments import Task, make_source
 from tempest_rainbow.collect.exploration import ExpertSeats, random_actions
 from tempest_rainbow.collect.limiter import SampleLimiter
+from tempest_rainbow.collect.remote import RemoteSource
 from tempest_rainbow.collect.singles import SerialSource, ThreadedSource
 from tempest_rainbow.collect.sources import VectorSource
 from tempest_rainbow.schedules import EpsilonSchedule, ExpertSchedule
@@ -356,3 +358,15 @@ def test_whoever_is_ahead_waits():
     assert limiter.allowance == 12
     limiter.pause()
     assert not limiter.may_collect()
+
+
+def test_a_training_welcomes_the_originals_clients_as_told():
+    empty_hello = b"\0\0"
+    for legacy, welcome in (("loopback", 1), ("none", 0)):
+        source = RemoteSource("127.0.0.1:0", 2, Task("tempest_gym:Tempest-v0", True), legacy=legacy)
+        with socket.create_connection(source.address, 10) as client:
+            client.sendall(empty_hello)
+            while not (source.metrics()["collect/clients"] or "collect/dropped_legacy" in source.metrics()):
+                source.recv()
+            assert source.metrics()["collect/clients"] == welcome
+        source.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +34,15 @@ def split_address(address: str) -> tuple[str, int]:
 class RemoteSource:
     """The pool of clients that ``tempest_gym`` serves, as a source; clients come and go as they like."""
 
-    def __init__(self, address: str, count: int, task: Task) -> None:
-        """Listen at ``address`` for at most ``count`` clients.
+    def __init__(
+        self,
+        address: str,
+        count: int,
+        task: Task,
+        *,
+        legacy: Literal["loopback", "all", "none"] = "loopback",
+    ) -> None:
+        """Listen at ``address`` for at most ``count`` clients; ``legacy``: see `ClientPool`.
 
         Raises:
             ValueError: the address is none, or open to others without a token.
@@ -46,7 +53,8 @@ class RemoteSource:
 
         host, port = split_address(address)
         settings = Settings(machine="mame", start_level=task.start_level, frame_skip=task.frame_skip)
-        self._pool = ClientPool(host, port, count=count, settings=settings, token=read_token())
+        token = read_token()
+        self._pool = ClientPool(host, port, count=count, settings=settings, token=token, legacy=legacy)
         self.address = self._pool.address
         _log.info("clients may connect to %s:%d", *self.address)
         self.count = count
