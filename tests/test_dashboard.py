@@ -129,7 +129,7 @@ def run(tmp_path: Path) -> Iterator[Run]:
     run.close()
 
 
-def wait_until(condition: Callable[[], Any], why: str = "waited in vain", seconds: float = 60.0) -> None:
+def wait_until(condition: Callable[[], Any], why: str = "waited in vain", seconds: float = 240.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, why
@@ -294,7 +294,7 @@ class Training:
 
     def end(self) -> None:
         self.process.send_signal(signal.SIGINT)
-        assert self.process.wait(60) == 0
+        assert self.process.wait(240) == 0
 
 
 def test_a_real_training_is_shown_and_steered_and_found_again(browser: Browser, tmp_path: Path) -> None:
@@ -325,9 +325,9 @@ def test_a_real_training_is_shown_and_steered_and_found_again(browser: Browser, 
         training = Training(folder, port, "--resume", str(folder))
         wait_until(lambda: len(training.told("row")) > before)
         for page in (one, two):
-            page.wait_for_function(f"window.tempest?.points > {before}", timeout=60_000)
+            page.wait_for_function(f"window.tempest?.points > {before}", timeout=240_000)
             shown = "document.querySelector('[data-testid=value-epsilon]')?.innerText"
-            page.wait_for_function(f"{shown} === '{chosen:g}'", timeout=60_000)
+            page.wait_for_function(f"{shown} === '{chosen:g}'", timeout=240_000)
         training.end()
         one.close()
         two.close()

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from test_lua import RUNTIMES, Lua, play_state
 
-
 EMPTY, CALM, DANGER = 0xFF303040, 0xFF5462A0, 0xFFE04040
 PLAYER, TARGET = 0xFFFFD640, 0xFF40E0D0
 
