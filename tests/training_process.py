@@ -28,7 +28,7 @@ class Training:
 
     Attributes:
         folder: the run's folder.
-        errors: file with what it wrote to standard error.
+        errors: file with what this process wrote to standard error.
     """
 
     def __init__(self, folder: Path, *options: str, quick: bool = True, **environment: str) -> None:
@@ -38,7 +38,7 @@ class Training:
         command = [sys.executable, "-m", "tempest_rainbow.cli", "train", *(QUICK if quick else []), *options]
         if "--resume" not in options:
             command += ["--run", str(folder)]
-        with open(self.errors, "ab") as errors:
+        with open(self.errors, "wb") as errors:
             self.process = subprocess.Popen(command, stderr=errors, env={**os.environ, **environment})
         self.pid = self.process.pid
 
