@@ -174,7 +174,8 @@ def test_two_hundred_faults_under_training_leave_nothing(tmp_path: Path, record_
             stopped += stop
             os.kill(chance.choice(mames_below(training.pid)), signal.SIGSTOP if stop else signal.SIGKILL)
             training.wait_for_frames(frames + 100 + chance.randrange(200))
-        wait_for(lambda: training.last("collect/dropped_failed") >= faults)
+        # A stopped one may have been killed before it was missed: two faults, one failure.
+        wait_for(lambda: training.last("collect/dropped_failed") >= faults - stopped)
         wait_for(lambda: len(mames_below(training.pid)) == 2)
         time.sleep(2.0)
         after = usage(training.pid)

@@ -1,6 +1,6 @@
 """Hours of use leave memory, open files and threads as they were; a moment of each is part of every run.
 
-``pytest -m soak`` takes about three hours and prints its figures at the end; TEMPEST_SOAK_SCALE=0.01 makes
+``pytest -m soak`` takes about two hours and prints its figures at the end; TEMPEST_SOAK_SCALE=0.01 makes
 everything a hundredth as long.
 """
 
