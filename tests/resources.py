@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 MIB = 1 << 20
@@ -28,6 +28,15 @@ def usage(pid: int | None = None) -> Usage:
     tasks = list((folder / "task").iterdir())
     children = sum(len((task / "children").read_text().split()) for task in tasks)
     return Usage(round(resident / MIB, 1), len(list((folder / "fd").iterdir())), len(tasks), children)
+
+
+def at_rest(pid: int) -> Usage:
+    """Return the least of what a process holds within two seconds: not the file that it is just writing."""
+    seen = []
+    for _ in range(20):
+        seen.append(astuple(usage(pid)))
+        time.sleep(0.1)
+    return Usage(*(min(values) for values in zip(*seen, strict=True)))
 
 
 def soak_scale() -> float:

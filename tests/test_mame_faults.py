@@ -9,13 +9,12 @@ import shutil
 import signal
 import stat
 import tempfile
-import time
 from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
 import pytest
-from resources import soak_scale, usage, wait_for
+from resources import at_rest, soak_scale, wait_for
 from test_mame import broken_lua
 from training_process import Training
 
@@ -165,7 +164,7 @@ def test_two_hundred_faults_under_training_leave_nothing(tmp_path: Path, record_
     try:
         training.wait_for_frames(6000)  # the replay is full and learning goes on
         wait_for(lambda: len(mames_below(training.pid)) == 2)
-        before = usage(training.pid)
+        before = at_rest(training.pid)
         start = training.last("progress/frames")
         for fault in range(faults):
             frames = training.last("progress/frames")
@@ -177,8 +176,7 @@ def test_two_hundred_faults_under_training_leave_nothing(tmp_path: Path, record_
         # A stopped one may have been killed before it was missed: two faults, one failure.
         wait_for(lambda: training.last("collect/dropped_failed") >= faults - stopped)
         wait_for(lambda: len(mames_below(training.pid)) == 2)
-        time.sleep(2.0)
-        after = usage(training.pid)
+        after = at_rest(training.pid)
         folders = len(list(Path(tempfile.gettempdir()).glob("tempest-gym-mame-*")))
         figures = {
             "faults": faults,

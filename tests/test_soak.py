@@ -21,7 +21,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-from resources import rounds, soak_scale, usage, wait_for
+from resources import at_rest, rounds, soak_scale, usage, wait_for
 from training_process import Training
 
 Record = Callable[[str, Any], None]
@@ -175,7 +175,7 @@ def test_clients_that_come_and_go_during_a_training(
         wait_for(lambda: training.check() and training.last("progress/learner_steps") >= 3)
         visitors.leave()
         wait_for(lambda: training.last("collect/clients") == 0)
-        before = usage(training.pid)
+        before = at_rest(training.pid)
         frames = training.last("progress/frames")
         for end in rounds(length, max(2, int(length / 6))):
             visitors.act()
@@ -185,7 +185,7 @@ def test_clients_that_come_and_go_during_a_training(
         assert token_is_kept(training)
         visitors.leave()
         wait_for(lambda: training.last("collect/clients") == 0)
-        after = usage(training.pid)
+        after = at_rest(training.pid)
         figures = {
             "seconds": length,
             "frames": training.last("progress/frames") - frames,
