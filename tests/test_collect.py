@@ -173,7 +173,7 @@ def test_a_deterministic_source_and_a_restored_collector_repeat_themselves(split
         notebook = Notebook(3)
         collecting = collector(source, notebook, unit="episode", seed=3)
         if state is not None:
-            assert collecting.set_state(state)
+            assert collecting.set_state(state) is None
         for i in range(steps):
             if i == split:
                 state = collecting.get_state()
@@ -205,7 +205,7 @@ def test_where_environments_cannot_be_cloned_episodes_begin_anew_and_streams_are
     for _ in range(5):
         collecting.step(Exploration(0.0, 0.0))
     again, notebook = make()
-    assert not again.set_state(collecting.get_state())
+    assert again.set_state(collecting.get_state()) == "these environments cannot be put into a saved state"
     assert notebook.cuts == [[0, 1]]
     assert again.frames == collecting.frames
     again.step(Exploration(0.0, 0.0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import os
+import re
 import shutil
 import signal
 import socket
@@ -312,11 +313,12 @@ def test_a_real_training_is_shown_and_steered_and_found_again(browser: Browser, 
         one.click("[data-testid=large-close]")
         one.wait_for_selector("[data-testid=large]", state="hidden")
         slide(one, "epsilon", 0.5)
-        wait_until(lambda: any("dashboard: epsilon" in line["text"] for line in training.told("event")))
-        wait_until(
-            lambda: training.told("row")[-1]["values"]["schedule/epsilon"] == pytest.approx(0.5, abs=0.05)
-        )
-        chosen = training.told("row")[-1]["values"]["schedule/epsilon"]
+        changed = r"dashboard: epsilon as scheduled -> ([0-9.]+)"
+        wait_until(lambda: any(re.match(changed, line["text"]) for line in training.told("event")))
+        changes = [re.match(changed, line["text"]) for line in training.told("event")]
+        (chosen,) = [float(change[1]) for change in changes if change]
+        assert chosen == pytest.approx(0.5, abs=0.05)
+        wait_until(lambda: training.told("row")[-1]["values"]["schedule/epsilon"] == pytest.approx(chosen))
         for page in (one, two):
             wait_until(lambda page=page: gauge(page, "epsilon") == pytest.approx(chosen))
             assert text(page, "value-epsilon") == f"{chosen:g}"
