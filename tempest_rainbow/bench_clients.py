@@ -10,6 +10,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
+import torch
 
 from tempest_gym.board_clients import run_board_clients
 from tempest_gym.client import run_clients
@@ -47,6 +48,7 @@ def measure_clients(clients: int = 36, seconds: float = 20.0) -> dict[str, Any]:
     """
     mames = min(_MOST_MAMES, clients // 4) if _has_mame() else 0
     policy = load_stored("bundled")
+    torch.set_num_threads(1)  # More of them wait in busy loops for cores that the players have.
     with contextlib.closing(ClientPool(port=0, count=clients)) as pool:
         address = "{}:{}".format(*pool.address)
         with _Players(address, clients - mames, mames) as players:
