@@ -66,6 +66,7 @@ def precompile(memory: NDArray[np.uint8]) -> Path:
     Returns:
         The object file.
     """
+    native.precompile()  # The rehearsal runs it; so each tells of its work before the other begins.
     key = machine_code_key(_sources(), memory.tobytes())
     announcement = "translating this ROM's program for this processor, once (5-15 s)"
     return build_once(f"program-{key}.o", functools.partial(_compile, memory), announcement)
