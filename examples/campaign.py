@@ -43,12 +43,14 @@ def command(name, folder, options):
         script = [str(Path(__file__).with_name("sb3_baselines.py")), "--algorithm", name[-3:], "--games", "0"]
         script += ["--save", str(folder), "--marks", *(f"{mark:g}" for mark in options.marks)]
         # A moment longer than the last mark, so that the model is saved there.
-        script += ["--minutes", str(options.minutes + 0.01), *(["--threads", *threads] if threads else [])]
+        script += ["--minutes", str(options.minutes + 0.01), "--clock", options.clock]
+        script += ["--threads", *threads] if threads else []
     else:
         script = ["-m", "tempest_rainbow.cli", "train", "--run", str(folder), "--seed", name.split("-")[1]]
         script += ["--minutes", str(options.minutes), "--checkpoint.every-minutes", str(options.step)]
         script += ["--checkpoint.keep", "1000", "--evaluation.every-minutes", "0", "--evaluation.no-at-end"]
-        script += ["--dashboard.on", "False", *(["--threads", "1", "--env-threads", "1"] if threads else [])]
+        script += ["--dashboard.on", "False", "--clock", options.clock]
+        script += ["--threads", "1", "--env-threads", "1", "--learner-processes", "False"] if threads else []
     return [sys.executable, *script]
 
 
@@ -165,6 +167,12 @@ def parse(arguments=None):
     parser.add_argument("--folder", type=Path, default=Path("campaign"), help="what was done lies here")
     parser.add_argument("--minutes", type=float, default=60.0, help="of training for each")
     parser.add_argument("--cores", type=int, help="for each; by default all, and one after the other")
+    parser.add_argument(
+        "--clock",
+        choices=["wall", "processor"],
+        default="wall",
+        help="what minutes are; processor time (with --cores 1) is the same however busy the computer is",
+    )
     parser.add_argument("--games", type=int, default=100, help="to judge each by")
     parser.add_argument("--seeds", type=int, default=3, help="runs of ours")
     parser.add_argument("--runs", nargs="*", help="only these, such as: expert random sb3-ppo ours-0")
@@ -178,13 +186,15 @@ def parse(arguments=None):
         parser.error(f"there is no run {', '.join(sorted(unknown))}; there are {', '.join(every)}")
     if options.cores is not None and not 1 <= options.cores <= (os.cpu_count() or 1):
         parser.error(f"--cores must be from 1 to {os.cpu_count()}, got {options.cores}")
+    if options.clock == "processor" and options.cores != 1:
+        parser.error("--clock processor needs --cores 1")
     return options
 
 
 def main():
     options = parse()
     options.folder.mkdir(parents=True, exist_ok=True)
-    settings = {"minutes": options.minutes, "cores": options.cores}
+    settings = {"minutes": options.minutes, "cores": options.cores, "clock": options.clock}
     stamp = options.folder / "settings.json"
     if stamp.exists() and json.loads(stamp.read_text()) != settings:
         sys.exit(

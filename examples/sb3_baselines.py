@@ -26,13 +26,14 @@ TEMPEST = "tempest_gym:Tempest-v0"
 class Clock(BaseCallback):
     """Ends the training after some minutes, and saves the model at others into ``folder``/MINUTES.zip."""
 
-    def __init__(self, minutes, marks, folder):
+    def __init__(self, kind, minutes, marks, folder):
         super().__init__()
+        self.now = {"wall": time.monotonic, "processor": time.process_time}[kind]
         self.minutes, self.marks, self.folder = minutes, sorted(marks), folder
-        self.start = time.monotonic()
+        self.start = self.now()
 
     def _on_step(self):
-        past = (time.monotonic() - self.start) / 60
+        past = (self.now() - self.start) / 60
         while self.marks and past >= self.marks[0]:
             self.model.save(self.folder / f"{self.marks.pop(0):g}.zip")
         return past < self.minutes
@@ -86,6 +87,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--algorithm", choices=["dqn", "ppo"], default="ppo")
     parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--clock", choices=["wall", "processor"], default="wall", help="what minutes are")
     parser.add_argument("--envs", type=int, default=64)
     parser.add_argument("--games", type=int, default=100, help="games to judge it by; 0: none")
     parser.add_argument("--seed", type=int, default=0)
@@ -96,7 +98,7 @@ def main():
 
     boards = gym.make_vec(TEMPEST, num_envs=options.envs, threads=options.threads, autoreset_mode="SameStep")
     model = make_model(options.algorithm, GymnasiumVecEnv(boards, options.seed), options.seed)
-    model.learn(10**12, callback=Clock(options.minutes, options.marks, options.save))
+    model.learn(10**12, callback=Clock(options.clock, options.minutes, options.marks, options.save))
     boards.close()
     if not options.games:
         return

@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
+from typing import Literal
 
-__all__ = ["Agenda", "Ending", "RunClock"]
+__all__ = ["Agenda", "ClockKind", "Ending", "RunClock"]
+
+ClockKind = Literal["wall", "processor"]
 
 
 class Agenda:
@@ -43,23 +46,24 @@ class Agenda:
 class RunClock:
     """Seconds that a run has lasted, its earlier parts included; it stands still until it is started."""
 
-    def __init__(self) -> None:
-        """Begin at 0, standing."""
+    def __init__(self, kind: ClockKind = "wall") -> None:
+        """Begin at 0, standing; ``processor`` counts the time that the threads of this process were at work."""
+        self._now = {"wall": time.monotonic, "processor": time.process_time}[kind]
         self._before = 0.0
         self._since: float | None = None
 
     @property
     def seconds(self) -> float:
         """Seconds so far."""
-        return self._before + (0.0 if self._since is None else time.monotonic() - self._since)
+        return self._before + (0.0 if self._since is None else self._now() - self._since)
 
     def start(self) -> None:
         """Let it run from now on."""
-        self._before, self._since = self.seconds, time.monotonic()
+        self._before, self._since = self.seconds, self._now()
 
     def set(self, seconds: float) -> None:
         """Go on from ``seconds``."""
-        self._before, self._since = seconds, None if self._since is None else time.monotonic()
+        self._before, self._since = seconds, None if self._since is None else self._now()
 
 
 @dataclass(frozen=True)

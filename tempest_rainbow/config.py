@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from tempest_rainbow.agenda import ClockKind
 from tempest_rainbow.collect.cluster import ClusterConfig
 from tempest_rainbow.collect.environments import Task
 from tempest_rainbow.learner_config import LearnerConfig
@@ -158,6 +159,9 @@ class TrainConfig:
     """End after this many collected frames (environment steps)."""
     minutes: float | None = 60.0
     """End after this many minutes of training, resumed parts included; None for no limit."""
+    clock: ClockKind = "wall"
+    """What minutes are: those on the wall, or of processor time of this process, which compares runs on a
+    computer that others use too; that goes with play and learning in this one process only."""
     seed: int = 0
     """Seed of everything: environments, exploration, network, replay."""
     device: str = "auto"
@@ -255,6 +259,13 @@ class TrainConfig:
             )
         if self.deterministic and (self.listen is not None or self.ray is not None):
             raise ConfigError("--deterministic needs environments in this process, not --listen or --ray")
+        if self.clock == "processor" and (
+            self.learner_processes is not False or self.ray is not None or self.machine != "board"
+        ):
+            raise ConfigError(
+                "--clock processor counts the time of this process alone: it needs --learner-processes False "
+                "and goes with boards, not with --ray or --machine mame"
+            )
         if not self.is_tempest and self.machine != "board":
             raise ConfigError(
                 f"--machine {self.machine} goes with Tempest only, the environment is {self.env}"

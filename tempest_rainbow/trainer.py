@@ -81,7 +81,7 @@ class Trainer:
         """Make the parts; each that has to be closed is noted in ``_opened`` as soon as it is there."""
         self.checkpoints = Checkpoints(folder / "checkpoints", config.checkpoint.keep)
         torch.set_num_threads(config.threads or max((os.cpu_count() or 1) - 1, 1))
-        self._clock = RunClock()
+        self._clock = RunClock(config.clock)
         self._ending = Ending(config.frames, config.minutes, config.evaluation.solved_at)
         source = open_source(config) if config.ray is None else None
         if source is not None:
