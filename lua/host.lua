@@ -56,7 +56,7 @@ local function observe_row(ram, mem, values, frame)
   frame.frames = 0
 end
 
---- The host for LuaJIT. `frame_definition` is the C type of a frame, `buttons` where a state row holds its buttons.
+--- The host for LuaJIT. `frame_definition` is the C type of a frame, `buttons_at` where a state row holds its buttons.
 function host.native(frame_definition, buttons_at)
   -- A frame is one long trace without loops; the default limits are made for short ones.
   jit.opt.start(
@@ -102,18 +102,12 @@ function host.native(frame_definition, buttons_at)
     end
   end
 
-  --- All rows named by `indices`; addresses are numbers. Returns ALL_WELL, BAD_ROW, or the first row that found no
-  -- decision frame. A row whose board stopped on an error stays as it is: the board's state tells.
-  function native.advance(
-    run_address, rom, max_cycles, states, boards, stride, memory, indices, count, fire, zap, spinner, values, frames,
-    stop_at_death, skip, limit
+  --- The rows named by `indices` that `claim(counter)` gives, from its first number below `count` on; the rest as below.
+  local function play(
+    claim, counter, run, rom, max_cycles, states, boards, stride, memory, indices, count, fire, zap, spinner, values,
+    frames, stop_at_death, skip, limit
   )
-    local run = cast(runner, run_address)
-    rom = cast(bytes, rom)
-    states, memory, indices = cast(bytes, states), cast(numbers, memory), cast(ints, indices)
-    fire, zap, spinner = cast(ints, fire), cast(ints, zap), cast(ints, spinner)
-    values, frames = cast(floats, values), cast(frame_pointer, frames)
-    local lost, i = ALL_WELL, 0
+    local lost, i = ALL_WELL, claim(counter)
     while true do -- as above
       if i >= count then
         return lost
@@ -132,8 +126,92 @@ function host.native(frame_definition, buttons_at)
       if code == NO_DECISION and lost == ALL_WELL then
         lost = row
       end
-      i = i + min(code, 1)
+      if code ~= GOING then
+        i = claim(counter)
+      end
     end
+  end
+
+  local alone = ffi.new("int32_t[1]")
+
+  local function next_row(counter)
+    local i = counter[0]
+    counter[0] = i + 1
+    return i
+  end
+
+  --- All rows named by `indices`; addresses are numbers. Returns ALL_WELL, BAD_ROW, or the first row that found no
+  -- decision frame. A row whose board stopped on an error stays as it is: the board's state tells.
+  function native.advance(
+    run_address, rom, max_cycles, states, boards, stride, memory, indices, count, fire, zap, spinner, values, frames,
+    stop_at_death, skip, limit
+  )
+    alone[0] = 0
+    return play(
+      next_row, alone, cast(runner, run_address), cast(bytes, rom), max_cycles, cast(bytes, states), boards, stride,
+      cast(numbers, memory), cast(ints, indices), count, cast(ints, fire), cast(ints, zap), cast(ints, spinner),
+      cast(floats, values), cast(frame_pointer, frames), stop_at_death, skip, limit
+    )
+  end
+
+  --- What lets several threads, each with a host of its own, share the rows of a step. `words` is the address of their
+  -- int64 words: `tempest_gym.machines.crew` tells what each means; the next four addresses are those of the functions
+  -- of `tempest_gym.board.signals`, the rest is as above.
+  function native.crew(
+    words, claim_address, exchange_address, compare_address, wait_address, run_address, rom, max_cycles, states, boards,
+    stride, memory, fire, zap, spinner, values, frames
+  )
+    words = cast("int64_t *", words)
+    local run = cast(runner, run_address)
+    rom = cast(bytes, rom)
+    states, memory = cast(bytes, states), cast(numbers, memory)
+    fire, zap, spinner = cast(ints, fire), cast(ints, zap), cast(ints, spinner)
+    values, frames = cast(floats, values), cast(frame_pointer, frames)
+    local claim_word = cast("int32_t (*)(int64_t *)", claim_address)
+    local exchange = cast("int32_t (*)(int64_t *, int64_t)", exchange_address)
+    local compare_exchange = cast("int32_t (*)(int64_t *, int64_t, int64_t)", compare_address)
+    local wait_while = cast("int32_t (*)(int64_t *, int64_t, int64_t)", wait_address)
+    local READY, WORK, ASLEEP, WATCHED = 0, 1, 2, 3
+    local LINE, PLAN = 8, 8 -- words of a cache line; where the step's plan begins, after the counter's line
+    local crew = {}
+
+    local function claim(counter)
+      return claim_word(counter)
+    end
+
+    local function share()
+      local plan = words + PLAN
+      return play(
+        claim, words, run, rom, max_cycles, states, boards, stride, memory, cast(ints, tonumber(plan[0])),
+        tonumber(plan[1]), fire, zap, spinner, values, frames, tonumber(plan[2]), tonumber(plan[3]), tonumber(plan[4])
+      )
+    end
+
+    --- The leader's part of a step; then it looks so often whether `helpers` are done. Returns as `native.advance`.
+    function crew.lead(helpers, looks)
+      local result = share()
+      for helper = 1, helpers do
+        wait_while(words + (1 + helper) * LINE, WORK, looks)
+      end
+      return result
+    end
+
+    --- A helper's part of every step from now on. Returns true when the leader sleeps until it is told that the work
+    -- is done, and false when no work came for so many looks.
+    function crew.serve(helper, looks)
+      local state = words + (1 + helper) * LINE
+      while true do
+        if wait_while(state, READY, looks) == READY and compare_exchange(state, READY, ASLEEP) == READY then
+          return false
+        end
+        state[1] = share()
+        if exchange(state, READY) == WATCHED then
+          return true
+        end
+      end
+    end
+
+    return crew
   end
 
   return native

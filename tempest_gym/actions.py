@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -27,6 +29,8 @@ CONTROLS: tuple[tuple[bool, bool, int], ...] = tuple(
     (fire, zap, level) for fire in (False, True) for zap in (False, True) for level in SPINNER_LEVELS
 )
 """``(fire, zap, spinner)`` of every joint action, by its index."""
+
+LANES = 16
 
 _STAND, _LOWER, _HIGHER = (SPINNER_LEVELS.index(level) for level in (0, 12, -12))
 
@@ -59,22 +63,23 @@ def expert_action(target: int, lane: int, is_open: bool, fire: bool, zap: bool) 
     if target < 0 or distance == 0:
         spinner = _STAND
     else:
-        ahead = distance > 0 if is_open else (distance + 7) % 16 > 7
+        ahead = distance > 0 if is_open else (distance + 7) % LANES > 7
         spinner = _HIGHER if ahead else _LOWER
     return len(SPINNER_LEVELS) * (2 * fire + zap) + spinner
 
 
-_TURNS = np.array(
+_ADVICE = np.array(
     [
-        [
-            [expert_action(target, lane, is_open, False, False) for lane in range(16)]
-            for target in range(-1, 16)
-        ]
-        for is_open in (False, True)
+        expert_action(target, lane, is_open, fire, zap)
+        for fire, zap, is_open, lane, target in itertools.product(
+            *[(False, True)] * 3, range(LANES), range(-1, LANES)
+        )
     ],
     np.int64,
-)
-"""The expert's spinner index by open tube, target lane + 1 and lane."""
+).reshape(2, 2, 2, LANES, LANES + 1)
+"""The expert's joint action by fire, zap, open tube, lane and target lane + 1."""
+
+_FLAT_ADVICE = _ADVICE.ravel()
 
 
 def advised_action(frame: Frame) -> int:
@@ -98,8 +103,7 @@ def expert_actions(
         fire: whether the expert fires.
         zap: whether the expert zaps.
     """
-    buttons = 2 * np.asarray(fire, np.int64) + np.asarray(zap, np.int64)
-    spinner = _TURNS[
-        np.asarray(is_open, np.int64), np.asarray(target, np.int64) + 1, np.asarray(lane, np.int64)
-    ]
-    return len(SPINNER_LEVELS) * buttons + spinner
+    place = np.asarray(fire, np.int64)
+    for count, value in zip(_ADVICE.shape[1:], (zap, is_open, lane, target), strict=True):
+        place = place * count + np.asarray(value, np.int64)
+    return _FLAT_ADVICE.take(place + 1)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
 from functools import partial
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 
 from tempest_gym.bench_mame import MamePlay
 from tempest_gym.env import TempestEnv
-from tempest_gym.machines.board import Job
 from tempest_gym.machines.lua_host import LuaHost
 from tempest_gym.machines.mame import MameMachine
 from tempest_gym.machines.mame_process import MameMissingError
@@ -132,8 +131,7 @@ class _Vector:
         self.env = env
         self.seconds = self.in_fleet = self.cpu_seconds = 0.0
         self.steps = self.frames = self.cpu_frames = 0
-        self._run = env.fleet.run
-        env.fleet.run = self._timed  # type: ignore[method-assign]
+        env.fleet.step = self._timed(env.fleet.step)  # type: ignore[method-assign]
         _, self._infos = env.reset(seed=seed)
         for _ in range(_WARM_UP_STEPS):
             self._step()
@@ -154,7 +152,7 @@ class _Vector:
         until = self.cpu_seconds + seconds
         while self.cpu_seconds < until:
             start = time.perf_counter()
-            self._run([partial(self._run_boards, int(rows[0]), int(rows[-1]) + 1) for rows in slices])
+            fleet.run([partial(self._run_boards, int(rows[0]), int(rows[-1]) + 1) for rows in slices])
             self.cpu_seconds += time.perf_counter() - start
             self.cpu_frames += _CPU_FRAMES * self.env.num_envs
             fleet.load_state(state)
@@ -164,10 +162,13 @@ class _Vector:
         self.steps += self.env.num_envs
         self.frames += int(self._infos["frames"].sum())
 
-    def _timed(self, jobs: Sequence[Job]) -> None:
-        start = time.perf_counter()
-        self._run(jobs)
-        self.in_fleet += time.perf_counter() - start
+    def _timed(self, step: Callable[..., None]) -> Callable[..., None]:
+        def timed(*arguments: Any, **how: Any) -> None:
+            start = time.perf_counter()
+            step(*arguments, **how)
+            self.in_fleet += time.perf_counter() - start
+
+        return timed
 
     def _run_boards(self, first: int, end: int, _: LuaHost) -> None:
         for _frame in range(_CPU_FRAMES):

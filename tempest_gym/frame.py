@@ -6,41 +6,54 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["FEATURE_COUNT", "FRAME_DTYPE", "Frame"]
+__all__ = [
+    "DESCENT",
+    "FEATURE_COUNT",
+    "FRAME_COUNTS",
+    "FRAME_DTYPE",
+    "FRAME_FLAGS",
+    "FRAME_REALS",
+    "PLAY",
+    "Frame",
+]
 
 FEATURE_COUNT = 195
 
-FRAME_DTYPE = np.dtype(
-    [
-        ("subjective", np.float64),
-        ("objective", np.float64),
-        ("score", np.uint32),
-        ("frame", np.uint16),
-        ("spinner", np.int16),
-        ("expert_target", np.int16),
-        ("game_state", np.uint8),
-        ("game_mode", np.uint8),
-        ("done", np.uint8),
-        ("save", np.uint8),
-        ("fire", np.uint8),
-        ("zap", np.uint8),
-        ("player_lane", np.uint8),
-        ("open", np.uint8),
-        ("expert_fire", np.uint8),
-        ("expert_zap", np.uint8),
-        ("level", np.uint8),
-        ("lives", np.uint8),
-        ("alive", np.uint8),
-        ("decision", np.uint8),
-        ("over", np.uint8),
-        ("frames", np.uint32),
-    ],
-    align=True,
-)
-"""The scalar fields of a frame, in the memory layout the in-process Lua host writes.
+PLAY, DESCENT = 0x04, 0x20
+"""Game states (RAM $00) in which a player can act."""
 
-The wire packet (``protocol.py``) carries all of them but the last five. ``lives``, ``alive`` and
-``decision`` follow from the features and the game state and mode; ``over`` is 1 in the frame that ends a
+FRAME_REALS = ("subjective", "objective")
+FRAME_FLAGS = (
+    "done",
+    "over",
+    "save",
+    "fire",
+    "zap",
+    "open",
+    "expert_fire",
+    "expert_zap",
+    "alive",
+    "decision",
+)
+FRAME_COUNTS = (
+    "expert_target",
+    "score",
+    "lives",
+    "level",
+    "game_state",
+    "player_lane",
+    "frames",
+    "frame",
+    "spinner",
+    "game_mode",
+)
+
+FRAME_DTYPE = np.dtype([(name, np.float64) for name in (*FRAME_REALS, *FRAME_FLAGS, *FRAME_COUNTS)])
+"""The fields of a frame but its features, as the in-process Lua host writes them: all of them the doubles that Lua has,
+so that a fleet's frames are a matrix too.
+
+The wire packet (``protocol.py``) carries all of them but ``lives``, ``alive``, ``decision``, ``over`` and ``frames``:
+the first three follow from the features and the game state and mode; ``over`` is 1 in the frame that ends a
 real game; ``frames`` is the number of game frames that one call of the host advanced, over which it sums
 ``objective`` and ``subjective`` and ors ``done``."""
 

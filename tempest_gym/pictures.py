@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tempest_gym.actions import CONTROLS, advised_action
-from tempest_gym.frame import Frame
+from tempest_gym.frame import DESCENT, Frame
 from tempest_gym.machines.board import BoardFleet, BoardMachine
 from tempest_gym.roms import RomImage
 
@@ -19,7 +19,6 @@ __all__ = ["save_pictures", "write_png"]
 
 _Picture = NDArray[np.uint8]
 
-_DESCENT = 0x20
 _SCREEN, _LOGO = 0x01, 0x12
 _LIMIT = 20_000
 
@@ -35,7 +34,7 @@ def save_pictures(rom: RomImage, folder: Path) -> list[Path]:
         "title": _title(rom),
         "closed": _play(rom, 5, lambda frame, shown: not frame.open and shown > 150),
         "open": _play(rom, 9, lambda frame, shown: frame.open and shown > 150),
-        "descent": _play(rom, 17, lambda frame, shown: frame.game_state == _DESCENT and shown > 10),
+        "descent": _play(rom, 17, lambda frame, shown: frame.game_state == DESCENT and shown > 10),
     }
     files = []
     for name, picture in pictures.items():

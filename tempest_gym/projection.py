@@ -9,9 +9,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from tempest_gym.frame import DESCENT, PLAY
+
 __all__ = ["enemy_positions", "lane_positions"]
 
-_STATE, _PLAY, _DESCENT = 0x00, 0x04, 0x20
+_STATE = 0x00
 _EYE_HIGH, _EYE_LOW = 0x5B, 0x5F
 _VANISHING_X, _VANISHING_Y = 0x5E, 0x60
 _OPEN = 0x0111
@@ -66,6 +68,6 @@ def _place(
     vanishing = np.array([ram[_VANISHING_X], ram[_VANISHING_Y]], float)
     shrunk = vanishing + (points - vanishing) * ((_RIM - _EYE_IN_PLAY) / distance)[:, None]
     positions: NDArray[np.float64] = 0.5 + (shrunk - _CENTRE) * _UNIT
-    if ram[_STATE] not in (_PLAY, _DESCENT):
+    if ram[_STATE] not in (PLAY, DESCENT):
         positions[:] = np.nan
     return positions

@@ -20,7 +20,7 @@ from enum import IntEnum
 import numpy as np
 
 from tempest_gym.features import FEATURES
-from tempest_gym.frame import FEATURE_COUNT, Frame
+from tempest_gym.frame import DESCENT, FEATURE_COUNT, PLAY, Frame
 
 __all__ = [
     "PACKET_BYTES",
@@ -61,7 +61,6 @@ _RESPONSE_LIMIT = 16 << 20
 
 _NO_TARGET = (-1, -32768)
 _REAL_GAME = 0x80
-_PLAYABLE = (0x04, 0x20)
 _GAME_ENDS = (0x10, 0x12, 0x24)
 _LIVES_FEATURE, _ALIVE_FEATURE = FEATURES["lives"].start, FEATURES["player_alive"].start
 _LIVES_SCALE = 6.0
@@ -276,7 +275,7 @@ class FrameDecoder:
             raise ProtocolError("range", f"a packet with spinner {spinner}")
         real = mode >= _REAL_GAME
         alive = bool(features[_ALIVE_FEATURE])
-        decision = real and alive and state in _PLAYABLE
+        decision = real and alive and state in (PLAY, DESCENT)
         lives = round(float(features[_LIVES_FEATURE]) * _LIVES_SCALE)
         over = self.in_game and (not real or lives == 0 or state in _GAME_ENDS)
         self.in_game = not over and (self.in_game or decision)

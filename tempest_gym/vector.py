@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from tempest_gym.actions import ACTION_COUNT, CONTROLS, expert_actions
 from tempest_gym.env import SEED_COUNT, TempestEnv, split_state
-from tempest_gym.frame import FRAME_DTYPE
+from tempest_gym.features import FEATURES
+from tempest_gym.frame import DESCENT, FRAME_COUNTS, FRAME_FLAGS, FRAME_REALS
 from tempest_gym.machines import MachineName
 from tempest_gym.machines.board import BoardFleet, Job
 from tempest_gym.machines.lua_host import LuaHost
@@ -37,14 +38,15 @@ from tempest_gym.settings import (
 
 __all__ = ["TempestVectorEnv"]
 
-_FIRE, _ZAP, _SPINNER = (np.array(column, np.int32) for column in zip(*CONTROLS, strict=True))
+_CONTROLS = np.array(CONTROLS, np.int32).T
+"""Fire, zap and spinner of every joint action, shape ``(3, 44)``."""
 
-_FIELDS = dict(FRAME_DTYPE.fields or {})
-_BYTE_FIELDS = [name for name, (kind, *_) in _FIELDS.items() if kind == np.uint8]
-"""Fields of a frame that lie next to each other as bytes."""
+_REALS = len(FRAME_REALS)
+_WHOLE = (*FRAME_FLAGS, *FRAME_COUNTS)
+"""Fields of a frame that are whole numbers; they follow the others."""
 
-_CHUNKS_PER_THREAD = 4
-"""Pieces of work a thread takes one after the other, so that one long step does not leave others idle."""
+_LONG_DESCENT = 0.88
+"""Feature ``player_depth`` from which a descent may end on the next frame; the way to the next tube is long."""
 
 _Flags = NDArray[np.bool_]
 _Result = tuple[NDArray[np.float32], NDArray[np.float64], _Flags, _Flags, dict[str, Any]]
@@ -110,10 +112,8 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         self.action_space = batch_space(self.single_action_space, self.num_envs)
 
         self.fleet = BoardFleet(resolve_rom(rom), self.num_envs, self.threads)
-        first = _FIELDS[_BYTE_FIELDS[0]][1]
-        rows = self.fleet.frames.view(np.uint8).reshape(self.num_envs, -1)
-        self._bytes = rows[:, first : first + len(_BYTE_FIELDS)].T
-        self._all_chunks = self._split(np.arange(self.num_envs))
+        self._columns = self.fleet.frames.view(np.float64).reshape(self.num_envs, -1).T
+        self._rows = np.arange(self.num_envs, dtype=np.int32)
         self._generators: list[np.random.Generator | None] = [None] * self.num_envs
         self._seeds = np.zeros(self.num_envs, np.int64)
         self._episode_frames = np.zeros(self.num_envs, np.int64)
@@ -152,7 +152,8 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
             if seeds[row] is not None or options:
                 self._game_goes_on[row] = False
         self.fleet.run([partial(self._restart, int(row), seeds[row], start_level) for row in rows])
-        return self.fleet.features.copy(), {**self._infos(mask), **self._reset_infos(mask)}
+        infos = _with_masks(_within(self._values(), mask), mask)
+        return self.fleet.features.copy(), {**infos, **self._reset_infos(mask)}
 
     def step(self, actions: NDArray[np.int64]) -> _Result:
         """Take one joint action per environment.
@@ -169,25 +170,24 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
             ValueError: the actions have a wrong shape or value.
         """
         fleet, settings = self.fleet, self.settings
-        chosen = self._checked(actions)
-        fleet.fire[:] = _FIRE[chosen]
-        fleet.zap[:] = _ZAP[chosen]
-        fleet.spinner[:] = _SPINNER[chosen]
-        ended = ~self._playing
-        chunks = self._all_chunks
-        if ended.any():
+        fleet.fire[:], fleet.zap[:], fleet.spinner[:] = _CONTROLS[:, self._checked(actions)]
+        ended, restarts = ~self._playing, []
+        if not self._playing.all():
             self._check_autoreset(ended)
-            chunks = self._split(np.flatnonzero(self._playing))
-        fleet.run([*self._restarts(ended), *(partial(self._advance, chunk) for chunk in chunks)])
+            restarts = self._restarts(ended)
+        stop_at_death = settings.episode == "life"
+        fleet.step(self._longest_first(), restarts, stop_at_death=stop_at_death, skip=settings.frame_skip)
 
-        frames = fleet.frames
-        self._episode_frames += np.where(ended, 0, frames["frames"])
-        rewards = settings.objective_scale * frames["objective"]
-        rewards += settings.subjective_scale * frames["subjective"]
+        values = self._values()
+        passed = np.where(ended, 0, values["frames"]) if restarts else values["frames"]
+        self._episode_frames += passed
+        values["episode_frames"] += passed
+        rewards = settings.objective_scale * values["objective_reward"]
+        rewards += settings.subjective_scale * values["subjective_reward"]
         np.minimum(rewards, settings.reward_clip, out=rewards)
         np.maximum(rewards, -settings.reward_clip, out=rewards)
-        over = frames["over"] != 0
-        terminations = over | (frames["done"] != 0) if settings.episode == "life" else over
+        over = fleet.frames["over"] != 0
+        terminations = over | values["life_lost"] if stop_at_death else over
         truncations = (self._episode_frames >= EPISODE_FRAMES) & ~terminations
         finished = terminations | truncations
         self._playing = ~finished
@@ -195,11 +195,13 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
 
         final: dict[str, Any] = {}
         if self.autoreset_mode == AutoresetMode.SAME_STEP and finished.any():
-            final = {"final_obs": self._final_observations(finished), "final_info": self._infos(finished)}
-            final |= {"_final_obs": finished.copy(), "_final_info": finished.copy()}
+            final = {"final_obs": self._final_observations(finished), "_final_obs": finished.copy()}
+            last = _with_masks(_within(values, finished), finished)
+            final |= {"final_info": last, "_final_info": finished.copy()}
             ended = finished
             fleet.run(self._restarts(ended))
-        infos = {**self._infos(np.ones(self.num_envs, np.bool_)), **self._reset_infos(ended), **final}
+            values = self._values()
+        infos = {**_with_masks(values, True), **self._reset_infos(ended), **final}
         return fleet.features.copy(), rewards, terminations, truncations, infos
 
     def _checked(self, actions: Any) -> NDArray[np.int64]:
@@ -208,7 +210,7 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
             raise ValueError(f"actions must have the shape ({self.num_envs},), got {chosen.shape}")
         if chosen.dtype.kind not in "iu":
             raise ValueError(f"actions must be whole numbers, got an array of {chosen.dtype}")
-        if chosen.min() < 0 or chosen.max() >= ACTION_COUNT:
+        if chosen.astype(np.uint64).max() >= ACTION_COUNT:
             raise ValueError(
                 f"actions must be from 0 to {ACTION_COUNT - 1}, got {chosen.min()} to {chosen.max()}"
             )
@@ -221,15 +223,16 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
             f"call reset() first: no episode is on in {np.flatnonzero(ended).tolist()}"
         )
 
-    def _split(self, rows: NDArray[np.int64]) -> list[NDArray[np.int32]]:
-        """Cut rows into the pieces of work that threads take."""
-        pieces = min(len(rows), self.threads * _CHUNKS_PER_THREAD if self.threads > 1 else 1)
-        return np.array_split(rows.astype(np.int32), pieces) if pieces else []
-
-    def _advance(self, rows: NDArray[np.int32], host: LuaHost) -> None:
-        """Play the actions on some rows."""
-        stop_at_death = self.settings.episode == "life"
-        self.fleet.advance(host, rows, stop_at_death=stop_at_death, skip=self.settings.frame_skip)
+    def _longest_first(self) -> NDArray[np.int32]:
+        """Return the rows in play; those first that will probably be long on the way to their next decision."""
+        rows = self._rows if self._playing.all() else self._rows[self._playing]
+        if self.threads > 1:
+            descending = self.fleet.frames["game_state"] == DESCENT
+            if descending.any():
+                depth = self.fleet.features[:, FEATURES["player_depth"].start]
+                late = (descending & (depth < _LONG_DESCENT))[rows] | ~descending[rows]
+                rows = rows[np.argsort(late, kind="stable")]
+        return rows
 
     def _restarts(self, mask: _Flags) -> list[Job]:
         return [
@@ -255,31 +258,27 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         self._episode_frames[row] = frame["frames"]
         self._playing[row], self._game_goes_on[row] = True, False
 
-    def _infos(self, mask: _Flags) -> dict[str, Any]:
-        """Return what `TempestEnv.step` tells, for the rows of the mask and 0 elsewhere."""
-        frames = self.fleet.frames
-        fields = dict(zip(_BYTE_FIELDS, np.array(self._bytes, np.int64, order="C"), strict=True))
-        target = frames["expert_target"].astype(np.int64)
-        lane = fields["player_lane"]
-        values = {
-            "expert_action": expert_actions(
-                target, lane, fields["open"], fields["expert_fire"], fields["expert_zap"]
-            ),
+    def _values(self) -> dict[str, NDArray[Any]]:
+        """Return what `TempestEnv.step` tells, as new arrays."""
+        reals = self._columns[:_REALS].copy()
+        fields = dict(zip(_WHOLE, self._columns[_REALS:].astype(np.int64, order="C"), strict=True))
+        subjective, objective = reals
+        target, lane = fields["expert_target"], fields["player_lane"]
+        advice = expert_actions(target, lane, fields["open"], fields["expert_fire"], fields["expert_zap"])
+        return {
+            "expert_action": advice,
             "expert_target": target,
-            "score": frames["score"].astype(np.int64),
+            "score": fields["score"],
             "lives": fields["lives"],
             "level": fields["level"] + 1,
             "game_state": fields["game_state"],
             "player_lane": lane,
-            "objective_reward": frames["objective"].copy(),
-            "subjective_reward": frames["subjective"].copy(),
+            "objective_reward": objective,
+            "subjective_reward": subjective,
             "life_lost": fields["done"] != 0,
-            "frames": frames["frames"].astype(np.int64),
+            "frames": fields["frames"],
             "episode_frames": self._episode_frames.copy(),
         }
-        if not mask.all():
-            values = {key: np.where(mask, value, value.dtype.type(0)) for key, value in values.items()}
-        return _with_masks(values, mask)
 
     def _reset_infos(self, mask: _Flags) -> dict[str, Any]:
         """Return what `TempestEnv.reset` tells beside that."""
@@ -365,8 +364,14 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         self.fleet.close()
 
 
-def _with_masks(values: dict[str, Any], mask: _Flags) -> dict[str, Any]:
-    masks = np.empty((len(values), len(mask)), np.bool_)
+def _within(values: dict[str, NDArray[Any]], mask: _Flags) -> dict[str, NDArray[Any]]:
+    """Return numbers with 0 outside of the mask."""
+    return {key: np.where(mask, value, value.dtype.type(0)) for key, value in values.items()}
+
+
+def _with_masks(values: dict[str, Any], mask: _Flags | bool) -> dict[str, Any]:
+    """Return values and, after Gymnasium's convention, for which environments each is set."""
+    masks = np.empty((len(values), len(next(iter(values.values())))), np.bool_)
     masks[:] = mask
     return values | {f"_{key}": row for key, row in zip(values, masks, strict=True)}
 

@@ -9,6 +9,7 @@ import llvmlite.ir as ir
 
 from tempest_gym.board.layout import LINK, STATE_BYTES, UNDOCUMENTED_OPCODE, WORD
 from tempest_gym.board.native import PREFIX, RUN, RUN_ROWS, TRACE
+from tempest_gym.board.signals import add_signals
 
 _I8, _I32, _I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 _BYTES, _WORDS = _I8.as_pointer(), _I64.as_pointer()
@@ -26,6 +27,7 @@ def entry_points(parts: list[Any]) -> ir.Module:
     run = _run(module, functions["core"])
     _run_rows(module, run)
     _trace(module, run)
+    add_signals(module)
     return module
 
 

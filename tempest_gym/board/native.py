@@ -24,6 +24,9 @@ RUN = PREFIX + "run"
 RUN_ROWS = PREFIX + "run_rows"
 TRACE = PREFIX + "trace"
 
+SIGNALS = ("claim", "exchange", "compare_exchange", "wait_while")
+"""Functions by which threads tell each other things, see `tempest_gym.board.signals`."""
+
 HANDLERS = ("io_read", "io_write", "add_decimal", "subtract_decimal")
 """Functions of the interpreter that translated programs call, in the order of their addresses in a table."""
 
@@ -41,6 +44,7 @@ class Native:
             each of the consecutive rows to its next bridge point.
         trace: ``void trace(uint8_t *state, const uint8_t *rom, uint8_t *marks, int64_t cycles)``, which runs a board
             and marks the addresses that RTS and JMP through memory go to.
+        signals: addresses of `SIGNALS` by name.
         handlers: addresses of `HANDLERS`.
     """
 
@@ -54,6 +58,7 @@ class Native:
         self.trace = ctypes.CFUNCTYPE(None, pointer, pointer, pointer, whole)(
             int(engine.get_function_address(TRACE))
         )
+        self.signals = {name: int(engine.get_function_address(PREFIX + name)) for name in SIGNALS}
         self.handlers = [int(engine.get_function_address(PREFIX + name)) for name in HANDLERS]
 
 

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tempest_gym.board import STATE_DTYPE, Boards
-from tempest_gym.frame import FEATURE_COUNT, FRAME_DTYPE, Frame
+from tempest_gym.frame import FEATURE_COUNT, FRAME_COUNTS, FRAME_DTYPE, FRAME_FLAGS, FRAME_REALS, Frame
+from tempest_gym.machines.crew import Crew, Job
 from tempest_gym.machines.lua_host import LuaHost
 from tempest_gym.machines.seeding import phase_of
-from tempest_gym.machines.workers import Job, Workers
 from tempest_gym.paths import lua_directory
 from tempest_gym.roms import RomImage
 
@@ -31,17 +31,16 @@ class BoardError(RuntimeError):
 START_BRIDGE = 4
 """The bridge point after power-on at which the seed takes effect and the first frame is handed over."""
 
-_FLAGS = {"done", "save", "fire", "zap", "open", "expert_fire", "expert_zap", "alive", "decision", "over"}
-_FIELDS = dict(FRAME_DTYPE.fields or {})
-_RECORD = np.dtype(
-    {
-        "names": list(_FIELDS),
-        "formats": [np.bool_ if name in _FLAGS else field[0] for name, field in _FIELDS.items()],
-        "offsets": [field[1] for field in _FIELDS.values()],
-        "itemsize": FRAME_DTYPE.itemsize,
-    }
-)
-"""``FRAME_DTYPE`` with flags that come out as bools."""
+_CHUNKS_PER_THREAD = 4
+"""Pieces of work a thread takes one after the other where rows cannot be claimed one by one, so that one long step does
+not leave others idle."""
+
+_KINDS: list[tuple[str, type]] = [
+    *((name, float) for name in FRAME_REALS),
+    *((name, bool) for name in FRAME_FLAGS),
+    *((name, int) for name in FRAME_COUNTS),
+]
+"""Fields of ``FRAME_DTYPE`` in their order, and what they are in a `Frame`."""
 
 
 class BoardFleet:
@@ -67,11 +66,12 @@ class BoardFleet:
         self._memory = np.zeros((count, self.hosts[0].memory_size), np.float64)
         self.features = np.zeros((count, FEATURE_COUNT), np.float32)
         self.frames = np.zeros(count, FRAME_DTYPE)
-        self._records = self.frames.view(_RECORD)
         self._errors = self.boards.fields["error"]
         self.fire, self.zap, self.spinner = np.zeros((3, count), np.int32)
         self.threads = threads
-        self._workers = Workers(self.hosts)
+        self._shares = threads > 1 and self.hosts[0].can_share
+        arrays = self.boards.state, self._memory, self.boards.rom, self.fire, self.zap, self.spinner
+        self._crew = Crew(self.hosts, (*arrays, self.features, self.frames) if self._shares else None)
         self._start = self._state_at_start()
         self._origin = _origin(rom)
 
@@ -90,7 +90,37 @@ class BoardFleet:
         Raises:
             BoardError: a board ran into an error.
         """
-        self._workers.run(jobs)
+        self._crew.run(jobs)
+        self._check_all()
+
+    def step(
+        self, rows: NDArray[np.int32], jobs: Sequence[Job] = (), *, stop_at_death: bool = False, skip: int = 1
+    ) -> None:
+        """Do ``jobs`` and `advance` other rows, on as many threads as there are.
+
+        Args:
+            rows: those to advance, the ones that are likely to take longest first.
+            jobs: work on other rows.
+            stop_at_death, skip: as of `advance`.
+
+        Raises:
+            BoardError: a board ran into an error.
+        """
+        if self._shares:
+            self._crew.share(rows, jobs, stop_at_death=stop_at_death, skip=skip)
+        else:
+            pieces = min(len(rows), self.threads * _CHUNKS_PER_THREAD if self.threads > 1 else 1)
+            chunks = np.array_split(rows, pieces) if pieces else []
+            advance = partial(self._advance_chunk, stop_at_death=stop_at_death, skip=skip)
+            self._crew.run([*jobs, *(partial(advance, chunk) for chunk in chunks)])
+        self._check_all()
+
+    def _advance_chunk(
+        self, rows: NDArray[np.int32], host: LuaHost, *, stop_at_death: bool, skip: int
+    ) -> None:
+        self.advance(host, rows, stop_at_death=stop_at_death, skip=skip)
+
+    def _check_all(self) -> None:
         if self._errors.any():
             self.check(int(np.flatnonzero(self._errors)[0]))
 
@@ -138,8 +168,9 @@ class BoardFleet:
 
     def frame(self, row: int) -> Frame:
         """Return what was observed last on one board, with an array of its own."""
-        values = self._records.item(row)
-        return Frame(self.features[row].copy(), **dict(zip(_FIELDS, values, strict=True)))
+        values = self.frames.item(row)
+        fields = {name: kind(value) for (name, kind), value in zip(_KINDS, values, strict=True)}
+        return Frame(self.features[row].copy(), **fields)
 
     def picture(self, row: int) -> NDArray[np.uint8]:
         """Draw what the screen of one board shows, shape ``(height, width, 3)``."""
@@ -190,7 +221,7 @@ class BoardFleet:
 
     def close(self) -> None:
         """End the threads."""
-        self._workers.close()
+        self._crew.close()
 
     def _parts(self) -> tuple[NDArray[Any], ...]:
         return self.boards.state, self._memory, self.features, self.frames

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -26,15 +27,6 @@ Array = tuple[NDArray[Any], int, tuple[int | None, ...], Any]
 Arrays = tuple[Array, Array, Array, Array, Array]
 """State, memory, indices, features and frames."""
 
-_C_TYPES = {
-    "f8": ("double", "d"),
-    "u4": ("uint32_t", "I4"),
-    "u2": ("uint16_t", "I2"),
-    "i2": ("int16_t", "i2"),
-    "u1": ("uint8_t", "B"),
-}
-"""C type and ``string.pack`` letter of each kind of number in a frame."""
-
 
 class NativeEngine:
     """LuaJIT on the arrays in place."""
@@ -46,6 +38,22 @@ class NativeEngine:
         self._run_address = run_address
         self._init, self._set_start_level = native[b"init"], native[b"set_start_level"]
         self._observe, self._advance = native[b"observe"], native[b"advance"]
+        self._crew = native[b"crew"]
+
+    def crew(self, words: int, signals: dict[str, int], fleet: Sequence[Array]) -> Any:
+        """Return Lua's table of functions that share the rows of a fleet by the words at an address."""
+        state, memory, rom, *others = fleet
+        return self._crew(
+            words,
+            *(signals[name] for name in ("claim", "exchange", "compare_exchange", "wait_while")),
+            self._run_address,
+            rom[1],
+            _CYCLES_BETWEEN_BRIDGES,
+            state[1],
+            *state[0].shape,
+            memory[1],
+            *(array[1] for array in others),
+        )
 
     def init(self, memory: NDArray[np.float64], seed: int, start_level: int, game: bytes) -> None:
         self._init(address_of(memory), seed, start_level, game)
@@ -163,26 +171,14 @@ def _store(
     frames[row] = np.frombuffer(results[2], FRAME_DTYPE)[0]
 
 
-def _frame_fields() -> list[tuple[str, str, int, int]]:
-    """Name, kind, offset and size of the fields of a frame."""
-    fields = FRAME_DTYPE.fields
-    assert fields is not None
-    return [(name, field[0].str[1:], int(field[1]), field[0].itemsize) for name, field in fields.items()]
-
-
 def _c_definition() -> str:
     """The C type of a frame."""
-    members = "".join(f"{_C_TYPES[kind][0]} {name}; " for name, kind, _, _ in _frame_fields())
-    return f"struct {{ {members}}}"
+    return f"struct {{ double {', '.join(FRAME_DTYPE.names or ())}; }}"
 
 
 def _pack_format() -> str:
     """The format that packs a frame's fields into the bytes of a record."""
-    letters, position = "=", 0
-    for _, kind, start, size in _frame_fields():
-        letters += "x" * (start - position) + _C_TYPES[kind][1]
-        position = start + size
-    return letters + "x" * (FRAME_DTYPE.itemsize - position)
+    return "=" + "d" * len(FRAME_DTYPE.names or ())
 
 
 def address_of(array: NDArray[Any]) -> int:

@@ -26,9 +26,15 @@ from tempest_gym.paths import lua_directory
 
 __all__ = ["LuaHost", "LuaRuntimeName", "NoDecisionError"]
 
+FleetArrays = tuple[NDArray[Any], ...]
+"""The arrays of a fleet of boards that its threads share, see `LuaHost.lead`."""
+
 LuaRuntimeName = Literal["auto", "luajit", "lua54", "lua53"]
 
 _MODULES = {"luajit": "lupa.luajit21", "lua54": "lupa.lua54", "lua53": "lupa.lua53"}
+
+ALL_WELL = -1
+"""What comes of rows that all found a decision frame."""
 
 _REMEMBERED = 32
 """Arrays whose addresses a host remembers; it keeps them alive so long."""
@@ -62,6 +68,8 @@ class LuaHost:
         runtime: the name of the runtime in use.
         version: the Lua's own name and version.
         memory_size: float64 values of Lua memory per board.
+        longest_way: game frames after which a program that came to no decision is given up.
+        signals: addresses of the functions by which threads tell each other things, by name.
 
     Raises:
         ValueError: there is no such runtime.
@@ -78,12 +86,14 @@ class LuaHost:
         """Start the runtime and load the modules."""
         if runtime not in get_args(LuaRuntimeName):
             raise ValueError(f"runtime must be one of {get_args(LuaRuntimeName)}, got {runtime!r}")
+        self.signals: dict[str, int] = {}
         self._state_bytes: int | None = None
         self._rom_bytes: int | None = None
         if run_address is None or buttons_offset is None:
-            from tempest_gym.board import layout, native_run_address
+            from tempest_gym.board import layout, native
 
-            run_address, buttons_offset = native_run_address(), layout.BUTTONS
+            board = native.load()
+            run_address, buttons_offset, self.signals = board.run_address, layout.BUTTONS, board.signals
             self._state_bytes, self._rom_bytes = layout.STATE_BYTES, layout.ROM_BYTES
         self.runtime, lupa_module = _find_runtime(runtime)
         self._lua = lupa_module.LuaRuntime(
@@ -93,8 +103,10 @@ class LuaHost:
         self.version: str = self._lua.eval(b"jit and jit.version or _VERSION").decode()
         self.memory_size = int(module[b"MEMORY"])
         self._known: dict[int, Array] = {}
+        self._lead: Any = None
+        self._serve: Any = None
         self._bad_row = int(module[b"BAD_ROW"])
-        self._longest_way = int(module[b"LONGEST_WAY"])
+        self.longest_way = int(module[b"LONGEST_WAY"])
         self._engine: NativeEngine | PortableEngine
         if self.runtime == "luajit":
             self._engine = NativeEngine(module, run_address, buttons_offset)
@@ -180,8 +192,53 @@ class LuaHost:
             self._array(zap, np.int32, boards, "zap"),
             self._array(spinner, np.int32, boards, "spinner"),
         )
-        how = int(stop_at_death), skip, self._longest_way if limit is None else limit
+        how = int(stop_at_death), skip, self.longest_way if limit is None else limit
         self._check_result(self._engine.advance(arrays, program, actions, how), indices, len(state))
+
+    @property
+    def can_share(self) -> bool:
+        """Whether threads with hosts of this kind can share steps: LuaJIT on boards."""
+        return isinstance(self._engine, NativeEngine) and bool(self.signals)
+
+    def join(self, words: NDArray[np.int64], fleet: FleetArrays) -> None:
+        """Be ready to `lead` or `serve`.
+
+        Args:
+            words: shared words that `tempest_gym.machines.crew` explains; they and the arrays must stay alive.
+            fleet: state, memory, rom, fire, zap, spinner, features and frames, as of `advance`.
+        """
+        boards = len(fleet[0])
+        shapes: tuple[tuple[str, Any, tuple[int | None, ...]], ...] = (
+            ("state", np.uint8, (boards, self._state_bytes)),
+            ("memory", np.float64, (boards, self.memory_size)),
+            ("rom", np.uint8, (self._rom_bytes,)),
+            ("fire", np.int32, (boards,)),
+            ("zap", np.int32, (boards,)),
+            ("spinner", np.int32, (boards,)),
+            ("features", np.float32, (boards, FEATURE_COUNT)),
+            ("frames", FRAME_DTYPE, (boards,)),
+        )
+        arrays = [
+            self._array(array, dtype, shape, name)
+            for array, (name, dtype, shape) in zip(fleet, shapes, strict=True)
+        ]
+        assert isinstance(self._engine, NativeEngine)
+        crew = self._engine.crew(address_of(words), self.signals, arrays)
+        self._lead, self._serve = crew[b"lead"], crew[b"serve"]
+
+    def lead(self, helpers: int, looks: int) -> int:
+        """Advance rows of the published plan until none is left; then look whether the first ``helpers`` are done, so
+        often at each.
+
+        Returns:
+            The first row found that came to no decision frame, or -1.
+        """
+        return int(self._lead(helpers, looks))
+
+    def serve(self, helper: int, looks: int) -> bool:
+        """Work as helper number ``helper`` (from 1 on) until the leader waits for a word (True) or no plan came for
+        so many looks (False)."""
+        return bool(self._serve(helper, looks))
 
     def _check_result(self, result: int, indices: NDArray[np.int32], boards: int) -> None:
         if result == self._bad_row:

@@ -1,0 +1,183 @@
+"""Threads that share the work on a fleet of boards, each with a Lua of its own.
+
+A step of 64 boards takes half a millisecond, so a helper that slept would come late to each. Helpers therefore stay
+inside Lua for a moment after their work, without the interpreter's lock, and look for the next: the leader publishes
+a plan, every thread claims one row after the other by an atomic counter, and words of memory tell who is where.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tempest_gym.machines.lua_engines import address_of
+from tempest_gym.machines.lua_host import ALL_WELL, FleetArrays, LuaHost, NoDecisionError
+
+__all__ = ["Crew", "Job"]
+
+Job = Callable[[LuaHost], None]
+"""A piece of work on some boards; it runs in one thread, with that thread's Lua."""
+
+READY, WORK, ASLEEP, WATCHED = range(4)
+"""Where a helper is: looking for work; at work; not to be reached but through its queue; at work, and the leader
+waits in its queue of results. `lua/host.lua` has the same numbers."""
+
+_LINE = 8
+"""Words of a cache line: what different threads write lies on different ones."""
+
+_LOOKS = 20000
+"""Looks for work, or for its end, before a thread goes to sleep: some 50 to 100 microseconds."""
+
+_EXCHANGE = ctypes.PYFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64)
+_COMPARE_EXCHANGE = ctypes.PYFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
+
+
+class Crew:
+    """The calling thread, which leads, and its helpers.
+
+    Args:
+        hosts: a Lua for the calling thread, and one for each helper.
+        fleet: the arrays whose rows `share` advances; None without it.
+    """
+
+    def __init__(self, hosts: Sequence[LuaHost], fleet: FleetArrays | None = None) -> None:
+        """Start the helpers."""
+        self._host = hosts[0]
+        self._words = np.zeros((1 + len(hosts), _LINE), np.int64)
+        self._looks = _LOOKS if len(hosts) <= (os.cpu_count() or 1) else 0
+        if fleet is not None:
+            for host in hosts:
+                host.join(self._words, fleet)
+        self._helpers = [
+            _Helper(host, number, self._words[1 + number], self._looks)
+            for number, host in enumerate(hosts[1:], 1)
+        ]
+
+    def run(self, jobs: Sequence[Job]) -> None:
+        """Do all jobs, the first ones first; what a job raises is raised when all threads are done."""
+        queue = deque(jobs)
+        helpers = self._helpers[: max(len(jobs) - 1, 0)]
+        for helper in helpers:
+            helper.begin(queue)
+        try:
+            _work(queue, self._host)
+        finally:
+            errors = [helper.end() for helper in helpers]
+        _raise_first(errors)
+
+    def share(self, rows: NDArray[np.int32], jobs: Sequence[Job], *, stop_at_death: bool, skip: int) -> None:
+        """Advance ``rows``, every thread one after the other, while the leader does ``jobs`` first.
+
+        Raises:
+            NoDecisionError: a program never came to play.
+        """
+        words, helpers = self._words, self._helpers[: max(len(rows) - 1, 0)]
+        words[1, :5] = address_of(rows), len(rows), stop_at_death, skip, self._host.longest_way
+        words[0, 0] = 0
+        for helper in helpers:
+            helper.wake()
+        try:
+            for job in jobs:
+                job(self._host)
+            lost = self._host.lead(len(helpers), self._looks)
+        finally:
+            errors = [helper.wait() for helper in helpers]
+        _raise_first(errors)
+        lost = max([lost, *(helper.lost for helper in helpers)])
+        if lost != ALL_WELL:
+            raise NoDecisionError(lost)
+
+    def close(self) -> None:
+        """End the helpers."""
+        for helper in self._helpers:
+            helper.close()
+        self._helpers = []
+
+
+class _Helper:
+    """A thread that works on one queue of jobs after the other, and on plans in between."""
+
+    def __init__(self, host: LuaHost, number: int, words: NDArray[np.int64], looks: int) -> None:
+        self._host, self._number, self._words, self._looks = host, number, words, looks
+        self._state = words.ctypes.data
+        self._words[:2] = ASLEEP, ALL_WELL
+        self._exchange = _EXCHANGE(host.signals.get("exchange", 0))
+        self._compare_exchange = _COMPARE_EXCHANGE(host.signals.get("compare_exchange", 0))
+        self._error: BaseException | None = None
+        self._queues: SimpleQueue[deque[Job] | str | None] = SimpleQueue()
+        self._results: SimpleQueue[BaseException | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._loop, name="tempest-board", daemon=True)
+        self._thread.start()
+
+    @property
+    def lost(self) -> int:
+        """The row of the last plan that came to no decision frame, or -1."""
+        return int(self._words[1])
+
+    def begin(self, queue: deque[Job]) -> None:
+        """Work on jobs."""
+        self._queues.put(queue)
+
+    def end(self) -> BaseException | None:
+        """Wait for the end of the jobs; returns what one raised."""
+        return self._results.get()
+
+    def wake(self) -> None:
+        """Work on the plan that is published."""
+        if self._exchange(self._state, WORK) == ASLEEP:
+            self._queues.put("plan")
+
+    def wait(self) -> BaseException | None:
+        """Wait for the end of the work on the plan; returns what it raised."""
+        if self._words[0] == WORK and self._compare_exchange(self._state, WORK, WATCHED) == WORK:
+            self._results.get()
+        error, self._error = self._error, None
+        return error
+
+    def close(self) -> None:
+        self._queues.put(None)
+        self._thread.join()
+
+    def _loop(self) -> None:
+        while (work := self._queues.get()) is not None:
+            if isinstance(work, deque):
+                error: BaseException | None = None
+                try:
+                    _work(work, self._host)
+                except BaseException as raised:
+                    error = raised
+                self._results.put(error)
+            else:
+                self._serve()
+
+    def _serve(self) -> None:
+        """Work on plans until none comes for a moment."""
+        try:
+            while self._host.serve(self._number, self._looks):
+                self._results.put(None)
+        except BaseException as raised:
+            self._error = raised
+            if self._exchange(self._state, ASLEEP) == WATCHED:
+                self._results.put(None)
+
+
+def _work(queue: deque[Job], host: LuaHost) -> None:
+    while True:
+        try:
+            job = queue.popleft()
+        except IndexError:
+            return
+        job(host)
+
+
+def _raise_first(errors: Sequence[BaseException | None]) -> None:
+    for error in errors:
+        if error is not None:
+            raise error

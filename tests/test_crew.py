@@ -1,0 +1,163 @@
+"""Threads that share the work on a fleet of boards."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from tiny_rom import SHOW, tiny_rom
+
+from tempest_gym.machines.board import BoardFleet
+from tempest_gym.machines.crew import Crew
+from tempest_gym.machines.lua_host import NoDecisionError
+from tempest_gym.roms import squall_rom
+
+GAMES = 12
+
+
+class Stranger:
+    """Stands for a host whose fleet is not shared."""
+
+    signals: ClassVar[dict[str, int]] = {}
+
+
+HOSTS: Any = [Stranger() for _ in range(3)]
+
+
+def test_every_job_is_done_once_and_every_thread_takes_part() -> None:
+    """Three jobs that wait for each other end only if three threads do them, each with its own Lua."""
+    before = threading.active_count()
+    crew = Crew(HOSTS)
+    together = threading.Barrier(3)
+    hosts: list[Any] = []
+
+    def job(host: Any) -> None:
+        together.wait(60)
+        hosts.append(host)
+
+    for _ in range(3):
+        crew.run([job] * 3)
+    crew.run([hosts.append] * 20)
+    crew.run([])
+    assert [set(hosts[place : place + 3]) for place in (0, 3, 6)] == [set(HOSTS)] * 3
+    assert len(hosts) == 29
+    crew.close()
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("where", HOSTS)
+def test_what_a_job_raises_is_raised(where: Any) -> None:
+    """Wherever it happened, all others are done by then, and the crew can go on."""
+    crew = Crew(HOSTS)
+    together = threading.Barrier(3)
+    done = []
+
+    def job(host: Any) -> None:
+        together.wait(60)
+        if host is where:
+            raise ValueError("broken")
+        done.append(host)
+
+    for _ in range(2):
+        with pytest.raises(ValueError, match="broken"):
+            crew.run([job] * 3)
+    assert len(done) == 4
+    crew.run([done.append])
+    assert done[-1] is HOSTS[0]
+    crew.close()
+
+
+@pytest.fixture
+def fleets() -> Iterator[tuple[BoardFleet, BoardFleet]]:
+    """The same games twice: on one thread, and on three that share them."""
+    pair = BoardFleet(squall_rom(), GAMES), BoardFleet(squall_rom(), GAMES, 3)
+    for fleet in pair:
+        for row in range(GAMES):
+            fleet.reset(fleet.hosts[0], row, row, 9)
+            fleet.idle(fleet.hosts[0], row)
+    yield pair
+    for fleet in pair:
+        fleet.close()
+
+
+ALL = np.arange(GAMES, dtype=np.int32)
+
+
+def play(fleet: BoardFleet, steps: int, seed: int, pause: float = 0.0) -> None:
+    chance = np.random.default_rng(seed)
+    for _ in range(steps):
+        fleet.fire[:], fleet.spinner[:] = chance.integers(0, 2, GAMES), chance.integers(-12, 13, GAMES)
+        fleet.step(chance.permutation(ALL))
+        time.sleep(pause * chance.random())
+
+
+@pytest.mark.parametrize(("steps", "pause"), [(1500, 0.0), (300, 0.0004), (30, 0.02)])
+def test_shared_steps_give_what_one_thread_gives(
+    fleets: tuple[BoardFleet, BoardFleet], steps: int, pause: float
+) -> None:
+    """Whether helpers are still looking for work, just about to sleep, or asleep when it comes."""
+    alone, shared = fleets
+    play(alone, steps, 1)
+    play(shared, steps, 1, pause)
+    assert alone.save_state() == shared.save_state()
+
+
+def test_threads_that_outnumber_rows_and_cores_do_no_harm() -> None:
+    alone, shared = BoardFleet(squall_rom(), 3), BoardFleet(squall_rom(), 3, 24)
+    rows = np.arange(3, dtype=np.int32)
+    for fleet in (alone, shared):
+        fleet.run([lambda host, row=row, fleet=fleet: fleet.reset(host, row, row, 1) for row in range(3)])
+        for _ in range(200):
+            fleet.step(rows)
+        fleet.step(rows[:0])
+    assert alone.save_state() == shared.save_state()
+    shared.close()
+
+
+def test_jobs_are_done_by_the_leader_beside_the_rows(fleets: tuple[BoardFleet, BoardFleet]) -> None:
+    alone, shared = fleets
+
+    def restart(fleet: BoardFleet) -> Any:
+        return lambda host: fleet.reset(host, 0, 77, 1)
+
+    for fleet in fleets:
+        fleet.step(ALL[1:], [restart(fleet)])
+    assert alone.save_state() == shared.save_state()
+
+
+def fail(*_: Any) -> Any:
+    raise RuntimeError("broken")
+
+
+def test_an_error_of_the_leader_or_a_helper_is_raised_and_the_rest_is_done(
+    fleets: tuple[BoardFleet, BoardFleet], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone, shared = fleets
+    with pytest.raises(RuntimeError, match="broken"):
+        shared.step(ALL, [fail])
+    time.sleep(0.1)  # the helpers sleep
+    with monkeypatch.context() as patch:
+        patch.setattr(shared.hosts[1], "serve", fail)
+        for _ in range(3):
+            with pytest.raises(RuntimeError, match="broken"):
+                shared.step(ALL)
+    play(shared, 100, 2)
+    for _ in range(4):
+        alone.step(ALL)
+    play(alone, 100, 2)
+    assert alone.save_state() == shared.save_state()
+
+
+def test_a_program_that_never_comes_to_play_is_given_up(tmp_path: Path) -> None:
+    attract = SHOW.replace("LDA #$C0", "LDA #$00")
+    fleet = BoardFleet(tiny_rom(tmp_path, attract), 4, 2)
+    for row in range(4):
+        fleet.reset(fleet.hosts[0], row, row, 1)
+    with pytest.raises(NoDecisionError, match=r"board [0-3] ran 12 minutes"):
+        fleet.step(np.arange(4, dtype=np.int32))
+    fleet.close()
