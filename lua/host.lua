@@ -16,6 +16,8 @@ host.MEMORY = bridge.MEMORY
 local LONGEST_WAY = 20000
 host.LONGEST_WAY = LONGEST_WAY
 
+local LATE_DESCENT = 0xE0 -- depth from which the far end, $F0, may be reached on the next frame (ARCADE C.10)
+
 local GOING, DONE, NO_DECISION = 0, 1, 2
 host.NO_DECISION = NO_DECISION
 
@@ -23,6 +25,7 @@ host.NO_DECISION = NO_DECISION
 local ALL_WELL, BAD_ROW = -1, -2
 host.ALL_WELL, host.BAD_ROW = ALL_WELL, BAD_ROW
 
+local GAME_STATE, PLAYER_DEPTH = state.address.game_state, state.address.player_depth
 local M = state.memory
 local PASSED, DECISIONS, DEATHS, OBJECTIVE, SUBJECTIVE = M.passed, M.decisions, M.deaths, M.objective, M.subjective
 
@@ -48,6 +51,11 @@ local function progress(mem, frame, stop_at_death, skip, limit)
     return passed >= LONGEST_WAY and NO_DECISION or DONE
   end
   return GOING
+end
+
+--- Whether a board comes to the end of a descent, from where it is far to the next decision.
+local function near_the_end(ram)
+  return ram[GAME_STATE] == state.DESCENT and ram[PLAYER_DEPTH] >= LATE_DESCENT
 end
 
 --- Observe without advancing.
@@ -172,19 +180,46 @@ function host.native(frame_definition, buttons_at)
     local compare_exchange = cast("int32_t (*)(int64_t *, int64_t, int64_t)", compare_address)
     local wait_while = cast("int32_t (*)(int64_t *, int64_t, int64_t)", wait_address)
     local READY, WORK, ASLEEP, WATCHED = 0, 1, 2, 3
-    local LINE, PLAN = 8, 8 -- words of a cache line; where the step's plan begins, after the counter's line
-    local crew = {}
+    local LINE = 8 -- words of a cache line; what different threads write lies on different ones
+    local plan, crew = words + LINE, {}
+    local order = ffi.new("int32_t[?]", boards)
 
     local function claim(counter)
       return claim_word(counter)
     end
 
     local function share()
-      local plan = words + PLAN
       return play(
         claim, words, run, rom, max_cycles, states, boards, stride, memory, cast(ints, tonumber(plan[0])),
-        tonumber(plan[1]), fire, zap, spinner, values, frames, tonumber(plan[2]), tonumber(plan[3]), tonumber(plan[4])
+        tonumber(plan[1]), fire, zap, spinner, values, frames, tonumber(plan[2]), tonumber(plan[3]), LONGEST_WAY
       )
+    end
+
+    --- Publish the plan to advance `count` rows, those first that will probably have a long way to their next decision,
+    -- and tell the first `helpers` of it. Returns how many of them are asleep: these hear of it only when woken.
+    function crew.plan(rows, count, stop_at_death, skip, helpers)
+      rows = cast(ints, rows)
+      local first, last = 0, count
+      for i = count - 1, 0, -1 do
+        local row = rows[i]
+        if near_the_end(states + row * stride) then
+          order[first] = row
+          first = first + 1
+        else
+          last = last - 1
+          order[last] = row
+        end
+      end
+      plan[0], plan[1], plan[2], plan[3] = tonumber(cast("intptr_t", order)), count, stop_at_death, skip
+      words[0] = 0
+      local asleep = 0
+      for helper = 1, helpers do
+        local helper_words = words + (1 + helper) * LINE
+        local slept = exchange(helper_words, WORK) == ASLEEP and 1 or 0
+        helper_words[2] = slept
+        asleep = asleep + slept
+      end
+      return asleep
     end
 
     --- The leader's part of a step; then it looks so often whether `helpers` are done. Returns as `native.advance`.
@@ -199,13 +234,16 @@ function host.native(frame_definition, buttons_at)
     --- A helper's part of every step from now on. Returns true when the leader sleeps until it is told that the work
     -- is done, and false when no work came for so many looks.
     function crew.serve(helper, looks)
-      local state = words + (1 + helper) * LINE
+      local helper_words = words + (1 + helper) * LINE
       while true do
-        if wait_while(state, READY, looks) == READY and compare_exchange(state, READY, ASLEEP) == READY then
+        if
+          wait_while(helper_words, READY, looks) == READY
+          and compare_exchange(helper_words, READY, ASLEEP) == READY
+        then
           return false
         end
-        state[1] = share()
-        if exchange(state, READY) == WATCHED then
+        helper_words[1] = share()
+        if exchange(helper_words, READY) == WATCHED then
           return true
         end
       end

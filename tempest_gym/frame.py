@@ -9,10 +9,8 @@ import numpy as np
 __all__ = [
     "DESCENT",
     "FEATURE_COUNT",
-    "FRAME_COUNTS",
     "FRAME_DTYPE",
-    "FRAME_FLAGS",
-    "FRAME_REALS",
+    "FRAME_KINDS",
     "PLAY",
     "Frame",
 ]
@@ -22,33 +20,16 @@ FEATURE_COUNT = 195
 PLAY, DESCENT = 0x04, 0x20
 """Game states (RAM $00) in which a player can act."""
 
-FRAME_REALS = ("subjective", "objective")
-FRAME_FLAGS = (
-    "done",
-    "over",
-    "save",
-    "fire",
-    "zap",
-    "open",
-    "expert_fire",
-    "expert_zap",
-    "alive",
-    "decision",
-)
-FRAME_COUNTS = (
-    "expert_target",
-    "score",
-    "lives",
-    "level",
-    "game_state",
-    "player_lane",
-    "frames",
-    "frame",
-    "spinner",
-    "game_mode",
-)
+FRAME_KINDS: dict[str, type] = {
+    **dict.fromkeys(("subjective", "objective"), float),
+    **dict.fromkeys(("done", "over", "save", "fire", "zap", "open"), bool),
+    **dict.fromkeys(("expert_fire", "expert_zap", "alive", "decision"), bool),
+    **dict.fromkeys(("expert_target", "score", "lives", "level", "game_state", "player_lane"), int),
+    **dict.fromkeys(("frames", "frame", "spinner", "game_mode"), int),
+}
+"""What each field of a frame but its features is; the two numbers that are not whole come first."""
 
-FRAME_DTYPE = np.dtype([(name, np.float64) for name in (*FRAME_REALS, *FRAME_FLAGS, *FRAME_COUNTS)])
+FRAME_DTYPE = np.dtype([(name, np.float64) for name in FRAME_KINDS])
 """The fields of a frame but its features, as the in-process Lua host writes them: all of them the doubles that Lua has,
 so that a fleet's frames are a matrix too.
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from operator import itemgetter
 from os import PathLike
 from typing import Any
 
@@ -19,8 +20,7 @@ from numpy.typing import NDArray
 
 from tempest_gym.actions import ACTION_COUNT, CONTROLS, expert_actions
 from tempest_gym.env import SEED_COUNT, TempestEnv, split_state
-from tempest_gym.features import FEATURES
-from tempest_gym.frame import DESCENT, FRAME_COUNTS, FRAME_FLAGS, FRAME_REALS
+from tempest_gym.frame import FRAME_KINDS
 from tempest_gym.machines import MachineName
 from tempest_gym.machines.board import BoardFleet, Job
 from tempest_gym.machines.lua_host import LuaHost
@@ -41,12 +41,19 @@ __all__ = ["TempestVectorEnv"]
 _CONTROLS = np.array(CONTROLS, np.int32).T
 """Fire, zap and spinner of every joint action, shape ``(3, 44)``."""
 
-_REALS = len(FRAME_REALS)
-_WHOLE = (*FRAME_FLAGS, *FRAME_COUNTS)
-"""Fields of a frame that are whole numbers; they follow the others."""
+_REALS = list(FRAME_KINDS.values()).count(float)
+_FIELD = {name: place for place, name in enumerate(FRAME_KINDS)}
 
-_LONG_DESCENT = 0.88
-"""Feature ``player_depth`` from which a descent may end on the next frame; the way to the next tube is long."""
+_shown = itemgetter(
+    *(
+        _FIELD[name] - _REALS
+        for name in (
+            *("expert_target", "player_lane", "open", "expert_fire", "expert_zap", "score", "lives"),
+            *("level", "game_state", "done", "frames"),
+        )
+    )
+)
+"""Picks from the whole numbers of a frame those that ``info`` is made of."""
 
 _Flags = NDArray[np.bool_]
 _Result = tuple[NDArray[np.float32], NDArray[np.float64], _Flags, _Flags, dict[str, Any]]
@@ -118,6 +125,7 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         self._seeds = np.zeros(self.num_envs, np.int64)
         self._episode_frames = np.zeros(self.num_envs, np.int64)
         self._playing = np.zeros(self.num_envs, np.bool_)
+        self._all_play = False
         self._game_goes_on = np.zeros(self.num_envs, np.bool_)
 
     def reset(
@@ -152,6 +160,7 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
             if seeds[row] is not None or options:
                 self._game_goes_on[row] = False
         self.fleet.run([partial(self._restart, int(row), seeds[row], start_level) for row in rows])
+        self._all_play = bool(self._playing.all())
         infos = _with_masks(_within(self._values(), mask), mask)
         return self.fleet.features.copy(), {**infos, **self._reset_infos(mask)}
 
@@ -171,37 +180,42 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         """
         fleet, settings = self.fleet, self.settings
         fleet.fire[:], fleet.zap[:], fleet.spinner[:] = _CONTROLS[:, self._checked(actions)]
-        ended, restarts = ~self._playing, []
-        if not self._playing.all():
+        rows, ended, restarts = self._rows, None, []
+        if not self._all_play:
+            ended = ~self._playing
             self._check_autoreset(ended)
-            restarts = self._restarts(ended)
-        stop_at_death = settings.episode == "life"
-        fleet.step(self._longest_first(), restarts, stop_at_death=stop_at_death, skip=settings.frame_skip)
+            rows, restarts = self._rows[self._playing], self._restarts(ended)
+        by_life = settings.episode == "life"
+        fleet.step(rows, restarts, stop_at_death=by_life, skip=settings.frame_skip)
 
         values = self._values()
-        passed = np.where(ended, 0, values["frames"]) if restarts else values["frames"]
+        passed = values["frames"] if ended is None else np.where(ended, 0, values["frames"])
         self._episode_frames += passed
         values["episode_frames"] += passed
         rewards = settings.objective_scale * values["objective_reward"]
         rewards += settings.subjective_scale * values["subjective_reward"]
         np.minimum(rewards, settings.reward_clip, out=rewards)
         np.maximum(rewards, -settings.reward_clip, out=rewards)
-        over = fleet.frames["over"] != 0
-        terminations = over | values["life_lost"] if stop_at_death else over
-        truncations = (self._episode_frames >= EPISODE_FRAMES) & ~terminations
+        over = self._columns[_FIELD["over"]] != 0
+        terminations = over | values["life_lost"] if by_life else over
+        truncations = self._episode_frames >= EPISODE_FRAMES
+        truncations &= ~terminations
         finished = terminations | truncations
+        self._all_play = not finished.any()
         self._playing = ~finished
         self._game_goes_on = terminations & ~over
 
         final: dict[str, Any] = {}
-        if self.autoreset_mode == AutoresetMode.SAME_STEP and finished.any():
+        if self.autoreset_mode == AutoresetMode.SAME_STEP and not self._all_play:
             final = {"final_obs": self._final_observations(finished), "_final_obs": finished.copy()}
             last = _with_masks(_within(values, finished), finished)
             final |= {"final_info": last, "_final_info": finished.copy()}
-            ended = finished
+            ended, self._all_play = finished, True
             fleet.run(self._restarts(ended))
             values = self._values()
-        infos = {**_with_masks(values, True), **self._reset_infos(ended), **final}
+        infos = _with_masks(values, np.ones(self.num_envs, np.bool_))
+        if ended is not None:
+            infos |= {**self._reset_infos(ended), **final}
         return fleet.features.copy(), rewards, terminations, truncations, infos
 
     def _checked(self, actions: Any) -> NDArray[np.int64]:
@@ -222,17 +236,6 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         raise gym.error.ResetNeeded(
             f"call reset() first: no episode is on in {np.flatnonzero(ended).tolist()}"
         )
-
-    def _longest_first(self) -> NDArray[np.int32]:
-        """Return the rows in play; those first that will probably be long on the way to their next decision."""
-        rows = self._rows if self._playing.all() else self._rows[self._playing]
-        if self.threads > 1:
-            descending = self.fleet.frames["game_state"] == DESCENT
-            if descending.any():
-                depth = self.fleet.features[:, FEATURES["player_depth"].start]
-                late = (descending & (depth < _LONG_DESCENT))[rows] | ~descending[rows]
-                rows = rows[np.argsort(late, kind="stable")]
-        return rows
 
     def _restarts(self, mask: _Flags) -> list[Job]:
         return [
@@ -260,30 +263,26 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
 
     def _values(self) -> dict[str, NDArray[Any]]:
         """Return what `TempestEnv.step` tells, as new arrays."""
-        reals = self._columns[:_REALS].copy()
-        fields = dict(zip(_WHOLE, self._columns[_REALS:].astype(np.int64, order="C"), strict=True))
-        subjective, objective = reals
-        target, lane = fields["expert_target"], fields["player_lane"]
-        advice = expert_actions(target, lane, fields["open"], fields["expert_fire"], fields["expert_zap"])
+        subjective, objective = self._columns[:_REALS].copy()
+        whole = self._columns[_REALS:].astype(np.int64, order="C")
+        target, lane, is_open, fire, zap, score, lives, level, game_state, done, frames = _shown(whole)
         return {
-            "expert_action": advice,
+            "expert_action": expert_actions(target, lane, is_open, fire, zap),
             "expert_target": target,
-            "score": fields["score"],
-            "lives": fields["lives"],
-            "level": fields["level"] + 1,
-            "game_state": fields["game_state"],
+            "score": score,
+            "lives": lives,
+            "level": level + 1,
+            "game_state": game_state,
             "player_lane": lane,
             "objective_reward": objective,
             "subjective_reward": subjective,
-            "life_lost": fields["done"] != 0,
-            "frames": fields["frames"],
+            "life_lost": done != 0,
+            "frames": frames,
             "episode_frames": self._episode_frames.copy(),
         }
 
     def _reset_infos(self, mask: _Flags) -> dict[str, Any]:
         """Return what `TempestEnv.reset` tells beside that."""
-        if not mask.any():
-            return {}
         game, machine = np.full((2, self.num_envs), None, object)
         game[mask], machine[mask] = self.fleet.game, "board"
         return _with_masks({"game": game, "machine": machine, "seed": np.where(mask, self._seeds, 0)}, mask)
@@ -348,6 +347,7 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         self._seeds[:] = header["seeds"]
         self._episode_frames[:] = header["episode_frames"]
         self._playing[:] = header["playing"]
+        self._all_play = bool(self._playing.all())
         self._game_goes_on[:] = header["game_goes_on"]
         for row, generator_state in enumerate(header["generators"]):
             self._generators[row] = None
@@ -369,11 +369,9 @@ def _within(values: dict[str, NDArray[Any]], mask: _Flags) -> dict[str, NDArray[
     return {key: np.where(mask, value, value.dtype.type(0)) for key, value in values.items()}
 
 
-def _with_masks(values: dict[str, Any], mask: _Flags | bool) -> dict[str, Any]:
+def _with_masks(values: dict[str, Any], mask: _Flags) -> dict[str, Any]:
     """Return values and, after Gymnasium's convention, for which environments each is set."""
-    masks = np.empty((len(values), len(next(iter(values.values())))), np.bool_)
-    masks[:] = mask
-    return values | {f"_{key}": row for key, row in zip(values, masks, strict=True)}
+    return values | {f"_{key}": mask for key in values}
 
 
 def _reset_mask(mask: Any, count: int) -> _Flags:

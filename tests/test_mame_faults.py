@@ -41,6 +41,10 @@ def alive(pid: int) -> bool:
     return state.exists() and state.read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
 
 
+def living_mames(pid: int) -> list[int]:
+    return [mame for mame in mames_below(pid) if alive(mame)]
+
+
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(MameMachine.__init__.__kwdefaults__, "timeout", 1.0)
@@ -167,15 +171,14 @@ def test_two_hundred_faults_under_training_leave_nothing(tmp_path: Path, record_
         before = at_rest(training.pid)
         start = training.last("progress/frames")
         for fault in range(faults):
-            frames = training.last("progress/frames")
-            wait_for(lambda: len(mames_below(training.pid)) == 2)
+            wait_for(lambda: training.check() and len(living_mames(training.pid)) == 2)
             stop = fault % 20 == 7
             stopped += stop
-            os.kill(chance.choice(mames_below(training.pid)), signal.SIGSTOP if stop else signal.SIGKILL)
-            training.wait_for_frames(frames + 100 + chance.randrange(200))
-        # A stopped one may have been killed before it was missed: two faults, one failure.
-        wait_for(lambda: training.last("collect/dropped_failed") >= faults - stopped)
-        wait_for(lambda: len(mames_below(training.pid)) == 2)
+            victim = chance.choice(living_mames(training.pid))
+            os.kill(victim, signal.SIGSTOP if stop else signal.SIGKILL)
+            wait_for(lambda fault=fault: training.last("collect/dropped_failed") == fault + 1)
+            training.wait_for_frames(training.last("progress/frames") + chance.randrange(100))
+        wait_for(lambda: len(living_mames(training.pid)) == 2)
         after = at_rest(training.pid)
         folders = len(list(Path(tempfile.gettempdir()).glob("tempest-gym-mame-*")))
         figures = {

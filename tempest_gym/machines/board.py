@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tempest_gym.board import STATE_DTYPE, Boards
-from tempest_gym.frame import FEATURE_COUNT, FRAME_COUNTS, FRAME_DTYPE, FRAME_FLAGS, FRAME_REALS, Frame
+from tempest_gym.frame import FEATURE_COUNT, FRAME_DTYPE, FRAME_KINDS, Frame
 from tempest_gym.machines.crew import Crew, Job
 from tempest_gym.machines.lua_host import LuaHost
 from tempest_gym.machines.seeding import phase_of
@@ -34,13 +34,6 @@ START_BRIDGE = 4
 _CHUNKS_PER_THREAD = 4
 """Pieces of work a thread takes one after the other where rows cannot be claimed one by one, so that one long step does
 not leave others idle."""
-
-_KINDS: list[tuple[str, type]] = [
-    *((name, float) for name in FRAME_REALS),
-    *((name, bool) for name in FRAME_FLAGS),
-    *((name, int) for name in FRAME_COUNTS),
-]
-"""Fields of ``FRAME_DTYPE`` in their order, and what they are in a `Frame`."""
 
 
 class BoardFleet:
@@ -99,7 +92,7 @@ class BoardFleet:
         """Do ``jobs`` and `advance` other rows, on as many threads as there are.
 
         Args:
-            rows: those to advance, the ones that are likely to take longest first.
+            rows: those to advance.
             jobs: work on other rows.
             stop_at_death, skip: as of `advance`.
 
@@ -169,7 +162,7 @@ class BoardFleet:
     def frame(self, row: int) -> Frame:
         """Return what was observed last on one board, with an array of its own."""
         values = self.frames.item(row)
-        fields = {name: kind(value) for (name, kind), value in zip(_KINDS, values, strict=True)}
+        fields = {name: kind(value) for (name, kind), value in zip(FRAME_KINDS.items(), values, strict=True)}
         return Frame(self.features[row].copy(), **fields)
 
     def picture(self, row: int) -> NDArray[np.uint8]:

@@ -17,7 +17,6 @@ from queue import SimpleQueue
 import numpy as np
 from numpy.typing import NDArray
 
-from tempest_gym.machines.lua_engines import address_of
 from tempest_gym.machines.lua_host import ALL_WELL, FleetArrays, LuaHost, NoDecisionError
 
 __all__ = ["Crew", "Job"]
@@ -32,8 +31,8 @@ waits in its queue of results. `lua/host.lua` has the same numbers."""
 _LINE = 8
 """Words of a cache line: what different threads write lies on different ones."""
 
-_LOOKS = 20000
-"""Looks for work, or for its end, before a thread goes to sleep: some 50 to 100 microseconds."""
+_LOOKS = 6000
+"""Looks for work, or for its end, before a thread goes to sleep: some 150 microseconds."""
 
 _EXCHANGE = ctypes.PYFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64)
 _COMPARE_EXCHANGE = ctypes.PYFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
@@ -78,11 +77,10 @@ class Crew:
         Raises:
             NoDecisionError: a program never came to play.
         """
-        words, helpers = self._words, self._helpers[: max(len(rows) - 1, 0)]
-        words[1, :5] = address_of(rows), len(rows), stop_at_death, skip, self._host.longest_way
-        words[0, 0] = 0
-        for helper in helpers:
-            helper.wake()
+        helpers = self._helpers[: max(len(rows) - 1, 0)]
+        if self._host.plan(rows, stop_at_death, skip, len(helpers)):
+            for helper in helpers:
+                helper.wake()
         try:
             for job in jobs:
                 job(self._host)
@@ -107,7 +105,7 @@ class _Helper:
     def __init__(self, host: LuaHost, number: int, words: NDArray[np.int64], looks: int) -> None:
         self._host, self._number, self._words, self._looks = host, number, words, looks
         self._state = words.ctypes.data
-        self._words[:2] = ASLEEP, ALL_WELL
+        self._words[:3] = ASLEEP, ALL_WELL, 0
         self._exchange = _EXCHANGE(host.signals.get("exchange", 0))
         self._compare_exchange = _COMPARE_EXCHANGE(host.signals.get("compare_exchange", 0))
         self._error: BaseException | None = None
@@ -130,8 +128,8 @@ class _Helper:
         return self._results.get()
 
     def wake(self) -> None:
-        """Work on the plan that is published."""
-        if self._exchange(self._state, WORK) == ASLEEP:
+        """Work on the plan that is published, if it found the thread asleep."""
+        if self._words[2]:
             self._queues.put("plan")
 
     def wait(self) -> BaseException | None:

@@ -103,6 +103,7 @@ class LuaHost:
         self.version: str = self._lua.eval(b"jit and jit.version or _VERSION").decode()
         self.memory_size = int(module[b"MEMORY"])
         self._known: dict[int, Array] = {}
+        self._plan: Any = None
         self._lead: Any = None
         self._serve: Any = None
         self._bad_row = int(module[b"BAD_ROW"])
@@ -224,7 +225,16 @@ class LuaHost:
         ]
         assert isinstance(self._engine, NativeEngine)
         crew = self._engine.crew(address_of(words), self.signals, arrays)
-        self._lead, self._serve = crew[b"lead"], crew[b"serve"]
+        self._plan, self._lead, self._serve = crew[b"plan"], crew[b"lead"], crew[b"serve"]
+
+    def plan(self, rows: NDArray[np.int32], stop_at_death: bool, skip: int, helpers: int) -> int:
+        """Publish what is to be shared: to advance ``rows``, and tell the first ``helpers`` of it.
+
+        Returns:
+            How many of these are asleep; they hear of it only when woken.
+        """
+        known = self._array(rows, np.int32, _ANY, "rows")
+        return int(self._plan(known[1], len(rows), int(stop_at_death), skip, helpers))
 
     def lead(self, helpers: int, looks: int) -> int:
         """Advance rows of the published plan until none is left; then look whether the first ``helpers`` are done, so
