@@ -286,10 +286,10 @@ def _show_verify(result: dict[str, Any]) -> str:
 
 
 def _client(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    from tempest_gym.admission import read_token
     from tempest_gym.board_clients import run_board_clients
     from tempest_gym.client import run_clients
     from tempest_gym.roms import resolve_rom
-    from tempest_gym.server import read_token
 
     token = read_token(options.token_file)
     rom = resolve_rom(options.rom)

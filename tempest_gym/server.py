@@ -7,23 +7,20 @@ owes one packet or it is owed one reply, so nothing queues up, and whoever is sl
 from __future__ import annotations
 
 import contextlib
-import hmac
-import ipaddress
 import logging
-import os
 import selectors
 import socket
 import time
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tempest_gym.actions import ACTION_COUNT
+from tempest_gym.admission import Admission, Legacy
 from tempest_gym.episodes import INFO_DTYPES, Episodes, EpisodeStep
 from tempest_gym.frame import FEATURE_COUNT
 from tempest_gym.protocol import (
@@ -39,18 +36,16 @@ from tempest_gym.protocol import (
 )
 from tempest_gym.settings import Settings
 
-__all__ = ["Arrivals", "ClientPool", "read_token"]
+__all__ = ["Arrivals", "ClientPool"]
 
 _log = logging.getLogger(__name__)
 
 DEFAULT_PORT = 9999
-TOKEN_VARIABLE = "TEMPEST_TOKEN"
 
 _CHUNK = 1 << 16
 _STRANGERS = 64
 _TICK = 0.2
 _FAREWELL = 1.0
-_SHORTEST_TOKEN = 16
 _REMEMBERED_REPLIES = 50_000
 
 
@@ -75,25 +70,6 @@ class Arrivals:
     truncated: NDArray[np.bool_]
     first: NDArray[np.bool_]
     info: Mapping[str, NDArray[Any]]
-
-
-def read_token(file: str | os.PathLike[str] | None = None) -> str | None:
-    """Return the token of a file's first line, else of the variable ``TEMPEST_TOKEN``, else None.
-
-    Raises:
-        ValueError: the file holds none, or it is shorter than 16 characters.
-    """
-    if file is None:
-        token = os.environ.get(TOKEN_VARIABLE, "")
-        if not token:
-            return None
-        source = TOKEN_VARIABLE
-    else:
-        token = Path(file).read_text(encoding="utf-8").partition("\n")[0].strip()
-        source = str(file)
-    if len(token) < _SHORTEST_TOKEN:
-        raise ValueError(f"the token in {source} must have {_SHORTEST_TOKEN} characters or more")
-    return token
 
 
 class _Client:
@@ -167,25 +143,17 @@ class ClientPool:
         count: int = 64,
         settings: Settings | None = None,
         token: str | None = None,
-        legacy: Literal["loopback", "all", "none"] = "loopback",
+        legacy: Legacy = "loopback",
         deadline: float = 10.0,
         hello_deadline: float = 5.0,
     ) -> None:
         """Begin to listen."""
-        if not token and not _is_loopback(host):
-            raise ValueError(
-                f"listening at {host} lets other computers in, so clients must show a token: put one of "
-                f"{_SHORTEST_TOKEN} characters or more into a file or the variable {TOKEN_VARIABLE}"
-            )
-        if legacy not in ("loopback", "all", "none"):
-            raise ValueError(f"legacy must be 'loopback', 'all' or 'none', got {legacy!r}")
         self.count = count
         self.dropped: Counter[str] = Counter()
         self.reply_seconds: deque[float] = deque(maxlen=_REMEMBERED_REPLIES)
         self._settings = settings or Settings(machine="mame")
         self._start_level = self._settings.start_level
-        self._token = token
-        self._legacy = legacy
+        self._admission = Admission(host, token, legacy)
         self._deadline = deadline
         self._hello_deadline = hello_deadline
         self._slots = [_Slot(number, self._settings) for number in range(count)]
@@ -361,7 +329,7 @@ class ClientPool:
             self._take_frame(client, client.slot, message)
 
     def _greet(self, client: _Client, hello: Hello) -> None:
-        self._admit(client, hello)
+        self._admission.check(hello, client.address)
         client.hello = hello
         slot = next((slot for slot in self._slots if slot.free), None)
         if slot is None:
@@ -371,13 +339,6 @@ class ClientPool:
         _log.info("client %d: %s plays %s", slot.number, client.address, hello.game or "an unknown game")
         if hello.protocol:
             self._send(client, encode_command(Command.START_LEVEL, bytes([self._start_level])))
-
-    def _admit(self, client: _Client, hello: Hello) -> None:
-        if hello.protocol == 0:
-            if self._legacy == "none" or (self._legacy == "loopback" and not _is_loopback(client.address)):
-                raise ProtocolError("legacy", "clients in the original's format are not welcome here")
-        elif self._token and not hmac.compare_digest(_bytes(hello.token), _bytes(self._token)):
-            raise ProtocolError("token", "the client shows another token")
 
     def _take_frame(self, client: _Client, slot: _Slot, body: bytes) -> None:
         frame = client.decoder.decode(body)
@@ -501,18 +462,3 @@ def _drain(client: _Client) -> None:
     with contextlib.suppress(BlockingIOError):
         if not client.connection.recv(_CHUNK):
             raise ProtocolError("left", "the client closed the connection")
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback

@@ -177,7 +177,7 @@ def test_two_hundred_faults_under_training_leave_nothing(tmp_path: Path, record_
             victim = chance.choice(living_mames(training.pid))
             os.kill(victim, signal.SIGSTOP if stop else signal.SIGKILL)
             wait_for(lambda fault=fault: training.last("collect/dropped_failed") == fault + 1)
-            training.wait_for_frames(training.last("progress/frames") + chance.randrange(100))
+            training.wait_for_frames(training.last("progress/frames") + 200 + chance.randrange(400))
         wait_for(lambda: len(living_mames(training.pid)) == 2)
         after = at_rest(training.pid)
         folders = len(list(Path(tempfile.gettempdir()).glob("tempest-gym-mame-*")))

@@ -97,7 +97,7 @@ def test_tempest_gym_never_imports_torch():
 # The files of the trainer that may use the game's package, and what of it: the server's side of the wire, which it
 # offers as a pool of environments; windows and video files for any pictures; clients to measure the server with.
 SHARED = {
-    "collect/remote.py": {"server", "settings"},
+    "collect/remote.py": {"admission", "server", "settings"},
     "watch.py": {"video", "window"},
     "bench_clients.py": {"board_clients", "client", "machines.mame_process", "roms", "server"},
 }

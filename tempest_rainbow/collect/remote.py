@@ -48,7 +48,8 @@ class RemoteSource:
             ValueError: the address is none, or open to others without a token.
             OSError: the address cannot be had.
         """
-        from tempest_gym.server import ClientPool, read_token  # the game's side of the wire
+        from tempest_gym.admission import read_token  # the game's side of the wire
+        from tempest_gym.server import ClientPool
         from tempest_gym.settings import Settings
 
         host, port = split_address(address)

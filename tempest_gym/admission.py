@@ -1,0 +1,90 @@
+"""Who may connect to the server of clients: everybody on this computer, others with the token."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import os
+from pathlib import Path
+from typing import Literal
+
+from tempest_gym.protocol import Hello, ProtocolError
+
+__all__ = ["Admission", "Legacy", "read_token"]
+
+Legacy = Literal["loopback", "all", "none"]
+
+TOKEN_VARIABLE = "TEMPEST_TOKEN"
+
+_SHORTEST_TOKEN = 16
+
+
+class Admission:
+    """Judges hellos.
+
+    Args:
+        host: address that the server listens at.
+        token: what clients of ours must show; None: everybody on this computer is welcome.
+        legacy: from where clients with the original's empty hello may come, which shows no token.
+
+    Raises:
+        ValueError: the address is open to others and there is no token, or ``legacy`` is no such word.
+    """
+
+    def __init__(self, host: str, token: str | None, legacy: Legacy) -> None:
+        """Check the combination."""
+        if not token and not is_loopback(host):
+            raise ValueError(
+                f"listening at {host} lets other computers in, so clients must show a token: put one of "
+                f"{_SHORTEST_TOKEN} characters or more into a file or the variable {TOKEN_VARIABLE}"
+            )
+        if legacy not in ("loopback", "all", "none"):
+            raise ValueError(f"legacy must be 'loopback', 'all' or 'none', got {legacy!r}")
+        self._token, self._legacy = token, legacy
+
+    def check(self, hello: Hello, address: str) -> None:
+        """Let a client from ``address`` pass.
+
+        Raises:
+            ProtocolError: it may not.
+        """
+        if hello.protocol == 0:
+            if self._legacy == "none" or (self._legacy == "loopback" and not is_loopback(address)):
+                raise ProtocolError("legacy", "clients in the original's format are not welcome here")
+        elif self._token and not hmac.compare_digest(_bytes(hello.token), _bytes(self._token)):
+            raise ProtocolError("token", "the client shows another token")
+
+
+def read_token(file: str | os.PathLike[str] | None = None) -> str | None:
+    """Return the token of a file's first line, else of the variable ``TEMPEST_TOKEN``, else None.
+
+    Raises:
+        ValueError: the file holds none, or it is shorter than 16 characters.
+    """
+    if file is None:
+        token = os.environ.get(TOKEN_VARIABLE, "")
+        if not token:
+            return None
+        source = TOKEN_VARIABLE
+    else:
+        token = Path(file).read_text(encoding="utf-8").partition("\n")[0].strip()
+        source = str(file)
+    if len(token) < _SHORTEST_TOKEN:
+        raise ValueError(f"the token in {source} must have {_SHORTEST_TOKEN} characters or more")
+    return token
+
+
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` is an address, or the name, of this computer's loopback."""
+    if host == "localhost":
+        return True
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
