@@ -7,12 +7,14 @@ import shutil
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 import tempest_gym
 from tempest_gym.board import native
+from tempest_gym.board.cache import build_once
 
 PACKAGE = Path(tempest_gym.__file__).parent
 
@@ -125,6 +127,19 @@ def test_interrupted_compilation_leaves_no_half_file(ready: dict[str, str]) -> N
     assert process.returncode == 1
     assert not list(Path(ready[native.CACHE_VARIABLE]).glob("*.o"))
     assert start(FAKE_COMPILATION, ready).communicate(timeout=120)[0] == "True\n"
+
+
+def test_what_nobody_used_for_long_goes_when_something_new_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(native.CACHE_VARIABLE, str(tmp_path))
+    long_ago = time.time() - 61 * 86_400
+    for name in ("old.o", "old.o.lock", "left.tmp", "used.o", "notes.txt"):
+        (tmp_path / name).write_bytes(b"code")
+        os.utime(tmp_path / name, (long_ago, long_ago))
+    assert build_once("used.o", lambda: b"", "nothing") == tmp_path / "used.o"
+    assert build_once("new.o", lambda: b"new", "compiling") == tmp_path / "new.o"
+    assert {path.name for path in tmp_path.iterdir()} == {"used.o", "notes.txt", "new.o", "new.o.lock"}
 
 
 def test_compiling_for_real(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import platform
@@ -16,6 +17,11 @@ import llvmlite
 import llvmlite.binding as llvm
 import platformdirs
 from filelock import FileLock
+
+_DAY = 86_400.0
+
+_KEPT = 60 * _DAY
+"""Seconds since its last use after which a file may go; another version may still want a younger one."""
 
 CACHE_VARIABLE = "TEMPEST_GYM_CACHE"
 """Environment variable that moves the cache folder."""
@@ -62,7 +68,8 @@ def machine_code_key(sources: Iterable[Path], data: bytes = b"") -> str:
 def build_once(name: str, compile_code: Callable[[], bytes], announcement: str) -> Path:
     """The file of that name in the cache, compiled if it is not there yet.
 
-    Processes that want it at the same time wait for the first of them.
+    Processes that want it at the same time wait for the first of them. Files that nobody used for 60 days go when a new
+    one comes.
 
     Args:
         name: file name, with the key in it.
@@ -72,6 +79,7 @@ def build_once(name: str, compile_code: Callable[[], bytes], announcement: str) 
     folder = cache_folder()
     path = folder / name
     if path.exists():
+        _note_use(path)
         return path
     with FileLock(str(path) + ".lock"):
         if path.exists():
@@ -85,4 +93,21 @@ def build_once(name: str, compile_code: Callable[[], bytes], announcement: str) 
             file.write(code)
         os.replace(temporary, path)
         sys.stderr.write(f"done in {time.monotonic() - started:.0f} s\n")
+    _remove_unused(folder)
     return path
+
+
+def _note_use(path: Path) -> None:
+    """Set a file's time to now, once a day, where that is allowed."""
+    with contextlib.suppress(OSError):
+        if time.time() - path.stat().st_mtime > _DAY:
+            os.utime(path)
+
+
+def _remove_unused(folder: Path) -> None:
+    """Delete object files, and what an interrupted compilation left, that nobody used for long."""
+    for pattern in ("*.o", "*.o.lock", "*.tmp"):
+        for path in folder.glob(pattern):
+            with contextlib.suppress(OSError):
+                if time.time() - path.stat().st_mtime > _KEPT:
+                    path.unlink()
