@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -71,9 +69,11 @@ def expert_action(target: int, lane: int, is_open: bool, fire: bool, zap: bool) 
 _ADVICE = np.array(
     [
         expert_action(target, lane, is_open, fire, zap)
-        for fire, zap, is_open, lane, target in itertools.product(
-            *[(False, True)] * 3, range(LANES), range(-1, LANES)
-        )
+        for fire in (False, True)
+        for zap in (False, True)
+        for is_open in (False, True)
+        for lane in range(LANES)
+        for target in range(-1, LANES)
     ],
     np.int64,
 ).reshape(2, 2, 2, LANES, LANES + 1)

@@ -120,7 +120,7 @@ def collector(
     learner: Steps,
     runners: int = 2,
     plans: Callable[[int], RunnerPlan] = plan,
-    **changes: int,
+    **changes: float,
 ) -> ClusterCollector:
     config = ClusterConfig(**{"fragment": 64, "weights_every": 10, **changes})
     replay = replay_of(runners * RINGS)
@@ -238,6 +238,25 @@ def test_a_killed_runner_comes_back_with_its_settings_and_costs_what_was_under_w
     collecting.replay.check_valid()
     assert collecting.frames == collecting.replay.inserted
     assert collecting.replay.dropped <= dropped + RINGS * collecting.replay.config.n_step
+
+
+def test_a_runner_that_hangs_is_killed_and_replaced(nodes: Cluster, pair: Pair) -> None:
+    """Only the stopped one: what others delivered while nobody looked is no silence."""
+    collecting = collector(nodes.address, Steps(), runners=1, patience=3.0)
+    try:
+        collect_until(collecting, all_play(collecting))
+        time.sleep(4)
+        collecting.step(CALM)
+        assert collecting.lost == 0
+        (before,) = collecting.sessions()
+        assert before is not None
+        os.kill(before.process, signal.SIGSTOP)
+        collect_until(collecting, lambda: collecting.lost == 1)
+        collect_until(collecting, all_play(collecting))
+        assert collecting.sessions() != [before]
+        collecting.replay.check_valid()
+    finally:
+        collecting.close()
 
 
 def test_runners_that_fail_are_made_anew(pair: Pair) -> None:

@@ -49,6 +49,8 @@ class ClusterConfig:
     """Fragments that a runner may have under way: it plays the next while one travels."""
     weights_every: int = 50
     """Learner steps between weights sent out; what was played with older ones is the staleness shown."""
+    patience: float = 300.0
+    """Seconds that a runner may take for a fragment; one that takes longer hangs, and is killed and replaced."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ class _Place:
         failures: errors of its own since it last delivered.
         not_before: time before which it is not made again.
         turn: number of the fragment it delivered last, so that nobody is served twice before another.
+        since: time since which its oldest fragment is awaited.
     """
 
     actor: Any = None
@@ -91,6 +94,7 @@ class _Place:
     failures: int = 0
     not_before: float = 0.0
     turn: int = 0
+    since: float = 0.0
 
     @property
     def awaited(self) -> Any:
@@ -140,6 +144,8 @@ class ClusterCollector:
                 raise ValueError(
                     f"--cluster.{name.replace('_', '-')} must be at least 1, got {getattr(config, name)}"
                 )
+        if config.patience <= 0:
+            raise ValueError(f"--cluster.patience must be above 0 seconds, got {config.patience}")
         self._ray = ray
         self._started_ray = not ray.is_initialized()
         if self._started_ray:
@@ -185,6 +191,7 @@ class ClusterCollector:
         started = time.perf_counter()
         self._ask(exploration)
         ready = self._wait()
+        self._kill_hanging(ready)
         waited = time.perf_counter()
         frames, episodes = 0, []
         for index in ready:
@@ -283,6 +290,8 @@ class ClusterCollector:
                     self.config.fragment,
                 )
                 place.weights_step = self._sent_step
+                if not place.under_way:
+                    place.since = time.monotonic()
                 place.under_way.append(reference)
 
     def _wait(self) -> list[int]:
@@ -302,6 +311,22 @@ class ClusterCollector:
             most = min(len(awaited), _FRAGMENTS_AT_ONCE)
             ready = self._ray.wait(list(awaited), num_returns=most, timeout=0)[0] or ready
         return [awaited[reference] for reference in ready]
+
+    def _kill_hanging(self, ready: list[int]) -> None:
+        """Kill runners that have been silent for too long; what comes of that is seen as with any lost one."""
+        before = time.monotonic() - self.config.patience
+        for index, place in enumerate(self._places):
+            if not place.under_way or place.since > before or index in ready:
+                continue
+            if not self._ray.wait([place.awaited], timeout=0)[0]:
+                _log.warning(
+                    "runner %d (%s) delivered nothing for %g s and is killed",
+                    index,
+                    place.session,
+                    self.config.patience,
+                )
+                self._ray.kill(place.actor, no_restart=False)
+                place.since = time.monotonic()
 
     def _receive(self, index: int) -> Fragment | None:
         """Take what has come from a runner: a fragment, or the news that it is there or lost."""
@@ -324,6 +349,7 @@ class ClusterCollector:
         place.playing, place.failures = True, 0
         self._delivered += 1
         place.turn = self._delivered
+        place.since = time.monotonic()
         fragment: Fragment = answer
         return fragment
 
