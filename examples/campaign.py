@@ -6,7 +6,8 @@
 Runs are trained one after the other, each on all cores (or several at once, with `--cores 1` each on a core of its
 own), and saved after a quarter, half and all of their time. When all are trained, 100 greedy whole games on seeds
 that no training used judge each of them. Ctrl-C ends it; the same command goes on: runs that were finished are kept,
-one that was not begins anew. `FOLDER/results.json`, `results.md` and `results.svg` tell the outcome.
+one that was not begins anew. `FOLDER/results.json`, `results.md` and `results.svg` tell the outcome; `judged` and
+`curves` beside them are all that they are made of, so a run whose games lie there need not be trained again.
 """
 
 import argparse
@@ -132,29 +133,59 @@ def policy_of(name, minutes, options):
     return load_policy(str(checkpoint_at(folder, minutes)), ACTIONS, FIRST_GAME)
 
 
+def marks_of(name, options):
+    """Return the minutes after which a run is judged."""
+    return [0.0] if name in UNTRAINED else options.marks
+
+
+def judgement(name, minutes, options):
+    """Return the file of a run's games after some minutes."""
+    return options.folder / "judged" / f"{name}-{minutes:g}-minutes-{options.games}-games.json"
+
+
+def to_train(options):
+    """Return the runs that have neither been trained nor judged."""
+    return [
+        name
+        for name in options.runs
+        if name not in UNTRAINED
+        and not (options.folder / name).exists()
+        and not all(judgement(name, minutes, options).exists() for minutes in options.marks)
+    ]
+
+
 def judge(name, minutes, options):
     """Return the statistics of a run's games after some minutes, played only once."""
-    file = options.folder / "judged" / f"{name}-{minutes:g}-minutes-{options.games}-games.json"
+    file = judgement(name, minutes, options)
     if not file.exists():
         make_envs = partial(make_vector, Task(TEMPEST, tempest=True))
         result = evaluate(make_envs, policy_of(name, minutes, options), options.games, FIRST_GAME)
         result = {**result, "policy": name, "minutes": minutes}
-        file.parent.mkdir(exist_ok=True)
-        temporary = file.with_suffix(".tmp")
-        temporary.write_text(json.dumps(result))
-        temporary.rename(file)
+        write(file, result)
         say(f"{name} after {minutes:g} minutes: mean {result['mean']:.0f}")
     return json.loads(file.read_text())
 
 
-def curve(folder):
-    """Return minutes and mean score of the last 100 training games of a run of ours."""
-    rows = map(json.loads, (folder / "history.jsonl").read_text().splitlines())
-    return [
-        (row["seconds"] / 60, row["values"]["episodes/agent_score"])
-        for row in rows
-        if row["kind"] == "row" and "episodes/agent_score" in row["values"]
-    ]
+def curve(name, options):
+    """Return minutes and mean score of the last 100 training games of a run of ours, every half minute."""
+    file = options.folder / "curves" / f"{name}.json"
+    if not file.exists():
+        points = {}
+        for line in (options.folder / name / "history.jsonl").read_text().splitlines():
+            row = json.loads(line)
+            if row["kind"] == "row" and "episodes/agent_score" in row["values"]:
+                point = round(row["seconds"] / 60, 2), round(row["values"]["episodes/agent_score"], 1)
+                points[round(2 * point[0])] = point
+        write(file, list(points.values()))
+    return json.loads(file.read_text())
+
+
+def write(file, content):
+    """Write a JSON file that is there whole or not at all."""
+    file.parent.mkdir(exist_ok=True)
+    temporary = file.with_suffix(".tmp")
+    temporary.write_text(json.dumps(content))
+    temporary.rename(file)
 
 
 def say(text):
@@ -201,16 +232,11 @@ def main():
             f"{options.folder} holds a campaign of other settings, {stamp.read_text()}: take another --folder"
         )
     stamp.write_text(json.dumps(settings))
-    trained = [name for name in options.runs if name not in UNTRAINED]
-    failed = Trainings([name for name in trained if not (options.folder / name).exists()], options).all()
+    failed = Trainings(to_train(options), options).all()
     if failed:
         sys.exit(f"not trained: {', '.join(failed)}; the same command tries them again")
-    judged = [
-        judge(name, minutes, options)
-        for name in options.runs
-        for minutes in ([0.0] if name in UNTRAINED else options.marks)
-    ]
-    curves = {name: curve(options.folder / name) for name in trained if name.startswith("ours")}
+    judged = [judge(name, minutes, options) for name in options.runs for minutes in marks_of(name, options)]
+    curves = {name: curve(name, options) for name in options.runs if name.startswith("ours")}
     machine = f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}"
     results = {**settings, "games": options.games, "machine": machine, "judged": judged, "curves": curves}
     print(write_report(options.folder, results), end="")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,7 +15,7 @@ from tiny_rom import SHOW, tiny_rom
 
 from tempest_gym.machines.board import BoardFleet
 from tempest_gym.machines.crew import Crew
-from tempest_gym.machines.lua_host import NoDecisionError
+from tempest_gym.machines.lua_host import LuaHost, NoDecisionError
 from tempest_gym.roms import squall_rom
 
 GAMES = 12
@@ -117,6 +118,19 @@ def test_threads_that_outnumber_rows_and_cores_do_no_harm() -> None:
         fleet.step(rows[:0])
     assert alone.save_state() == shared.save_state()
     shared.close()
+
+
+def test_lua_without_jit_shares_slices_instead(
+    fleets: tuple[BoardFleet, BoardFleet], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone, _ = fleets
+    monkeypatch.setattr("tempest_gym.machines.board.LuaHost", partial(LuaHost, "lua54"))
+    slow = BoardFleet(squall_rom(), GAMES, 2)
+    slow.load_state(alone.save_state())
+    for fleet in (alone, slow):
+        play(fleet, 60, 3)
+    assert alone.save_state() == slow.save_state()
+    slow.close()
 
 
 def test_jobs_are_done_by_the_leader_beside_the_rows(fleets: tuple[BoardFleet, BoardFleet]) -> None:
