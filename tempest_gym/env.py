@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from os import PathLike
 from typing import Any, Literal, TypedDict, cast
 
@@ -23,8 +22,10 @@ from tempest_gym.settings import (
     EpisodeKind,
     Settings,
     action_space,
+    checked_levels,
+    draw_level,
     observation_space,
-    start_level_of,
+    start_levels_of,
 )
 from tempest_gym.window import Window
 
@@ -122,6 +123,7 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
         )
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise ValueError(f"render_mode must be None, 'rgb_array' or 'human', got {render_mode!r}")
+        self._start_levels: tuple[int, ...] = (start_level,)
         self.render_mode = render_mode
         self.observation_space = cast("spaces.Space[NDArray[np.float32]]", observation_space())
         self.action_space = action_space()
@@ -148,14 +150,14 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
             The observation and a `TempestInfo`.
         """
         super().reset(seed=seed)
-        start_level = start_level_of(options, self.settings.start_level)
+        start_levels = start_levels_of(options, self._start_levels)
         frame = None
         if self._game_goes_on and seed is None and not options:
             frame = self._advance(False, False, 0, False, 1)
         if frame is None or frame.over:
             game_seed = int(self.np_random.integers(SEED_COUNT)) if seed is None else seed
             self._seed = game_seed % SEED_COUNT
-            self._show(self.machine.reset(self._seed, start_level))
+            self._show(self.machine.reset(self._seed, draw_level(start_levels, self.np_random)))
             frame = self._advance(False, False, 0, False, 1)
         self._episode_frames = frame.frames
         self._playing, self._game_goes_on = True, False
@@ -260,13 +262,13 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
         """Return where the enemies are in the picture, see `tempest_gym.projection.enemy_positions`."""
         return enemy_positions(self.machine.ram())
 
-    def set_start_level(self, level: int) -> None:
-        """Let the games that begin from now on start at another level, 1-81.
+    def set_start_level(self, *levels: int) -> None:
+        """Let the games that begin from now on start at another level, 1-81, or each at one of several, by chance.
 
         Raises:
-            TypeError, ValueError: it is no such level.
+            TypeError, ValueError: one is no such level, or there is none.
         """
-        self.settings = replace(self.settings, start_level=level)
+        self._start_levels = checked_levels(levels)
 
     def clone_state(self) -> bytes:
         """Return the whole state: machine, Lua's memory, counters, random generator.

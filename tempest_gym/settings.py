@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -20,8 +21,10 @@ __all__ = [
     "EpisodeKind",
     "Settings",
     "action_space",
+    "checked_levels",
+    "draw_level",
     "observation_space",
-    "start_level_of",
+    "start_levels_of",
     "whole_number",
 ]
 
@@ -85,8 +88,8 @@ class Settings:
             raise ValueError(f"reward_clip must be greater than 0, got {self.reward_clip!r}")
 
 
-def start_level_of(options: dict[str, Any] | None, default: int) -> int:
-    """Return the start level that reset's options ask for.
+def start_levels_of(options: dict[str, Any] | None, default: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the start levels to draw from: the one that reset's options ask for, or else the usual ones.
 
     Raises:
         ValueError: an option is unknown, or the level is out of range.
@@ -97,7 +100,24 @@ def start_level_of(options: dict[str, Any] | None, default: int) -> int:
     unknown = sorted(set(options) - {"start_level"})
     if unknown:
         raise ValueError(f"reset knows the option 'start_level', got {', '.join(map(repr, unknown))} as well")
-    return whole_number("options['start_level']", options["start_level"], 1, LAST_START_LEVEL)
+    return (whole_number("options['start_level']", options["start_level"], 1, LAST_START_LEVEL),)
+
+
+def checked_levels(levels: Sequence[int]) -> tuple[int, ...]:
+    """Return start levels.
+
+    Raises:
+        ValueError: there is none, or one is out of range.
+        TypeError: one is not a whole number.
+    """
+    if not levels:
+        raise ValueError("set_start_level needs a level at least")
+    return tuple(whole_number("start_level", level, 1, LAST_START_LEVEL) for level in levels)
+
+
+def draw_level(levels: tuple[int, ...], generator: np.random.Generator) -> int:
+    """Return one of the levels; one alone costs no random number."""
+    return levels[0] if len(levels) == 1 else levels[int(generator.integers(len(levels)))]
 
 
 def _one_of(name: str, value: object, expected: tuple[str, ...]) -> None:

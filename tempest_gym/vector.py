@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from operator import itemgetter
 from os import PathLike
@@ -31,8 +30,10 @@ from tempest_gym.settings import (
     EpisodeKind,
     Settings,
     action_space,
+    checked_levels,
+    draw_level,
     observation_space,
-    start_level_of,
+    start_levels_of,
     whole_number,
 )
 
@@ -112,6 +113,7 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         self.threads = min(whole_number("threads", threads, 1, 1024), self.num_envs)
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = {**TempestEnv.metadata, "autoreset_mode": self.autoreset_mode}
+        self._start_levels: tuple[int, ...] = (start_level,)
         self.render_mode = render_mode
         self.single_observation_space = observation_space()
         self.single_action_space = action_space()
@@ -152,14 +154,14 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
             raise ValueError(f"seed must be one whole number or {self.num_envs} of them, got {len(seeds)}")
         options = dict(options or {})
         mask = _reset_mask(options.pop("reset_mask", None), self.num_envs)
-        start_level = start_level_of(options, self.settings.start_level)
+        start_levels = start_levels_of(options, self._start_levels)
         rows = np.flatnonzero(mask)
         for row in rows:
             if seeds[row] is not None or self._generators[row] is None:
                 self._generators[row], _ = seeding.np_random(seeds[row])
             if seeds[row] is not None or options:
                 self._game_goes_on[row] = False
-        self.fleet.run([partial(self._restart, int(row), seeds[row], start_level) for row in rows])
+        self.fleet.run([partial(self._restart, int(row), seeds[row], start_levels) for row in rows])
         self._all_play = bool(self._playing.all())
         infos = _with_masks(_within(self._values(), mask), mask)
         return self.fleet.features.copy(), {**infos, **self._reset_infos(mask)}
@@ -238,11 +240,9 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         )
 
     def _restarts(self, mask: _Flags) -> list[Job]:
-        return [
-            partial(self._restart, int(row), None, self.settings.start_level) for row in np.flatnonzero(mask)
-        ]
+        return [partial(self._restart, int(row), None, self._start_levels) for row in np.flatnonzero(mask)]
 
-    def _restart(self, row: int, seed: int | None, start_level: int, host: LuaHost) -> None:
+    def _restart(self, row: int, seed: int | None, start_levels: tuple[int, ...], host: LuaHost) -> None:
         """Run one row to the first decision of its next episode, as `TempestEnv.reset` does."""
         fleet = self.fleet
         going_on = bool(self._game_goes_on[row])
@@ -253,7 +253,7 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
             assert generator is not None
             game_seed = int(generator.integers(SEED_COUNT)) if seed is None else seed
             self._seeds[row] = game_seed % SEED_COUNT
-            fleet.reset(host, row, int(self._seeds[row]), start_level)
+            fleet.reset(host, row, int(self._seeds[row]), draw_level(start_levels, generator))
             fleet.idle(host, row)
         frame = fleet.frames[row]
         frame["objective"] = frame["subjective"] = 0.0
@@ -316,13 +316,13 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         """Return where the enemies of one board are, see `tempest_gym.projection.enemy_positions`."""
         return enemy_positions(self.fleet.boards.ram[index])
 
-    def set_start_level(self, level: int) -> None:
-        """Let the games that begin from now on start at another level, 1-81.
+    def set_start_level(self, *levels: int) -> None:
+        """Let the games that begin from now on start at another level, 1-81, or each at one of several, by chance.
 
         Raises:
-            TypeError, ValueError: it is no such level.
+            TypeError, ValueError: one is no such level, or there is none.
         """
-        self.settings = replace(self.settings, start_level=level)
+        self._start_levels = checked_levels(levels)
 
     def clone_state(self) -> bytes:
         """Return the whole state of all environments: boards, Lua's memory, counters, random generators."""

@@ -132,6 +132,9 @@ class TrainConfig:
     """Tempest only: path of a ROM set; by default TEMPEST_ROM, else the free game Squall."""
     start_level: int = 1
     """Tempest only: level at which games start (1 to 81)."""
+    start_levels: tuple[int, ...] = ()
+    """Tempest only: levels one of which each training game starts at instead, drawn by chance: 1 1 9 17 gives half
+    of the games to late levels that few games reach. Evaluation keeps to --start-level."""
     frame_skip: int = 1
     """Tempest only: game frames for which an action is held."""
     envs: int = 64
@@ -218,6 +221,7 @@ class TrainConfig:
             machine=self.machine,
             rom=self.rom,
             start_level=self.start_level,
+            start_levels=self.start_levels,
             frame_skip=self.frame_skip,
             threads=1 if self.deterministic else self.env_threads,
         )
@@ -253,6 +257,10 @@ class TrainConfig:
                 f"--learn-start {self.learn_start} exceeds --replay.capacity {self.replay.capacity}: "
                 "learning would start after the first frames are overwritten"
             )
+        if self.start_levels and (self.listen is not None or not self.is_tempest):
+            raise ConfigError("--start-levels goes with Tempest only, and not with --listen")
+        if not all(1 <= level <= 81 for level in self.start_levels):
+            raise ConfigError(f"--start-levels must be from 1 to 81, got {self.start_levels}")
         if self.listen is not None and (self.ray is not None or not self.is_tempest):
             raise ConfigError(
                 "--listen collects Tempest from clients; it goes neither with --ray nor with other games"

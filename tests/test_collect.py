@@ -13,7 +13,7 @@ from fake_games import LADDER, LadderEnv
 from tempest_rainbow.batch import ACTOR_EXPERT, ACTOR_POLICY, ACTOR_RANDOM
 from tempest_rainbow.collect import singles
 from tempest_rainbow.collect.collector import Collector, Exploration
-from tempest_rainbow.collect.environments import Task, make_source
+from tempest_rainbow.collect.environments import Task, make_source, make_vector
 from tempest_rainbow.collect.exploration import ExpertSeats, random_actions
 from tempest_rainbow.collect.limiter import SampleLimiter
 from tempest_rainbow.collect.remote import RemoteSource
@@ -370,3 +370,13 @@ def test_a_training_welcomes_the_originals_clients_as_told():
                 source.recv()
             assert source.metrics()["collect/clients"] == welcome
         source.close()
+
+
+def test_games_to_learn_from_may_start_at_several_levels_and_judged_ones_at_one():
+    task = Task("tempest_gym:Tempest-v0", tempest=True, start_levels=(1, 17), threads=1)
+    source = make_source(task, 12, 0, deterministic=True)
+    assert set(source.recv().info["level"].tolist()) == {1.0, 17.0}
+    source.close()
+    envs = make_vector(task, 12)
+    assert set(envs.reset(seed=0)[1]["level"].tolist()) == {1}
+    envs.close()

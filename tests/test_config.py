@@ -113,6 +113,9 @@ def test_values_of_a_wrong_type_are_refused(values, message):
         (["--expert.unit", "frame", "--imitation.mode", "behind"], "needs --expert.unit episode"),
         (["--env", "CartPole-v1", "--machine", "mame"], "goes with Tempest only"),
         (["--learn-start", "10", "--replay.capacity", "5"], "exceeds --replay.capacity"),
+        (["--start-levels", "1", "--env", "CartPole-v1"], "--start-levels goes with Tempest only"),
+        (["--start-levels", "1", "82"], "--start-levels must be from 1 to 81"),
+        (["--clock", "processor"], "needs --learner-processes False"),
         (["--preset", "fastest"], "choose one of default, original, fast-check, classic"),
     ],
 )

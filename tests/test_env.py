@@ -327,6 +327,16 @@ def test_another_start_level_counts_from_the_next_game_on(env):
         env.set_start_level(0)
 
 
+def test_games_start_at_several_levels_by_chance_and_by_seed(env):
+    env.set_start_level(1, 9, 17)
+    levels = [env.reset(seed=seed)[1]["level"] for seed in range(30)]
+    assert set(levels) == {1, 9, 17}
+    assert levels == [env.reset(seed=seed)[1]["level"] for seed in range(30)]
+    assert env.reset(seed=0, options={"start_level": 5})[1]["level"] == 5
+    with pytest.raises(ValueError, match="a level at least"):
+        env.set_start_level()
+
+
 def test_a_restored_state_goes_on_bit_for_bit(env):
     env.reset(seed=21)
     rollout(env, actions(21, 150))

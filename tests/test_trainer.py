@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from tempest_rainbow.agenda import RunClock
 from tempest_rainbow.checkpoint import Checkpoints, read_tree
 from tempest_rainbow.config import (
     TEMPEST,
@@ -398,3 +399,16 @@ def test_a_second_interrupt_ends_at_once(tmp_path):
         time.sleep(0.02)
     process.communicate(timeout=60)
     assert process.returncode != 0
+
+
+@pytest.mark.parametrize(("kind", "name"), [("wall", "monotonic"), ("processor", "process_time")])
+def test_a_runs_clock_counts_the_time_it_is_told_to(kind, name, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(f"tempest_rainbow.agenda.time.{name}", lambda: now[0])
+    clock = RunClock(kind)
+    clock.set(60.0)  # an earlier part of the run
+    now[0] += 5.0
+    assert clock.seconds == 60.0
+    clock.start()
+    now[0] += 7.0
+    assert clock.seconds == 67.0

@@ -113,6 +113,22 @@ def test_seeds_may_be_given_one_by_one():
         assert (infos["seed"][row], infos["level"][row]) == (seed, info["level"]) == (seed, 7)
 
 
+def test_several_start_levels_are_drawn_as_single_environments_draw_them():
+    env, singles = TempestVectorEnv(6, threads=2, autoreset_mode="SameStep"), [TempestEnv() for _ in range(6)]
+    for each in (env, *singles):
+        each.set_start_level(1, 9, 33)
+    _, infos = env.reset(seed=3)
+    drawn = [single.reset(seed=3 + row)[1]["level"] for row, single in enumerate(singles)]
+    assert infos["level"].tolist() == drawn
+    assert len(set(drawn)) > 1
+    waiting = set(range(6))
+    while waiting:
+        _, _, terminated, truncated, infos = env.step(np.zeros(6, int))
+        for row in waiting & set(np.flatnonzero(terminated | truncated).tolist()):
+            waiting.remove(row)
+            assert infos["level"][row] == singles[row].reset()[1]["level"]
+
+
 def test_another_start_level_counts_from_the_next_game_on():
     env = TempestVectorEnv(2)
     env.reset(seed=0)

@@ -24,6 +24,7 @@ class Task:
         machine: ``board`` or ``mame``.
         rom: path of a ROM set, None for the environment's default.
         start_level: level at which games start.
+        start_levels: levels one of which each game to collect from starts at instead, drawn by chance.
         frame_skip: game frames an action is held for.
         threads: threads that share boards, None for the environment's default.
     """
@@ -33,6 +34,7 @@ class Task:
     machine: Literal["board", "mame"] = "board"
     rom: str | None = None
     start_level: int = 1
+    start_levels: tuple[int, ...] = ()
     frame_skip: int = 1
     threads: int | None = None
 
@@ -62,11 +64,16 @@ def make_vector(task: Task, count: int) -> gym.vector.VectorEnv[Any, Any, Any]:
 
 def make_source(task: Task, count: int, seed: int, *, deterministic: bool) -> Source:
     """Make ``count`` environments to collect from, seeded with ``seed``, ``seed`` + 1, ..."""
-    if task.tempest and task.machine == "mame":
-        return ThreadedSource([partial(make_single, task)] * count, seed, together=deterministic)
-    if task.tempest:
-        return VectorSource(make_vector(task, count), seed)
-    return SerialSource([partial(make_single, task)] * count, seed)
+    if not task.tempest:
+        return SerialSource([partial(make_single, task)] * count, seed)
+    source: Source
+    if task.machine == "mame":
+        source = ThreadedSource([partial(make_single, task)] * count, seed, together=deterministic)
+    else:
+        source = VectorSource(make_vector(task, count), seed)
+    if task.start_levels:
+        source.call("set_start_level", *task.start_levels)
+    return source
 
 
 def probe(task: Task) -> tuple[int, int]:
