@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from operator import itemgetter
@@ -22,6 +21,7 @@ from tempest_gym.env import SEED_COUNT, TempestEnv, split_state
 from tempest_gym.frame import FRAME_KINDS
 from tempest_gym.machines import MachineName
 from tempest_gym.machines.board import BoardFleet, Job
+from tempest_gym.machines.crew import usable_cores
 from tempest_gym.machines.lua_host import LuaHost
 from tempest_gym.projection import enemy_positions, lane_positions
 from tempest_gym.roms import RomImage, resolve_rom
@@ -68,7 +68,8 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
 
     Args:
         num_envs: number of games.
-        threads: threads that share the work; None takes one per CPU, but at least 8 games for each.
+        threads: threads that share the work; None takes one per core that this process may use, but at least 8
+            games for each.
         autoreset_mode: ``"NextStep"``, ``"SameStep"`` or ``"Disabled"``, as Gymnasium defines them.
         machine: must be ``"board"``.
         rom, start_level, episode, frame_skip, objective_scale, subjective_scale, reward_clip: as for
@@ -109,7 +110,7 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
             raise ValueError(f"render_mode must be None or 'rgb_array', got {render_mode!r}")
         self.num_envs = whole_number("num_envs", num_envs, 1, 1_000_000)
         if threads is None:
-            threads = min(os.cpu_count() or 1, (self.num_envs + 7) // 8)
+            threads = min(usable_cores(), (self.num_envs + 7) // 8)
         self.threads = min(whole_number("threads", threads, 1, 1024), self.num_envs)
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = {**TempestEnv.metadata, "autoreset_mode": self.autoreset_mode}

@@ -102,8 +102,8 @@ class BoardFleet:
         if self._shares:
             self._crew.share(rows, jobs, stop_at_death=stop_at_death, skip=skip)
         else:
-            pieces = min(len(rows), self.threads * _CHUNKS_PER_THREAD if self.threads > 1 else 1)
-            chunks = np.array_split(rows, pieces) if pieces else []
+            pieces = min(len(rows), self.threads * _CHUNKS_PER_THREAD) if self.threads > 1 else 1
+            chunks = np.array_split(rows, pieces) if pieces > 1 else [rows]
             advance = partial(self._advance_chunk, stop_at_death=stop_at_death, skip=skip)
             self._crew.run([*jobs, *(partial(advance, chunk) for chunk in chunks)])
         self._check_all()

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from tempest_gym.machines.lua_host import ALL_WELL, FleetArrays, LuaHost, NoDecisionError
 
-__all__ = ["Crew", "Job"]
+__all__ = ["Crew", "Job", "usable_cores"]
 
 Job = Callable[[LuaHost], None]
 """A piece of work on some boards; it runs in one thread, with that thread's Lua."""
@@ -50,7 +50,7 @@ class Crew:
         """Start the helpers."""
         self._host = hosts[0]
         self._words = np.zeros((1 + len(hosts), _LINE), np.int64)
-        self._looks = _LOOKS if len(hosts) <= (os.cpu_count() or 1) else 0
+        self._looks = _LOOKS if len(hosts) <= usable_cores() else 0
         if fleet is not None:
             for host in hosts:
                 host.join(self._words, fleet)
@@ -134,7 +134,7 @@ class _Helper:
 
     def wait(self) -> BaseException | None:
         """Wait for the end of the work on the plan; returns what it raised."""
-        if self._words[0] == WORK and self._compare_exchange(self._state, WORK, WATCHED) == WORK:
+        if self._compare_exchange(self._state, WORK, WATCHED) == WORK:
             self._results.get()
         error, self._error = self._error, None
         return error
@@ -164,6 +164,11 @@ class _Helper:
             self._error = raised
             if self._exchange(self._state, ASLEEP) == WATCHED:
                 self._results.put(None)
+
+
+def usable_cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _work(queue: deque[Job], host: LuaHost) -> None:
