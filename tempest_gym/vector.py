@@ -64,7 +64,7 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
     """N independent games on N boards, equal step by step to N single environments.
 
     Every array returned is new. ``info`` follows Gymnasium's convention: a key holds an array over the
-    environments, ``_key`` tells for which of them it is set.
+    environments, ``_key`` tells for which of them it is set (one array serves all keys that are set alike).
 
     Args:
         num_envs: number of games.
