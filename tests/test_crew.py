@@ -167,6 +167,28 @@ def test_an_error_of_the_leader_or_a_helper_is_raised_and_the_rest_is_done(
     assert alone.save_state() == shared.save_state()
 
 
+def test_an_interrupt_after_the_plan_is_out_leaves_nobody_at_work(
+    fleets: tuple[BoardFleet, BoardFleet], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C before sleeping helpers are woken: they do the step, and the next one is sound."""
+    alone, shared = fleets
+    plan = shared.hosts[0].plan
+
+    def interrupted(*arguments: Any) -> int:
+        plan(*arguments)
+        raise KeyboardInterrupt
+
+    time.sleep(0.1)  # the helpers sleep
+    with monkeypatch.context() as patch:
+        patch.setattr(shared.hosts[0], "plan", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            shared.step(ALL)
+    alone.step(ALL)
+    for fleet in fleets:
+        play(fleet, 50, 4)
+    assert alone.save_state() == shared.save_state()
+
+
 def test_a_program_that_never_comes_to_play_is_given_up(tmp_path: Path) -> None:
     attract = SHOW.replace("LDA #$C0", "LDA #$00")
     fleet = BoardFleet(tiny_rom(tmp_path, attract), 4, 2)

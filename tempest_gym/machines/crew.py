@@ -61,14 +61,14 @@ class Crew:
 
     def run(self, jobs: Sequence[Job]) -> None:
         """Do all jobs, the first ones first; what a job raises is raised when all threads are done."""
-        queue = deque(jobs)
-        helpers = self._helpers[: max(len(jobs) - 1, 0)]
-        for helper in helpers:
-            helper.begin(queue)
+        queue, begun = deque(jobs), []
         try:
+            for helper in self._helpers[: max(len(jobs) - 1, 0)]:
+                helper.begin(queue)
+                begun.append(helper)
             _work(queue, self._host)
         finally:
-            errors = [helper.end() for helper in helpers]
+            errors = [helper.end() for helper in begun]
         _raise_first(errors)
 
     def share(self, rows: NDArray[np.int32], jobs: Sequence[Job], *, stop_at_death: bool, skip: int) -> None:
@@ -78,14 +78,16 @@ class Crew:
             NoDecisionError: a program never came to play.
         """
         helpers = self._helpers[: max(len(rows) - 1, 0)]
-        if self._host.plan(rows, stop_at_death, skip, len(helpers)):
-            for helper in helpers:
-                helper.wake()
         try:
+            if self._host.plan(rows, stop_at_death, skip, len(helpers)):
+                for helper in helpers:
+                    helper.wake()
             for job in jobs:
                 job(self._host)
             lost = self._host.lead(len(helpers), self._looks)
-        finally:
+        finally:  # Also after Ctrl-C anywhere above: nobody may be left at work on these arrays.
+            for helper in helpers:
+                helper.wake()
             errors = [helper.wait() for helper in helpers]
         _raise_first(errors)
         lost = max([lost, *(helper.lost for helper in helpers)])
@@ -128,9 +130,10 @@ class _Helper:
         return self._results.get()
 
     def wake(self) -> None:
-        """Work on the plan that is published, if it found the thread asleep."""
+        """Work on the plan that is published, if it found the thread asleep and nobody has woken it since."""
         if self._words[2]:
             self._queues.put("plan")
+            self._words[2] = 0
 
     def wait(self) -> BaseException | None:
         """Wait for the end of the work on the plan; returns what it raised."""
