@@ -146,8 +146,3 @@ class Boards:
 
     def _row(self, i: int) -> ctypes.c_void_p:
         return ctypes.c_void_p(self.state.ctypes.data + i * STATE_BYTES)
-
-
-def native_run_address() -> int:
-    """Address of ``int32_t run(uint8_t *state_row, const uint8_t *rom, int64_t max_cycles)``; compiles if need be."""
-    return native.load().run_address

@@ -68,7 +68,6 @@ class LuaHost:
         runtime: the name of the runtime in use.
         version: the Lua's own name and version.
         memory_size: float64 values of Lua memory per board.
-        longest_way: game frames after which a program that came to no decision is given up.
         signals: addresses of the functions by which threads tell each other things, by name.
 
     Raises:
@@ -107,7 +106,7 @@ class LuaHost:
         self._lead: Any = None
         self._serve: Any = None
         self._bad_row = int(module[b"BAD_ROW"])
-        self.longest_way = int(module[b"LONGEST_WAY"])
+        self._longest_way = int(module[b"LONGEST_WAY"])
         self._engine: NativeEngine | PortableEngine
         if self.runtime == "luajit":
             self._engine = NativeEngine(module, run_address, buttons_offset)
@@ -193,7 +192,7 @@ class LuaHost:
             self._array(zap, np.int32, boards, "zap"),
             self._array(spinner, np.int32, boards, "spinner"),
         )
-        how = int(stop_at_death), skip, self.longest_way if limit is None else limit
+        how = int(stop_at_death), skip, self._longest_way if limit is None else limit
         self._check_result(self._engine.advance(arrays, program, actions, how), indices, len(state))
 
     @property
