@@ -17,16 +17,15 @@ CURVE, POINTS = "#1f77b4", "#d62728"
 
 def read(run, metric):
     """Return (frames, value) of a metric and (frames, mean, low, high) of the evaluations of a run."""
-    curve, judged = [], {}
+    curve, judged = [], []
     for line in (run / "history.jsonl").read_text().splitlines():
         row = json.loads(line)
         values = row.get("values", {})
         if metric in values:
             curve.append((row["frames"], values[metric]))
-        if "evaluation/mean" in values:
-            keys = "evaluation/mean", "evaluation/mean_low", "evaluation/mean_high"
-            judged[tuple(values[key] for key in keys)] = row["frames"]
-    return curve, [(frames, *scores) for scores, frames in judged.items()]
+        if row.get("kind") == "evaluation":
+            judged.append((row["frames"], row["result"]["mean"], *row["result"]["ci95"]["mean"]))
+    return curve, judged
 
 
 def main():

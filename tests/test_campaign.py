@@ -129,14 +129,12 @@ def test_the_report_shows_every_run(tmp_path):
 
 
 def test_a_run_is_drawn_with_its_evaluations(tmp_path, monkeypatch):
-    rows = [
-        {"frames": frames, "values": {"episodes/agent_reward": frames / 10, **judged}}
-        for frames, judged in (
-            (100, {}),
-            (200, {"evaluation/mean": 30.0, "evaluation/mean_low": 28.0, "evaluation/mean_high": 31.0}),
-        )
+    rows = [{"frames": frames, "values": {"episodes/agent_reward": frames / 10}} for frames in (100, 200)]
+    result = {"mean": 30.0, "ci95": {"mean": [28.0, 31.0]}}
+    events = [
+        {"frames": 150, "kind": "event", "text": "saved"},
+        {"frames": 200, "kind": "evaluation", "result": result},
     ]
-    events = [{"frames": 150, "kind": "event", "text": "saved"}]
     (tmp_path / "history.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*rows, *events]))
     picture = tmp_path / "curve.svg"
     command = ["plot_run.py", str(tmp_path), "episodes/agent_reward", "--output", str(picture)]
