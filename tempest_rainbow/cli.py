@@ -40,6 +40,8 @@ class EvaluateOptions:
     """Tempest only: level at which games start."""
     device: str = "cpu"
     """Where the network lives: cpu, cuda, mps."""
+    prior_weight: float | None = None
+    """Weight (lambda) of the imitated policy in the choice of actions; None: as in training."""
     json: bool = False
     """Print one JSON object to standard output, everything else to standard error."""
 
@@ -78,6 +80,10 @@ class ExportOptions:
     """bundled, or a path: run folder (its best checkpoint), checkpoint, weights file."""
     output: Path = Path("policy.onnx")
     """File to write; the ending decides: .safetensors or .onnx."""
+    average: int | None = None
+    """Write the mean weights of the run folder's last so many checkpoints; None: its best checkpoint."""
+    prior_weight: float | None = None
+    """Weight (lambda) of the imitated policy in the choice of actions; None: as in training."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -181,7 +187,7 @@ def _evaluate(arguments: list[str]) -> int:
     from tempest_rainbow.collect.environments import make_vector
     from tempest_rainbow.collect.sources import check_spaces
     from tempest_rainbow.evaluate import evaluate
-    from tempest_rainbow.policy import load_policy
+    from tempest_rainbow.policy import NetworkPolicy, load_policy
 
     task = _task(options)
     with_actions = make_vector(task, 1)
@@ -194,6 +200,10 @@ def _evaluate(arguments: list[str]) -> int:
         )
     finally:
         with_actions.close()
+    if options.prior_weight is not None:
+        if not isinstance(policy, NetworkPolicy):
+            raise ValueError(f"--prior-weight is for networks, {policy.name} is none")
+        policy.set_prior_weight(options.prior_weight)
     result = evaluate(partial(make_vector, task), policy, options.games, options.seed, envs=options.envs)
     if options.json:
         sys.stdout.write(json.dumps(result) + "\n")
@@ -232,7 +242,7 @@ def _export(arguments: list[str]) -> int:
     options = _parse(ExportOptions, arguments, "export")
     from tempest_rainbow.export import export
 
-    difference = export(options.policy, options.output)
+    difference = export(options.policy, options.output, options.average, options.prior_weight)
     sys.stdout.write(f"{options.output}: equal to the policy within {difference:.2g}\n")
     return 0
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from tempest_rainbow.checkpoint import read_weights, write_weights
-from tempest_rainbow.policy import NetworkPolicy, build_network, load_stored
+from tempest_rainbow.policy import NetworkPolicy, build_network, load_average, load_stored
 
 __all__ = ["export", "export_onnx", "export_safetensors"]
 
@@ -20,18 +20,23 @@ _TOLERANCE = 1e-3
 """Greatest difference of expected returns between the policy and its export."""
 
 
-def export(policy: str, output: Path) -> float:
+def export(policy: str, output: Path, average: int | None = None, prior_weight: float | None = None) -> float:
     """Write the policy ``bundled``, or the one stored at a path, and return the greatest difference found.
 
     Args:
         policy: bundled, run folder, checkpoint or weights file.
         output: .safetensors or .onnx.
+        average: the mean weights of the run folder's last so many checkpoints instead of its best checkpoint.
+        prior_weight: weight of the imitated policy in the choice of actions, instead of the stored one.
 
     Raises:
-        ValueError: the ending is another, or the written file computes something else.
+        CheckpointError: nothing usable is stored there.
+        ValueError: the ending is another, the written file computes something else, or an option does not fit.
         ModuleNotFoundError: onnx and onnxruntime are needed and not installed.
     """
-    player = load_stored(policy)
+    player = load_stored(policy) if average is None else load_average(policy, average)
+    if prior_weight is not None:
+        player.set_prior_weight(prior_weight)
     if output.suffix == ".safetensors":
         return export_safetensors(player, output)
     if output.suffix == ".onnx":

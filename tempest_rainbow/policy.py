@@ -23,6 +23,7 @@ __all__ = [
     "Policy",
     "RandomPolicy",
     "find_weights",
+    "load_average",
     "load_policy",
     "network_card",
 ]
@@ -93,6 +94,18 @@ class NetworkPolicy:
             values = values + weight * torch.log_softmax(self.network.policy_logits(features), dim=-1)
         return values.float().cpu().numpy()
 
+    def set_prior_weight(self, weight: float) -> None:
+        """Let the imitated policy guide the choice with this weight from now on, instead of the card's.
+
+        Raises:
+            ValueError: the weight is negative or not finite, or the network imitates no policy.
+        """
+        if not 0.0 <= weight < float("inf"):
+            raise ValueError(f"the weight of the imitated policy is a number from 0 on, got {weight:g}")
+        if weight > 0.0 and not self.network.config.policy_head:
+            raise ValueError(f"{self.name} has no policy head, so no imitated policy can guide it")
+        self.card["prior_weight"] = weight
+
     def act(self, observations: NDArray[np.float32], info: Mapping[str, Any]) -> NDArray[np.int64]:
         """Return the actions of greatest expected return."""
         return self.q_values(observations).argmax(axis=1)
@@ -153,6 +166,39 @@ def load_stored(name: str, device: str = "cpu") -> NetworkPolicy:
     network = build_network(card)
     network.load_state_dict(weights)
     return NetworkPolicy(name, network, card, device)
+
+
+def load_average(run: str, count: int, device: str = "cpu") -> NetworkPolicy:
+    """Return the policy whose weights are the mean of those of a run's last ``count`` checkpoints.
+
+    The mean of weights along the end of a run varies less than its last weights do
+    (https://arxiv.org/abs/1803.05407).
+
+    Raises:
+        CheckpointError: ``run`` is no run folder, or holds fewer checkpoints, or not all of one network.
+        ValueError: ``count`` is less than 1.
+    """
+    if count < 1:
+        raise ValueError(f"at least 1 checkpoint is averaged, got {count}")
+    folder = Path(run) / "checkpoints"
+    if not folder.is_dir():
+        raise CheckpointError(f"{run} is no run folder, so it has no checkpoints to average")
+    checkpoints = Checkpoints(folder, keep=0).all()
+    if len(checkpoints) < count:
+        raise CheckpointError(f"{run} holds {len(checkpoints)} checkpoints, {count} are to be averaged")
+    policies = [load_stored(str(checkpoint), device) for checkpoint in checkpoints[-count:]]
+    latest = policies[-1]
+    if any(policy.card["network"] != latest.card["network"] for policy in policies):
+        raise CheckpointError(f"the last {count} checkpoints of {run} are not of one network")
+    states = [policy.network.state_dict() for policy in policies]
+    mean = {
+        name: torch.stack([state[name] for state in states]).double().mean(dim=0).to(value.dtype)
+        for name, value in states[-1].items()
+    }
+    latest.network.load_state_dict(mean)
+    latest.name = run
+    latest.card["averaged"] = [policy.card.get("frames") for policy in policies]
+    return latest
 
 
 def _check_card(path: Path, card: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) -> None:

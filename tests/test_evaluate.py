@@ -7,11 +7,13 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 from fake_games import LADDER
 from hypothesis import given
 from hypothesis import strategies as st
 
 import tempest_rainbow
+from tempest_rainbow.checkpoint import Checkpoints
 from tempest_rainbow.cli import main
 from tempest_rainbow.collect.environments import Task, make_vector
 from tempest_rainbow.config import TEMPEST
@@ -135,6 +137,7 @@ def test_the_command_prints_one_json_object(capsys):
         (["--policy", "/nowhere", "--env", "CartPole-v1"], "neither a run folder nor a checkpoint"),
         (["--policy", "random", "--env", "Pendulum-v1"], "Discrete actions"),
         (["--policy", "random", "--env", "CartPole-v1", "--games", "0"], "at least 1 game"),
+        (["--policy", "random", "--env", "CartPole-v1", "--prior-weight", "1"], "random is none"),
     ],
 )
 def test_what_cannot_be_evaluated_is_told_in_a_sentence(arguments, message, capsys):
@@ -174,6 +177,38 @@ def test_exports_compute_what_the_policy_computes(tmp_path, policy):
     np.testing.assert_allclose(values, policy.q_values(observations), atol=1e-3)
     with pytest.raises(ValueError, match="this environment has 9"):
         load_policy(str(tmp_path / "p.safetensors"), 9, 0)
+
+
+def test_a_mean_of_checkpoints_has_the_mean_of_their_weights(tmp_path, capsys):
+    config = NetworkConfig(encoder="none", trunk=(8,), head=8, action_factors=(), policy_head=True)
+    checkpoints = Checkpoints(tmp_path / "run" / "checkpoints", keep=9)
+    networks = [RainbowNetwork(config, 5, 3) for _ in range(4)]
+    for frames, network in enumerate(networks):
+        card = network_card(config, 5, 3, frames=frames, prior_weight=0.5)
+        checkpoints.save(frames, {}, network.state_dict(), card)
+    arguments = ["export", "--policy", str(tmp_path / "run"), "--output", str(tmp_path / "mean.safetensors")]
+    assert main([*arguments, "--average", "3", "--prior-weight", "0.2"]) == 0
+    policy = load_stored(str(tmp_path / "mean.safetensors"))
+    assert (policy.card["averaged"], policy.card["prior_weight"]) == ([1, 2, 3], 0.2)
+    for name, weight in policy.network.state_dict().items():
+        mean = sum(network.state_dict()[name].numpy() for network in networks[1:]) / 3
+        np.testing.assert_allclose(weight.numpy(), mean, atol=1e-6)
+    assert main([*arguments, "--average", "5"]) == 1
+    assert "holds 4 checkpoints, 5 are to be averaged" in capsys.readouterr().err
+    assert main([*arguments, "--average", "0"]) == 1
+    assert "at least 1" in capsys.readouterr().err
+
+
+def test_another_weight_of_the_imitated_policy_changes_the_choice():
+    policy = policies()[1]
+    observations = np.random.default_rng(0).uniform(-1, 1, (50, 5)).astype(np.float32)
+    policy.set_prior_weight(1e6)
+    imitated = policy.network.policy_logits(policy.network.features(torch.from_numpy(observations)))
+    np.testing.assert_array_equal(policy.act(observations, {}), imitated.argmax(dim=1).numpy())
+    with pytest.raises(ValueError, match="from 0 on, got -1"):
+        policy.set_prior_weight(-1.0)
+    with pytest.raises(ValueError, match="no policy head"):
+        policies()[0].set_prior_weight(0.1)
 
 
 def test_the_bundled_agent_is_small_and_plays_far_better_than_chance():
