@@ -155,7 +155,7 @@ def bench(
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the benchmark from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m tempest_rainbow.bench", description=__doc__)
+    parser = argparse.ArgumentParser(prog="tempest-rainbow bench", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     parser.add_argument("--seconds", type=float, default=20.0, help="time for the learner's part")
     parser.add_argument("--transitions", type=int, default=15_000_000, help="size of the replay")

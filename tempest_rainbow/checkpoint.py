@@ -29,6 +29,7 @@ from tempest_rainbow.limited import LARGEST_TEXT, read_json
 __all__ = [
     "CheckpointError",
     "Checkpoints",
+    "frames_of",
     "read_tree",
     "read_weights",
     "sync",
@@ -185,6 +186,11 @@ def read_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     if not isinstance(described, dict):
         raise CheckpointError(f"{path} carries no description of its network but {described!r:.40}")
     return weights, described
+
+
+def frames_of(checkpoint: Path) -> int:
+    """Return the frames that had been collected when a checkpoint of `Checkpoints` was saved."""
+    return int(checkpoint.name.partition("-")[0])
 
 
 class Checkpoints:

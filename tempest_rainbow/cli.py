@@ -30,14 +30,16 @@ class EvaluateOptions:
     """Seed of the first game; the others follow."""
     envs: int = 64
     """Greatest number of games at once."""
-    env: str = "tempest_gym:Tempest-v0"
-    """Gymnasium id."""
+    env: str | None = None
+    """Gymnasium id; by default the one that the policy was trained on, Tempest for expert and random."""
     machine: Literal["board", "mame"] = "board"
     """Tempest only: the board in process, or MAME."""
     rom: str | None = None
     """Tempest only: path of a ROM set."""
     start_level: int = 1
     """Tempest only: level at which games start."""
+    frame_skip: int | None = None
+    """Tempest only: game frames for which an action is held; by default as the policy was trained."""
     device: str = "cpu"
     """Where the network lives: cpu, cuda, mps."""
     prior_weight: float | None = None
@@ -62,14 +64,16 @@ class WatchOptions:
     """Tempest only: show expected returns, the agent's and the expert's choice, and attention."""
     seed: int = 10_000
     """Seed of the first game."""
-    env: str = "tempest_gym:Tempest-v0"
-    """Gymnasium id."""
+    env: str | None = None
+    """Gymnasium id; by default the one that the policy was trained on, Tempest for expert and random."""
     machine: Literal["board", "mame"] = "board"
     """Tempest only: the board in process, or MAME."""
     rom: str | None = None
     """Tempest only: path of a ROM set."""
     start_level: int = 1
     """Tempest only: level at which games start."""
+    frame_skip: int | None = None
+    """Tempest only: game frames for which an action is held; by default as the policy was trained."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "onnxruntime": "onnx",
             "ray": "ray",
         }
-        extra = hint.get(error.name or "", "rainbow")
+        if error.name is None:  # Gymnasium's own, for an environment's module
+            sys.stderr.write(f"tempest-rainbow {given[0]}: {error}\n")
+            return 1
+        extra = hint.get(error.name, "rainbow")
         sys.stderr.write(f"{error.name} is missing: pip install 'tempest-gym[{extra}]'\n")
         return 1
     except (ValueError, OSError, RuntimeError, MemoryError, GymnasiumError) as error:
@@ -152,21 +159,24 @@ def resolve(arguments: list[str]) -> Any:
     """
     import tyro
 
-    from tempest_rainbow.config import TrainConfig, from_toml, spell_none
+    from tempest_rainbow.config import ConfigError, TrainConfig, from_toml, spell_none
     from tempest_rainbow.limited import read_text
-    from tempest_rainbow.presets import preset
+    from tempest_rainbow.presets import preset, preset_for
 
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     for name in ("--preset", "--config", "--resume", "--env"):
         first.add_argument(name)
     early, _ = first.parse_known_args(arguments)
+    given = None if early.config is None else read_text(Path(early.config))
     if early.resume is not None:
+        if early.preset is not None:
+            raise ConfigError("a resumed run keeps its settings: --preset does not go with --resume")
         base = from_toml(read_text(Path(early.resume) / "config.toml"), TrainConfig())
     else:
-        tempest = early.env is None or early.env.split(":")[-1].startswith("Tempest-")
-        base = preset(early.preset or ("default" if tempest else "classic"))
-    if early.config is not None:
-        base = from_toml(read_text(Path(early.config)), base)
+        named = TrainConfig() if given is None else from_toml(given, TrainConfig())
+        base = preset(early.preset or named.preset or preset_for(early.env or named.env))
+    if given is not None:
+        base = from_toml(given, base)
     arguments = spell_none(TrainConfig, arguments)
     config = tyro.cli(TrainConfig, default=base, args=arguments, prog="tempest-rainbow train")
     config.check()
@@ -190,16 +200,12 @@ def _evaluate(arguments: list[str]) -> int:
     from tempest_rainbow.policy import NetworkPolicy, load_policy
 
     task = _task(options)
-    with_actions = make_vector(task, 1)
+    env = make_vector(task, 1)
     try:
-        policy = load_policy(
-            options.policy,
-            check_spaces(with_actions.single_observation_space, with_actions.single_action_space)[1],
-            options.seed,
-            options.device,
-        )
+        size, actions = check_spaces(env.single_observation_space, env.single_action_space)
     finally:
-        with_actions.close()
+        env.close()
+    policy = load_policy(options.policy, actions, options.seed, options.device, observation_size=size)
     if options.prior_weight is not None:
         if not isinstance(policy, NetworkPolicy):
             raise ValueError(f"--prior-weight is for networks, {policy.name} is none")
@@ -254,14 +260,21 @@ def _bench(arguments: list[str]) -> int:
 
 
 def _task(options: Any) -> Any:
-    from tempest_rainbow.collect.environments import Task
+    from tempest_rainbow.collect.environments import TEMPEST, Task
+    from tempest_rainbow.policy import trained_on
 
+    env, frame_skip = options.env, options.frame_skip
+    if env is None or frame_skip is None:
+        usual_env, usual_skip = trained_on(options.policy)
+        env = env or usual_env or TEMPEST
+        frame_skip = frame_skip or usual_skip
     return Task(
-        env=options.env,
-        tempest=options.env.split(":")[-1].startswith("Tempest-"),
+        env=env,
+        tempest=env.split(":")[-1].startswith("Tempest-"),
         machine=options.machine,
         rom=options.rom,
         start_level=options.start_level,
+        frame_skip=frame_skip,
     )
 
 

@@ -4,17 +4,19 @@ at once."""
 from __future__ import annotations
 
 import difflib
+import math
 import sys
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal
 
 from tempest_rainbow.agenda import ClockKind
 from tempest_rainbow.collect.cluster import ClusterConfig
-from tempest_rainbow.collect.environments import Task
+from tempest_rainbow.collect.environments import TEMPEST, Task
 from tempest_rainbow.learner_config import LearnerConfig
 from tempest_rainbow.monitor.dashboard import DashboardConfig
 from tempest_rainbow.network import NetworkConfig
@@ -45,9 +47,6 @@ __all__ = [
     "to_toml",
 ]
 
-TEMPEST = "tempest_gym:Tempest-v0"
-"""The environment trained on unless another is named."""
-
 
 class ConfigError(ValueError):
     """A setting is unknown, of a wrong type or out of range; the message says what was expected."""
@@ -65,8 +64,9 @@ class EvaluationConfig:
     """Games per evaluation."""
     envs: int = 64
     """Greatest number of games at once."""
-    seed: int = 10_000
-    """Seed of the first game; the others follow."""
+    seed: int = 20_000
+    """Seed of the first game; the others follow. The command `evaluate` plays others, so that what was chosen by
+    these is judged by those."""
     at_end: bool = True
     """Evaluate once more when the run ends by --frames or --minutes."""
     solved_at: float | None = None
@@ -114,8 +114,8 @@ class TrainConfig:
     default preset."""
 
     preset: str | None = None
-    """Settings to start from: default, original, fast-check or classic; by default `default` for Tempest,
-    `classic` for others."""
+    """Settings to start from: default, original, fast-check, cartpole or classic; by default `default` for Tempest,
+    `cartpole` for CartPole and `classic` for others."""
     config: Path | None = None
     """TOML file with settings, as saved in every run folder; it goes over the preset, the command line over
     both."""
@@ -134,7 +134,8 @@ class TrainConfig:
     """Tempest only: level at which games start (1 to 81)."""
     start_levels: tuple[int, ...] = ()
     """Tempest only: levels one of which each training game starts at instead, drawn by chance: 1 1 9 17 gives half
-    of the games to late levels that few games reach. Evaluation keeps to --start-level."""
+    of the games to late levels that few games reach, until the level is changed by hand or by the curriculum.
+    Evaluation keeps to --start-level."""
     frame_skip: int = 1
     """Tempest only: game frames for which an action is held."""
     envs: int = 64
@@ -226,17 +227,34 @@ class TrainConfig:
             threads=1 if self.deterministic else self.env_threads,
         )
 
+    def _value(self, name: str) -> Any:
+        """Return the setting that the command line calls ``name``."""
+        return attrgetter(name.replace("-", "_"))(self)
+
     def check(self) -> None:
         """Check what types cannot say.
 
         Raises:
             ConfigError: a setting is out of range or does not go with another.
         """
-        for name in ("envs", "batch_size", "frame_skip", "runners", "envs_per_runner"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"--{name.replace('_', '-')} must be at least 1, got {getattr(self, name)}")
-        if self.samples_per_insert <= 0:
-            raise ConfigError(f"--samples-per-insert must be above 0, got {self.samples_per_insert}")
+        for name, least in (
+            ("envs", 1),
+            ("batch-size", 1),
+            ("frame-skip", 1),
+            ("runners", 1),
+            ("envs-per-runner", 1),
+            ("seed", 0),
+            ("evaluation.games", 1),
+            ("evaluation.envs", 1),
+            ("evaluation.seed", 0),
+            ("checkpoint.keep", 1),
+        ):
+            if self._value(name) < least:
+                raise ConfigError(f"--{name} must be at least {least}, got {self._value(name)}")
+        for name in ("samples-per-insert", "minutes", "frames", "replay.memory-gb"):
+            value = self._value(name)
+            if value is not None and not 0 < value < math.inf:
+                raise ConfigError(f"--{name} must be a number above 0, got {value}")
         for name, value in (
             ("epsilon.start", self.epsilon.start),
             ("epsilon.end", self.epsilon.end),

@@ -21,6 +21,7 @@ class Curriculum:
 
     def __init__(self, start_level: int) -> None:
         """Begin at ``start_level`` (1 to 81)."""
+        self._start_level = start_level
         self.level = start_level
         self._applied = start_level
         self._cleared: list[float] = []
@@ -59,8 +60,15 @@ class Curriculum:
 
     def get_state(self) -> dict[str, Any]:
         """Return what ``set_state`` needs to go on."""
-        return {"level": self.level, "cleared": list(self._cleared)}
+        return {
+            "start_level": self._start_level,
+            "level": self.level,
+            "cleared": list(self._cleared),
+        }
 
-    def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from a state that ``get_state`` gave."""
+    def set_state(self, state: dict[str, Any]) -> bool:
+        """Go on from a state that ``get_state`` gave; return False, and do not, if that began at another level."""
+        if state.get("start_level", self._start_level) != self._start_level:
+            return False
         self.level, self._cleared = int(state["level"]), list(state["cleared"])
+        return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,8 +33,11 @@ def export(policy: str, output: Path, average: int | None = None, prior_weight: 
     Raises:
         CheckpointError: nothing usable is stored there.
         ValueError: the ending is another, the written file computes something else, or an option does not fit.
+        FileNotFoundError: there is no such folder.
         ModuleNotFoundError: onnx and onnxruntime are needed and not installed.
     """
+    if not output.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {output.parent} to write {output.name} into")
     player = load_stored(policy) if average is None else load_average(policy, average)
     if prior_weight is not None:
         player.set_prior_weight(prior_weight)
@@ -51,46 +55,43 @@ def export_safetensors(policy: NetworkPolicy, output: Path) -> float:
     network = build_network(card)
     network.load_state_dict(weights)
     samples = _samples(policy)
-    return _compare(
-        policy.q_values(samples), NetworkPolicy("export", network, card).q_values(samples), output
-    )
+    return _compare(policy.judge(samples), NetworkPolicy("export", network, card).judge(samples), output)
 
 
-class _Returns(torch.nn.Module):
-    """Expected returns as the policy sees them: a network whose output is chosen from by argmax."""
+class _Judgement(torch.nn.Module):
+    """Expected returns and preferences as the policy sees them."""
 
     def __init__(self, policy: NetworkPolicy) -> None:
         super().__init__()
         self.network = policy.network
         self.prior_weight = float(policy.card.get("prior_weight", 0.0))
 
-    def forward(self, observations: torch.Tensor) -> torch.Tensor:
+    def forward(self, observations: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         inputs = observations
         if self.network.encoder is not None:  # its quick form has kernels that no exporter can follow
             inputs = torch.cat([observations, self.network.encoder.forward_textbook(observations)], dim=1)
         features = self.network.trunk(inputs)
-        values = self.network.expectation(self.network.logits(features))
-        if self.prior_weight > 0.0:
-            policy = torch.log_softmax(self.network.policy_logits(features), dim=-1)
-            values = values + self.prior_weight * policy
-        return values
+        q = self.network.expectation(self.network.logits(features))
+        return q, self.network.preferences(features, q, self.prior_weight)
 
 
 def export_onnx(policy: NetworkPolicy, output: Path) -> float:
-    """Write an ONNX file: ``observations`` float32 (batch, size) to ``q_values`` float32 (batch, actions)."""
+    """Write an ONNX file: ``observations`` float32 (batch, size) to ``q_values`` and ``preferences``, float32
+    (batch, actions) each; the policy takes the action of greatest preference."""
     import onnx
     import onnxruntime
 
     samples = _samples(policy)
+    names = ["q_values", "preferences"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns about its own internals
         torch.onnx.export(
-            _Returns(policy).eval(),
+            _Judgement(policy).eval(),
             (torch.from_numpy(samples[:2]),),
             str(output),
             input_names=["observations"],
-            output_names=["q_values"],
-            dynamic_axes={"observations": {0: "batch"}, "q_values": {0: "batch"}},
+            output_names=names,
+            dynamic_axes={name: {0: "batch"} for name in ("observations", *names)},
             opset_version=17,
             dynamo=False,
         )
@@ -100,8 +101,7 @@ def export_onnx(policy: NetworkPolicy, output: Path) -> float:
     onnx.checker.check_model(model)
     onnx.save(model, str(output))
     session = onnxruntime.InferenceSession(str(output), providers=["CPUExecutionProvider"])
-    (written,) = session.run(["q_values"], {"observations": samples})
-    return _compare(policy.q_values(samples), written, output)
+    return _compare(policy.judge(samples), session.run(names, {"observations": samples}), output)
 
 
 def _samples(policy: NetworkPolicy) -> NDArray[np.float32]:
@@ -110,8 +110,10 @@ def _samples(policy: NetworkPolicy) -> NDArray[np.float32]:
     return generator.uniform(-1.0, 1.0, (_SAMPLES, size)).astype(np.float32)
 
 
-def _compare(wanted: NDArray[np.float32], got: NDArray[np.float32], output: Path) -> float:
-    difference = float(np.abs(wanted - got).max())
+def _compare(
+    wanted: Sequence[NDArray[np.float32]], got: Sequence[NDArray[np.float32]], output: Path
+) -> float:
+    difference = max(float(np.abs(one - other).max()) for one, other in zip(wanted, got, strict=True))
     if not difference <= _TOLERANCE:
         raise ValueError(f"{output} computes other values than the policy (difference {difference:.2g})")
     return difference

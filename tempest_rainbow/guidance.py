@@ -54,7 +54,7 @@ class Guidance:
 
     def prior_weight(self, frames: int) -> float:
         """Return how far the imitated policy guides the choice of actions."""
-        if not self._config.network.policy_head:
+        if not self._config.network.policy_head or self._config.learner.imitation != "policy":
             return 0.0
         return self._config.imitation.prior_weight(frames, self.standing.ratio)
 

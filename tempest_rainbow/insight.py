@@ -47,8 +47,8 @@ def look(policy: Policy, observation: NDArray[np.float32], info: Mapping[str, An
     expert = int(info["expert_action"]) if info.get("expert_action", -1) >= 0 else None
     if not isinstance(policy, NetworkPolicy):
         return Insight(int(policy.act(batch, advice)[0]), expert)
-    values = policy.q_values(batch)[0]
-    return Insight(int(values.argmax()), expert, values, attention_of(policy.network, batch[0]))
+    q_values, preferences = policy.judge(batch)
+    return Insight(int(preferences[0].argmax()), expert, q_values[0], attention_of(policy.network, batch[0]))
 
 
 def attention_of(network: RainbowNetwork, observation: NDArray[np.float32]) -> NDArray[np.float32] | None:

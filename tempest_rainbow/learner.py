@@ -169,6 +169,7 @@ class Learner:
                 "q": float(losses.q.mean()),
                 "q_min": float(losses.q.min()),
                 "q_max": float(losses.q.max()),
+                "at_ends": float(losses.at_ends),
                 "agreement": float(losses.agreement),
                 "priority": float(losses.priorities.mean()),
                 "gradient_norm": float(norm),
@@ -195,18 +196,15 @@ class Learner:
                 head).
 
         Returns:
-            actions (N,) and expected returns (N, A), the prior included.
+            actions (N,) and expected returns (N, A), without what the imitated policy adds.
         """
         with self._acting_lock, torch.inference_mode():
             network = self._acting
             inputs = torch.from_numpy(np.asarray(observations, np.float32)).to(self.device)
             features = network.features(inputs)
-            values = network.q_of(features)
-            if prior_weight > 0.0:
-                values = values + prior_weight * torch.log_softmax(network.policy_logits(features), dim=-1)
-            values = values.cpu()
-        q = values.numpy()
-        return q.argmax(axis=1), q
+            q = network.q_of(features)
+            preferences = network.preferences(features, q, prior_weight)
+            return preferences.argmax(dim=1).cpu().numpy(), q.cpu().numpy()
 
     def publish(self) -> None:
         """Give the current weights to `act`."""

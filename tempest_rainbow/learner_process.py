@@ -27,7 +27,7 @@ from tempest_rainbow.learner import Learner, NotFiniteError, StepResult, choose_
 from tempest_rainbow.learner_config import LearnerConfig
 from tempest_rainbow.network import NetworkConfig, RainbowNetwork
 
-__all__ = ["LearnerProcess", "make_learner"]
+__all__ = ["LearnerProcess", "make_learner", "usable_cores"]
 
 _log = logging.getLogger(__name__)
 
@@ -50,17 +50,22 @@ def make_learner(
     """Return a learner, in processes of its own if ``processes`` says so; None: where they gain.
 
     They do for a large network on a CPU with two cores or more. A deterministic learner never gets them.
+
+    Raises:
+        ValueError: the device is not there, or is none for processes.
     """
     sizes = network, config, observation_size, action_count
+    place = choose_device(device)
     if processes is None:
-        on_cpu = choose_device(device).type == "cpu"
-        processes = on_cpu and _cores() > 1 and _parameters(network, *sizes[2:]) >= _LARGE
+        processes = place.type == "cpu" and usable_cores() > 1 and _parameters(network, *sizes[2:]) >= _LARGE
+    elif processes and place.type != "cpu":
+        raise ValueError(f"learner processes work on the CPU, not on {place}: use --learner-processes False")
     if processes and not deterministic:
         return LearnerProcess(*sizes, seed=seed)
     return Learner(*sizes, device=device, seed=seed, deterministic=deterministic)
 
 
-def _cores() -> int:
+def usable_cores() -> int:
     """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

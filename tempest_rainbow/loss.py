@@ -23,6 +23,7 @@ class Losses(NamedTuple):
         value: () mean cross-entropy, importance-weighted.
         imitation: () mean imitation loss, weighted.
         q: (B,) expected return of the taken actions.
+        at_ends: () mean probability of the two ends of the support in what the returns are to become.
         agreement: () share of advised samples where the imitating part prefers the advice.
     """
 
@@ -31,6 +32,7 @@ class Losses(NamedTuple):
     value: Tensor
     imitation: Tensor
     q: Tensor
+    at_ends: Tensor
     agreement: Tensor
 
 
@@ -121,6 +123,7 @@ def rainbow_loss(
         value=value.detach(),
         imitation=imitation.detach(),
         q=categorical.expectation(taken.detach(), support),
+        at_ends=(goal[:, 0] + goal[:, -1]).mean(),
         agreement=agreement,
     )
 
@@ -169,9 +172,7 @@ def _following(
         return probabilities_t, bonus + discount_t * soft_bonus
     chooser = online if config.double else target
     features_t = chooser.features(s_t)
-    q_t = chooser.q_of(features_t)
-    if prior_weight is not None and chooser.config.policy_head:
-        q_t = q_t + prior_weight * torch.log_softmax(chooser.policy_logits(features_t).float(), dim=-1)
-    best_a_t = q_t.argmax(dim=1)
+    weight = 0.0 if prior_weight is None else prior_weight
+    best_a_t = chooser.preferences(features_t, chooser.q_of(features_t), weight).argmax(dim=1)
     logits_t = target.logits_of(target.features(s_t), best_a_t)
     return torch.softmax(logits_t.float(), dim=-1), torch.zeros_like(discount_t)

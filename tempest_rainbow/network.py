@@ -183,6 +183,15 @@ class RainbowNetwork(nn.Module):
         logits: Tensor = self.policy_out(features)
         return logits
 
+    def preferences(self, features: Tensor, q: Tensor, prior_weight: float | Tensor) -> Tensor:
+        """Return what actions are chosen by (B, A): expected returns ``q``, guided by the imitated policy.
+
+        That adds ``prior_weight`` times its log-probabilities; nothing without a policy head or at a weight of 0.0.
+        """
+        if self.policy_out is None or (isinstance(prior_weight, float) and prior_weight == 0.0):
+            return q
+        return q + prior_weight * torch.log_softmax(self.policy_logits(features).float(), dim=-1)
+
     def attention(self, observations: Tensor) -> Tensor:
         """Return the lane encoder's attention weights (B, heads, 16 lanes, 7 enemy slots).
 

@@ -14,7 +14,9 @@ import torch
 from numpy.typing import NDArray
 
 from tempest_rainbow.checkpoint import WEIGHTS, CheckpointError, Checkpoints, read_weights
+from tempest_rainbow.collect.environments import TEMPEST
 from tempest_rainbow.collect.exploration import random_actions
+from tempest_rainbow.learner import choose_device
 from tempest_rainbow.network import NetworkConfig, RainbowNetwork
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "load_average",
     "load_policy",
     "network_card",
+    "trained_on",
 ]
 
 
@@ -71,7 +74,7 @@ class ExpertPolicy:
 
 
 class NetworkPolicy:
-    """Acts greedily on a network's expected returns."""
+    """Acts greedily on a network's expected returns, guided by the policy it imitates."""
 
     def __init__(
         self, name: str, network: RainbowNetwork, card: Mapping[str, Any], device: str = "cpu"
@@ -79,20 +82,21 @@ class NetworkPolicy:
         """Play with ``network``; ``card`` is the description stored with its weights."""
         self.name = name
         self.card = dict(card)
-        self.network = network.to(device).eval()
-        self._device = device
+        self.device = choose_device(device)
+        self.network = network.to(self.device).eval()
 
     @torch.inference_mode()
-    def q_values(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return expected returns float32 ``(k, actions)``, with the imitated policy's share if the card
-        names one."""
-        batch = torch.from_numpy(np.ascontiguousarray(observations, np.float32)).to(self._device)
+    def judge(self, observations: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return expected returns and preferences, each float32 ``(k, actions)``.
+
+        Preferences are expected returns, plus the imitated policy's log-probabilities with the weight that the
+        card names.
+        """
+        batch = torch.from_numpy(np.ascontiguousarray(observations, np.float32)).to(self.device)
         features = self.network.features(batch)
-        values = self.network.q_of(features)
-        weight = float(self.card.get("prior_weight", 0.0))
-        if weight > 0.0:
-            values = values + weight * torch.log_softmax(self.network.policy_logits(features), dim=-1)
-        return values.float().cpu().numpy()
+        q = self.network.q_of(features)
+        preferences = self.network.preferences(features, q, float(self.card.get("prior_weight", 0.0)))
+        return q.float().cpu().numpy(), preferences.float().cpu().numpy()
 
     def set_prior_weight(self, weight: float) -> None:
         """Let the imitated policy guide the choice with this weight from now on, instead of the card's.
@@ -107,8 +111,8 @@ class NetworkPolicy:
         self.card["prior_weight"] = weight
 
     def act(self, observations: NDArray[np.float32], info: Mapping[str, Any]) -> NDArray[np.int64]:
-        """Return the actions of greatest expected return."""
-        return self.q_values(observations).argmax(axis=1)
+        """Return the actions of greatest preference."""
+        return self.judge(observations)[1].argmax(axis=1)
 
 
 def network_card(
@@ -156,16 +160,40 @@ def load_stored(name: str, device: str = "cpu") -> NetworkPolicy:
 
     Raises:
         CheckpointError: nothing usable is stored there.
+        ValueError: the device is not there.
     """
-    if name == "bundled":
-        path = Path(str(files("tempest_rainbow") / "bundled" / WEIGHTS))
-    else:
-        path = find_weights(Path(name))
+    path = _stored_at(name)
     weights, card = read_weights(path)
     _check_card(path, card, weights)
     network = build_network(card)
     network.load_state_dict(weights)
     return NetworkPolicy(name, network, card, device)
+
+
+def _stored_at(name: str) -> Path:
+    if name == "bundled":
+        return Path(str(files("tempest_rainbow") / "bundled" / WEIGHTS))
+    return find_weights(Path(name))
+
+
+def trained_on(name: str) -> tuple[str | None, int]:
+    """Return the Gymnasium id that a policy was trained on, None if it tells none, and its frame skip.
+
+    An id that would import a module is not returned unless it is Tempest's own: weights may come from anywhere.
+
+    Raises:
+        CheckpointError: nothing usable is stored at the path ``name``.
+    """
+    if name in ("random", "expert"):
+        return None, 1
+    path = _stored_at(name)
+    _, card = read_weights(path)
+    env, frame_skip = card.get("env"), card.get("frame_skip", 1)
+    if not isinstance(env, str) or (":" in env and env != TEMPEST):
+        env = None
+    if type(frame_skip) is not int or frame_skip < 1:
+        raise CheckpointError(f"{path} names a frame skip of {frame_skip!r:.20}; expected 1 or more")
+    return env, frame_skip
 
 
 def load_average(run: str, count: int, device: str = "cpu") -> NetworkPolicy:
@@ -216,12 +244,21 @@ def _check_card(path: Path, card: Mapping[str, Any], weights: Mapping[str, torch
         raise CheckpointError(f"{path} describes another network than the one whose weights it holds")
 
 
-def load_policy(name: str, action_count: int, seed: int, device: str = "cpu") -> Policy:
+def load_policy(
+    name: str, action_count: int, seed: int, device: str = "cpu", observation_size: int | None = None
+) -> Policy:
     """Return the policy called ``expert``, ``random`` or ``bundled``, or the one stored at the path ``name``.
+
+    Args:
+        name: of the policy.
+        action_count: actions of the environment it is to play in.
+        seed: of ``random``.
+        device: where a network is to live.
+        observation_size: values of the environment's observations, to be compared with a network's.
 
     Raises:
         CheckpointError: nothing usable is stored there.
-        ValueError: the stored network has another number of actions.
+        ValueError: the stored network has another number of actions or observed values, or the device is not there.
     """
     if name == "random":
         return RandomPolicy(action_count, seed)
@@ -231,5 +268,9 @@ def load_policy(name: str, action_count: int, seed: int, device: str = "cpu") ->
     if policy.card["action_count"] != action_count:
         raise ValueError(
             f"{name} plays with {policy.card['action_count']} actions, this environment has {action_count}"
+        )
+    if observation_size not in (None, policy.card["observation_size"]):
+        raise ValueError(
+            f"{name} observes {policy.card['observation_size']} values, this environment shows {observation_size}"
         )
     return policy

@@ -17,7 +17,7 @@ from tempest_rainbow.schedules import (
     LearningRateSchedule,
 )
 
-__all__ = ["PRESETS", "preset"]
+__all__ = ["PRESETS", "preset", "preset_for"]
 
 
 def default() -> TrainConfig:
@@ -94,8 +94,8 @@ def fast_check() -> TrainConfig:
 
 
 def classic() -> TrainConfig:
-    """Small classic-control tasks such as CartPole-v1: a small network, no teacher, one value per step of
-    up to 200."""
+    """Small tasks with a handful of observed values, no teacher, and discounted returns from -100 to 100 (for
+    others set network.value_min and value_max)."""
     return TrainConfig(
         env="CartPole-v1",
         envs=8,
@@ -104,24 +104,44 @@ def classic() -> TrainConfig:
         batch_size=128,
         samples_per_insert=8.0,
         learn_start=2_000,
-        network=NetworkConfig(encoder="none", trunk=(128, 128), head=128, value_min=0.0, value_max=100.0),
+        network=NetworkConfig(
+            encoder="none", trunk=(128, 128), head=128, atoms=101, value_min=-100.0, value_max=100.0
+        ),
         learner=LearnerConfig(learning_rate=5e-4, target_update_steps=250, imitation="none", compile="off"),
         replay=ReplayConfig(capacity=100_000, n_step=5, gamma=0.99, dtype="float32"),
         epsilon=EpsilonSchedule(start=1.0, end=0.02, frames=20_000),
         expert=ExpertSchedule(start=0.0, end=0.0),
         imitation=ImitationSchedule(start=0.0),
-        learning_rate=LearningRateSchedule(decay_steps=12_000),
         beta=BetaSchedule(frames=200_000),
-        evaluation=EvaluationConfig(
-            every_minutes=0.0, every_frames=20_000, games=100, envs=100, solved_at=475.0
-        ),
+        evaluation=EvaluationConfig(every_minutes=0.0, every_frames=20_000),
     )
+
+
+def cartpole() -> TrainConfig:
+    """CartPole-v1 until it is solved: a mean of 475 over 100 games; returns of up to 100, a learning rate that
+    falls."""
+    base = classic()
+    return replace(
+        base,
+        network=replace(base.network, atoms=51, value_min=0.0),
+        learning_rate=LearningRateSchedule(decay_steps=12_000),
+        evaluation=replace(base.evaluation, games=100, envs=100, solved_at=475.0),
+    )
+
+
+def preset_for(env: str) -> str:
+    """Return the name of the preset that an environment is trained with unless another is named."""
+    name = env.split(":")[-1]
+    if name.startswith("Tempest-"):
+        return "default"
+    return "cartpole" if name == "CartPole-v1" else "classic"
 
 
 PRESETS: dict[str, Callable[[], TrainConfig]] = {
     "default": default,
     "original": original,
     "fast-check": fast_check,
+    "cartpole": cartpole,
     "classic": classic,
 }
 """The presets by name."""

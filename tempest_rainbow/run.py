@@ -14,12 +14,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
 
-from tempest_rainbow.checkpoint import Checkpoints, write_bytes
+from filelock import FileLock, Timeout
+
+from tempest_rainbow.checkpoint import Checkpoints, frames_of, write_bytes
 from tempest_rainbow.config import ConfigError, MonitorConfig, TrainConfig, to_toml
 from tempest_rainbow.monitor.console import Console
 from tempest_rainbow.monitor.controls import Controls, Event
 from tempest_rainbow.monitor.dashboard import Dashboard, DashboardConfig, available
-from tempest_rainbow.monitor.history import History
+from tempest_rainbow.monitor.history import History, rewind
 from tempest_rainbow.monitor.keyboard import Keyboard, can_read_keys
 from tempest_rainbow.monitor.metrics import Metrics
 from tempest_rainbow.monitor.patient import Patient
@@ -94,13 +96,17 @@ def train(config: TrainConfig) -> int:
     """Run training to its end and return the exit code: 0 done or stopped, 1 diverged, 130 interrupted
     twice."""
     folder = make_folder(config)
-    resume = config.resume
+    checkpoint = None
+    if config.resume is not None:
+        checkpoint = Checkpoints(folder / "checkpoints", config.checkpoint.keep).latest()
     config = replace(config, run=folder, resume=None, config=None)
     controls, metrics = Controls(), Metrics()
     with ExitStack() as stack:
+        stack.enter_context(_claimed(folder))
         stack.enter_context(_log_file(folder / "log.txt"))
         stack.callback(metrics.close)
-        write_bytes(folder / "config.toml", to_toml(config).encode())
+        if checkpoint is not None:
+            rewind(folder / "history.jsonl", frames_of(checkpoint))
         screen = make_screen(config.monitor)
         metrics.subscribe(screen, headlines_only=True)
         metrics.subscribe(History(folder / "history.jsonl"))
@@ -109,16 +115,26 @@ def train(config: TrainConfig) -> int:
 
             settings = asdict(config)
             histograms = config.monitor.histograms
-            curves = Patient(
-                "TensorBoard's files", lambda: TensorBoard(folder, settings, histograms=histograms)
-            )
+            undone = [] if checkpoint is None else [frames_of(checkpoint) + 1]  # for the first opening only
+
+            def open_curves() -> TensorBoard:
+                purge = undone.pop() if undone else None
+                return TensorBoard(folder, settings, histograms=histograms, purge_step=purge)
+
+            curves = Patient("TensorBoard's files", open_curves)
             metrics.subscribe(curves)
         controls.listen(_follow_verbose)
         _log.info("run folder %s; Ctrl-C saves and ends, a second one ends at once", folder)
         trainer = Trainer(config, folder, controls=controls, metrics=metrics)
         stack.callback(trainer.close)
-        if resume is not None:
-            trainer.restore(Checkpoints(folder / "checkpoints", config.checkpoint.keep).latest())
+        if checkpoint is not None:
+            trainer.restore(checkpoint)
+            if trainer.finished():
+                raise ConfigError(
+                    f"this run ended after {trainer.frames:,} frames and {trainer.seconds / 60:.1f} minutes, as its "
+                    "settings demand; give it more with --frames or --minutes, which count from its beginning"
+                )
+        write_bytes(folder / "config.toml", to_toml(config).encode())  # only now is it known to work
         stack.enter_context(stop_on_signals(controls))  # until the terminal is put back
         _attach_dashboard(config.dashboard, folder, trainer)
         _attach_screen(stack, config.monitor, screen, trainer)
@@ -133,6 +149,24 @@ def train(config: TrainConfig) -> int:
         best = trainer.checkpoints.best()
         _log.info("done; tempest-rainbow evaluate --policy %s%s plays %s", folder, _suffix(config), best.name)
     return 0
+
+
+@contextmanager
+def _claimed(folder: Path) -> Iterator[None]:
+    """Keep other trainers out of a run's folder.
+
+    Raises:
+        ConfigError: one is at work there.
+    """
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ConfigError(f"another process trains in {folder} at this moment") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _attach_screen(
@@ -202,4 +236,12 @@ def _follow_verbose(event: Event) -> None:
 
 
 def _suffix(config: TrainConfig) -> str:
-    return "" if config.is_tempest else f" --env {config.env}"
+    """Return the options with which other commands play as the run did."""
+    options = ""
+    if not config.is_tempest and ":" in config.env:  # weights do not tell an id that imports a module
+        options += f" --env {config.env}"
+    if config.rom is not None:
+        options += f" --rom {config.rom}"
+    if config.start_level != 1:
+        options += f" --start-level {config.start_level}"
+    return options

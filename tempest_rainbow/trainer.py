@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -26,7 +25,7 @@ from tempest_rainbow.gauges import Gauges
 from tempest_rainbow.guidance import Guidance
 from tempest_rainbow.judge import Judge
 from tempest_rainbow.learner import NotFiniteError
-from tempest_rainbow.learner_process import make_learner
+from tempest_rainbow.learner_process import make_learner, usable_cores
 from tempest_rainbow.lessons import Lessons
 from tempest_rainbow.monitor.controls import Controls, Event
 from tempest_rainbow.monitor.live import live_view
@@ -38,6 +37,9 @@ from tempest_rainbow.reports import attention_report, replay_report
 __all__ = ["Diverged", "Trainer"]
 
 _log = logging.getLogger(__name__)
+
+_CROWDED = 0.5
+"""Share of the expected returns at the ends of the support from which on a run warns."""
 
 
 class Diverged(RuntimeError):
@@ -80,7 +82,7 @@ class Trainer:
     def _open(self, config: TrainConfig, folder: Path) -> None:
         """Make the parts; each that has to be closed is noted in ``_opened`` as soon as it is there."""
         self.checkpoints = Checkpoints(folder / "checkpoints", config.checkpoint.keep)
-        torch.set_num_threads(config.threads or max((os.cpu_count() or 1) - 1, 1))
+        torch.set_num_threads(config.threads or max(usable_cores() - 1, 1))
         self._clock = RunClock(config.clock)
         self._ending = Ending(config.frames, config.minutes, config.evaluation.solved_at)
         source = open_source(config) if config.ray is None else None
@@ -111,7 +113,7 @@ class Trainer:
             self._opened.callback(self.collector.close)
         self._limiter = SampleLimiter(
             config.samples_per_insert,
-            config.learn_start,
+            max(config.learn_start, config.rings * (config.replay.n_step + 1)),  # some transition is complete
             config.batch_size,
             slack=2 * config.samples_per_insert * config.rings,
         )
@@ -125,6 +127,7 @@ class Trainer:
         self._collecting = threading.Lock()
         self._failure: BaseException | None = None
         self._saved_at = (-1, -1)
+        self._warned_of_support = False
 
     @property
     def frames(self) -> int:
@@ -183,17 +186,18 @@ class Trainer:
         self._limiter.pause()
         try:
             with self._collecting:
+                frames = self.frames
                 path = self.checkpoints.save(
-                    self.frames,
+                    frames,
                     self._get_state(),
                     self.learner.network.state_dict(),
                     self._card(),
                     save_replay=self.replay.save if self.config.checkpoint.replay else None,
                 )
-                self._saved_at = (self.frames, self.learner.steps)
+                self._saved_at = (frames, self.learner.steps)
         finally:
             self._limiter.resume()
-        self.metrics.event(self.frames, f"saved {path}")
+        self.metrics.event(frames, f"saved {path}")
         return path
 
     def _save_if_possible(self) -> Path | None:
@@ -244,17 +248,16 @@ class Trainer:
         if obstacle is not None:
             notes.append(f"{obstacle}, so their episodes begin anew")
         self._guidance.set_state(state["guidance"])
-        if "curriculum" in state:
-            self._curriculum.set_state(state["curriculum"])
         self.controls.set_state(state["controls"])
+        if "curriculum" in state and not self._curriculum.set_state(state["curriculum"]):
+            self.controls.set("start_level", None, "the run's settings")
         self._clock.set(float(state["seconds"]))
         if not whole:
             self.replay.cut(np.arange(self.config.rings))
         self.metrics.event(self.frames, f"resumed from {checkpoint}" + "".join(f"; {note}" for note in notes))
 
     def _run_in_turns(self) -> None:
-        while not self._finished():
-            self._attend()
+        while self._goes_on():
             self._collect()
             while self._limiter.may_learn():
                 self._learn()
@@ -263,8 +266,7 @@ class Trainer:
         thread = threading.Thread(target=self._collect_forever, name="collect", daemon=True)
         thread.start()
         try:
-            while not self._finished():
-                self._attend()
+            while self._goes_on():
                 before = time.perf_counter()
                 ready = self._limiter.wait_to_learn(0.1)
                 self.gauges.spent("wait", time.perf_counter() - before)
@@ -326,7 +328,14 @@ class Trainer:
     def _prior_weight(self) -> float:
         return self._guidance.prior_weight(self.frames)
 
-    def _finished(self) -> bool:
+    def _goes_on(self) -> bool:
+        """Do what is due and return whether the run goes on after it."""
+        if not self.finished():
+            self._attend()
+        return not self.finished()
+
+    def finished(self) -> bool:
+        """Whether frames, minutes, score or somebody's word have ended the run."""
         over = self._ending.reached(self.frames, self.seconds, self._judge.score)
         return over or self.controls.pending("quit")
 
@@ -356,18 +365,29 @@ class Trainer:
         self._judge.evaluate(self.learner, self._card(), self.frames, checkpoint)
 
     def _publish_row(self, *, headline: bool = True) -> None:
-        self.metrics.publish(self.gauges.row(self.seconds, self.frames, headline=headline))
+        row = self.gauges.row(self.seconds, self.frames, headline=headline)
+        self.metrics.publish(row)
+        at_ends = row.values.get("learner/at_ends", 0.0)
+        if at_ends > _CROWDED and not self._warned_of_support:
+            self._warned_of_support = True
+            network = self.config.network
+            text = (
+                f"{at_ends:.0%} of the expected returns lie at an end of the support ({network.value_min:g} to "
+                f"{network.value_max:g}): choose --network.value-min and --network.value-max around the returns, "
+                "or scale the rewards"
+            )
+            self.metrics.event(self.frames, text)
 
     def _on_event(self, event: Event) -> None:
         self.metrics.event(self.frames, str(event))
 
     def _divergence(self, error: NotFiniteError) -> str:
-        rate = self._guidance.learning_rate(self.learner.steps)
+        text = f"training diverged: {error}; {self.checkpoints.last_good()}"
+        smaller = f"--learner.learning-rate {self.config.learner.learning_rate / 4:.1e}"
+        if not self.checkpoints.all():
+            return f"{text}. Begin again with a smaller step, for example with {smaller}"
         command = f"tempest-rainbow train --resume {self.checkpoints.folder.parent}"
-        return (
-            f"training diverged: {error}; {self.checkpoints.last_good()}. Go on from there with a smaller "
-            f"step, for example by {command} --learner.learning-rate {rate / 4:.1e}"
-        )
+        return f"{text}. Go on from there with a smaller step, for example by {command} {smaller}"
 
     def _card(self) -> dict[str, Any]:
         return network_card(
@@ -375,6 +395,7 @@ class Trainer:
             self.learner.network.observation_size,
             self.learner.network.action_count,
             env=self.config.env,
+            frame_skip=self.config.frame_skip,
             frames=self.frames,
             learner_steps=self.learner.steps,
             prior_weight=self._guidance.prior_weight(self.frames),

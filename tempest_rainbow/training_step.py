@@ -235,7 +235,7 @@ class _StepGraph:
                     value.zero_() if before is None else value.copy_(before)
         optimiser.zero_grad(set_to_none=True)
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
+        with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):  # others act meanwhile
             self._outputs = step(self._inputs)
 
     def fits(self, tensors: tuple[Tensor, ...]) -> bool:

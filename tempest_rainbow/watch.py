@@ -57,8 +57,8 @@ def watch(
         check_video_name(output)
     env = make_single(task, render_mode="rgb_array")
     try:
-        _, action_count = check_spaces(env.observation_space, env.action_space)
-        player = load_policy(policy, action_count, seed)
+        size, action_count = check_spaces(env.observation_space, env.action_space)
+        player = load_policy(policy, action_count, seed, observation_size=size)
         rate = float(env.metadata.get("render_fps", 30))
         limit = None if seconds is None else int(seconds * rate)
         drawn = Panel(player.name) if panel and task.tempest else None

@@ -76,6 +76,21 @@ def test_without_arguments_tempest_trains_for_an_hour_with_the_default_preset():
 def test_other_environments_start_from_the_classic_preset():
     config = resolve(["--env", "Acrobot-v1"])
     assert config == dataclasses.replace(preset("classic"), env="Acrobot-v1")
+    assert config.evaluation.solved_at is None
+    assert resolve(["--env", "CartPole-v1"]) == preset("cartpole")
+
+
+def test_a_file_names_the_preset_that_its_settings_are_put_over(tmp_path):
+    file = tmp_path / "run.toml"
+    for text, expected in (
+        ('env = "CartPole-v1"\nenvs = 3\n', dataclasses.replace(preset("cartpole"), envs=3)),
+        ('preset = "original"\n', dataclasses.replace(preset("original"), preset="original")),
+    ):
+        file.write_text(text)
+        assert resolve(["--config", str(file)]) == dataclasses.replace(expected, config=file)
+    file.write_text('preset = "original"\n')
+    config = resolve(["--config", str(file), "--preset", "fast-check"])
+    assert config.batch_size == preset("fast-check").batch_size
 
 
 def test_the_original_preset_has_the_original_size():
@@ -115,8 +130,14 @@ def test_values_of_a_wrong_type_are_refused(values, message):
         (["--learn-start", "10", "--replay.capacity", "5"], "exceeds --replay.capacity"),
         (["--start-levels", "1", "--env", "CartPole-v1"], "--start-levels goes with Tempest only"),
         (["--start-levels", "1", "82"], "--start-levels must be from 1 to 81"),
+        (["--checkpoint.keep", "0"], "--checkpoint.keep must be at least 1, got 0"),
+        (["--evaluation.games", "0"], "--evaluation.games must be at least 1, got 0"),
+        (["--evaluation.envs", "0"], "--evaluation.envs must be at least 1, got 0"),
+        (["--seed", "-1"], "--seed must be at least 0, got -1"),
+        (["--minutes", "-5"], "--minutes must be a number above 0, got -5"),
+        (["--replay.memory-gb", "nan"], "--replay.memory-gb must be a number above 0, got nan"),
         (["--clock", "processor"], "needs --learner-processes False"),
-        (["--preset", "fastest"], "choose one of default, original, fast-check, classic"),
+        (["--preset", "fastest"], "choose one of default, original, fast-check, cartpole, classic"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(arguments, message, capsys):

@@ -173,10 +173,13 @@ def test_exports_compute_what_the_policy_computes(tmp_path, policy):
     again = load_policy(str(tmp_path / "p.safetensors"), policy.card["action_count"], 0)
     np.testing.assert_array_equal(again.act(observations, {}), policy.act(observations, {}))
     session = onnxruntime.InferenceSession(str(tmp_path / "p.onnx"))
-    (values,) = session.run(None, {"observations": observations})
-    np.testing.assert_allclose(values, policy.q_values(observations), atol=1e-3)
+    written = session.run(["q_values", "preferences"], {"observations": observations})
+    for values, expected in zip(written, policy.judge(observations), strict=True):
+        np.testing.assert_allclose(values, expected, atol=1e-3)
     with pytest.raises(ValueError, match="this environment has 9"):
         load_policy(str(tmp_path / "p.safetensors"), 9, 0)
+    with pytest.raises(ValueError, match="this environment shows 9"):
+        load_policy(str(tmp_path / "p.safetensors"), policy.card["action_count"], 0, observation_size=9)
 
 
 def test_a_mean_of_checkpoints_has_the_mean_of_their_weights(tmp_path, capsys):

@@ -260,10 +260,13 @@ def test_a_prior_leans_towards_the_imitated_policy():
         subject.network.policy_out.bias[:] = torch.tensor([0.0, 50.0, 0.0])
     subject.publish()
     observations = make_batch(5, 4, 3).observations
-    assert (subject.act(observations, prior_weight=10.0)[0] == 1).all()
-    with_prior, without = subject.act(observations, prior_weight=0.1)[1], subject.act(observations)[1]
-    assert (with_prior[:, 1] > without[:, 1] - 1e-3).all()
-    assert (with_prior[:, 0] < without[:, 0] - 1).all()
+    actions, q = subject.act(observations, prior_weight=10.0)
+    assert (actions == 1).all()
+    np.testing.assert_array_equal(q, subject.act(observations)[1], "the prior is no return")
+    features = subject.network.features(torch.from_numpy(observations))
+    preferences = subject.network.preferences(features, torch.from_numpy(q), 0.1).detach().numpy()
+    assert (preferences[:, 1] > q[:, 1] - 1e-3).all()
+    assert (preferences[:, 0] < q[:, 0] - 1).all()
 
 
 @pytest.mark.parametrize("count", [1, 2, 64])

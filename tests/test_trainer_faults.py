@@ -254,7 +254,7 @@ def test_interrupts_are_obeyed_whatever_it_does(tmp_path, moment):
     training = Training(tmp_path / "run", *CARTPOLE, *options, quick=False)
     try:
         if moment == "starting":
-            wait_for((training.folder / "config.toml").exists)
+            wait_for((training.folder / "log.txt").exists)
             assert training.interrupt() == 130
             assert "Traceback" not in training.said()
             return

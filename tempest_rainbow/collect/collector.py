@@ -223,7 +223,8 @@ class Collector:
     def set_state(self, state: dict[str, Any]) -> str | None:
         """Go on from a state that ``get_state`` gave; return why episodes had to begin anew, None if they did not."""
         self.frames = int(state["frames"])
-        self._generator.bit_generator.state = state["generator"]
+        if "generator" in state:  # not where a cluster played
+            self._generator.bit_generator.state = state["generator"]
         self.statistics.set_state(state["statistics"])
         obstacle = self._continue_games(state)
         if obstacle is not None:
@@ -239,6 +240,8 @@ class Collector:
 
     def _continue_games(self, state: dict[str, Any]) -> str | None:
         """Put the environments into their saved states; return why that is not possible."""
+        if "actions" not in state:
+            return "the games of a cluster cannot go on here"
         count = len(state["actions"])
         if state["source"] is None:
             return "these environments cannot be put into a saved state"

@@ -11,7 +11,10 @@ import gymnasium as gym
 from tempest_rainbow.collect.singles import SerialSource, ThreadedSource
 from tempest_rainbow.collect.sources import Source, VectorSource, check_spaces
 
-__all__ = ["Task", "make_single", "make_source", "make_vector", "probe"]
+__all__ = ["TEMPEST", "Task", "make_single", "make_source", "make_vector", "probe"]
+
+TEMPEST = "tempest_gym:Tempest-v0"
+"""The environment trained on unless another is named."""
 
 
 @dataclass(frozen=True)

@@ -169,11 +169,13 @@ class EpisodeStatistics:
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from a state that ``get_state`` gave."""
-        self._reward = np.array(state["reward"])
-        self._length = np.array(state["length"])
-        self._expert = np.array(state["expert"])
-        self._level = np.array(state["level"])
+        """Go on from a state that ``get_state`` gave; with another number of environments without the episodes
+        under way."""
+        if len(state["reward"]) == len(self._reward):
+            self._reward = np.array(state["reward"])
+            self._length = np.array(state["length"])
+            self._expert = np.array(state["expert"])
+            self._level = np.array(state["level"])
         self.finished = int(state["finished"])
         self._frames = int(state["frames"])
         self._rolling.set_state(state["rolling"])

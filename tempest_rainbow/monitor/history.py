@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tempest_rainbow.checkpoint import write_bytes
 from tempest_rainbow.monitor.metrics import Row
 
-__all__ = ["History", "read_history"]
+__all__ = ["History", "read_history", "rewind"]
 
 _log = logging.getLogger(__name__)
 
@@ -62,6 +63,19 @@ class History:
             if self._lost:
                 _log.info("the history goes on; %d lines are lost", self._lost)
             self._lost = 0
+
+
+def rewind(path: Path, frames: int) -> None:
+    """Drop what a history tells of the time after ``frames``, because the run goes on from a checkpoint before."""
+    if not path.exists():
+        return
+    lines = path.read_bytes().splitlines(keepends=True)
+    kept = [line for line in lines if line.endswith(b"\n") and json.loads(line)["frames"] <= frames]
+    if len(kept) < len(lines):
+        try:
+            write_bytes(path, b"".join(kept))
+        except OSError as error:
+            _log.warning("the history keeps what followed frame %d, and tells it again: %s", frames, error)
 
 
 def read_history(path: Path) -> Iterator[dict[str, Any]]:

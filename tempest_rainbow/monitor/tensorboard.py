@@ -31,19 +31,22 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 class TensorBoard:
     """Writes into a folder that ``tensorboard --logdir`` shows; the x axis is frames collected."""
 
-    def __init__(self, run: Path, settings: Mapping[str, Any], *, histograms: bool) -> None:
+    def __init__(
+        self, run: Path, settings: Mapping[str, Any], *, histograms: bool, purge_step: int | None = None
+    ) -> None:
         """Open the folder ``tensorboard`` of a run.
 
         Args:
             run: the run's folder; a resumed run adds to what is there.
             settings: the resolved configuration, nested.
             histograms: write distributions as well.
+            purge_step: frames from which on earlier points are no longer shown; None: all are.
         """
         from torch.utils.tensorboard import SummaryWriter  # slow to import, and not wanted by every run
         from torch.utils.tensorboard.summary import hparams
 
         self._run = run
-        self._writer = SummaryWriter(str(run / "tensorboard"), flush_secs=10)
+        self._writer = SummaryWriter(str(run / "tensorboard"), purge_step=purge_step, flush_secs=10)
         self._histograms = histograms
         flat = flatten(settings)
         text = "\n".join(f"    {name} = {value}" for name, value in flat.items())

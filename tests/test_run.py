@@ -1,0 +1,115 @@
+"""Starts of a run by the command line: what fails leaves everything as it was, what goes on goes on right."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from filelock import FileLock
+
+from tempest_rainbow.checkpoint import Checkpoints, read_weights
+from tempest_rainbow.cli import main
+from tempest_rainbow.config import TrainConfig, from_toml
+from tempest_rainbow.monitor.history import read_history, rewind
+
+QUICK = [
+    *("--env", "CartPole-v1", "--frames", "400", "--envs", "4", "--learn-start", "100", "--threads", "1"),
+    *("--network.trunk", "16", "--network.head", "8", "--evaluation.every-frames", "0"),
+    *("--evaluation.no-at-end", "--dashboard.on", "False", "--monitor.no-tensorboard"),
+]
+
+
+@pytest.fixture
+def finished(tmp_path):
+    """The folder of a run that has ended."""
+    assert main(["train", *QUICK, "--run", str(tmp_path / "run")]) == 0
+    return tmp_path / "run"
+
+
+def newest(folder):
+    return Checkpoints(folder / "checkpoints", 9).latest()
+
+
+def test_a_start_that_fails_can_be_tried_again(tmp_path, capsys):
+    arguments = ["train", *QUICK, "--run", str(tmp_path / "run")]
+    assert main([*arguments, "--network.value-min", "200"]) == 1
+    assert "value_min below value_max" in capsys.readouterr().err
+    assert main(arguments) == 0
+
+
+def test_a_resume_that_fails_leaves_the_settings_as_they_were(finished, capsys):
+    before = (finished / "config.toml").read_text()
+    assert main(["train", "--resume", str(finished), "--frames", "600", "--network.trunk", "32"]) == 1
+    assert "does not fit these settings" in capsys.readouterr().err
+    assert (finished / "config.toml").read_text() == before
+    assert main(["train", "--resume", str(finished), "--frames", "600"]) == 0
+    assert from_toml((finished / "config.toml").read_text(), TrainConfig()).frames == 600
+
+
+def test_a_run_that_is_over_says_so_and_is_left_alone(finished, capsys):
+    last = newest(finished)
+    assert main(["train", "--resume", str(finished)]) == 1
+    assert "give it more with --frames or --minutes" in capsys.readouterr().err
+    assert newest(finished) == last
+    assert main(["train", "--resume", str(finished), "--preset", "classic"]) == 1
+    assert "--preset does not go with --resume" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("envs", [2, 7])
+def test_a_run_goes_on_with_another_number_of_games(finished, envs):
+    assert main(["train", "--resume", str(finished), "--frames", "800", "--envs", str(envs)]) == 0
+    rows = [line for line in read_history(finished / "history.jsonl") if line["kind"] == "row"]
+    assert rows[-1]["frames"] >= 800
+    assert rows[-1]["values"]["collect/clients"] == envs
+
+
+def test_a_folder_belongs_to_one_trainer_at_a_time(finished, capsys):
+    with FileLock(finished / ".lock"):
+        assert main(["train", "--resume", str(finished), "--frames", "600"]) == 1
+    assert "another process trains in" in capsys.readouterr().err
+
+
+def test_more_games_than_the_start_of_learning_counts_on(tmp_path):
+    """The first learning waits until some game is longer than the steps that a return spans."""
+    options = ["--envs", "100", "--frames", "1500", "--learn-start", "10"]
+    assert main(["train", *QUICK, *options, "--run", str(tmp_path / "run")]) == 0
+    assert read_weights(newest(tmp_path / "run") / "weights.safetensors")[1]["learner_steps"] > 0
+
+
+def test_returns_outside_the_support_are_told(tmp_path):
+    """Acrobot's returns lie below zero."""
+    support = [
+        "--env",
+        "Acrobot-v1",
+        "--network.value-min",
+        "0",
+        "--network.value-max",
+        "5",
+        "--frames",
+        "1000",
+    ]
+    assert main(["train", *QUICK, *support, "--run", str(tmp_path / "run")]) == 0
+    history = [json.loads(line) for line in (tmp_path / "run" / "history.jsonl").read_text().splitlines()]
+    warnings = [line for line in history if "lie at an end of the support (0 to 5)" in line.get("text", "")]
+    assert len(warnings) == 1
+
+
+def test_a_history_is_rewound_to_the_checkpoint_that_goes_on(tmp_path):
+    path = tmp_path / "history.jsonl"
+    lines = [json.dumps({"kind": "event", "frames": frames, "text": "x"}) + "\n" for frames in (1, 5, 6)]
+    path.write_text("".join(lines) + '{"kind": "ev')
+    rewind(path, 5)
+    assert path.read_text() == "".join(lines[:2])
+    rewind(tmp_path / "nowhere", 5)
+
+
+def test_evaluation_plays_what_the_policy_was_trained_on(finished, capsys):
+    assert main(["evaluate", "--policy", str(finished), "--games", "3", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["games"] == 3
+    assert main(["evaluate", "--policy", str(finished), "--env", "Acrobot-v1", "--games", "3"]) == 1
+    assert "plays with 2 actions, this environment has 3" in capsys.readouterr().err
+
+
+def test_an_environment_of_an_unknown_module_is_named(tmp_path, capsys):
+    assert main(["train", "--env", "nosuchmodule:X-v0", "--run", str(tmp_path / "run")]) == 1
+    assert "nosuchmodule" in capsys.readouterr().err
