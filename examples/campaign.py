@@ -1,6 +1,6 @@
 """Compares agents that all had the same time to learn: chance, teacher, DQN and PPO of Stable-Baselines3, and ours.
 
-    pip install "tempest-gym[rainbow,sb3]"
+    pip install ".[rainbow,sb3]"
     python examples/campaign.py --folder campaign --minutes 60
 
 Runs are trained one after the other, each on all cores (or several at once, with `--cores 1` each on a core of its

@@ -1,5 +1,6 @@
 """Chooses each action by trying all 44 on copies of the game, and counts how often the expert agrees.
 
+    pip install .
     python examples/look_ahead.py --steps 200 --depth 20
 
 `clone_state` and `restore_state` are exact: the copy lives the very future that the game would.

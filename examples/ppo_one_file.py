@@ -1,5 +1,6 @@
 """PPO in one file over the native vector environment, for those who like to read the whole algorithm.
 
+    pip install ".[rainbow]"
     python examples/ppo_one_file.py --steps 2000000 --envs 64
 
 Schulman et al. 2017, with generalised advantages. Shows how to treat Gymnasium's next-step autoreset: the

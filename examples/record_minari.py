@@ -1,6 +1,6 @@
 """Records games of the expert as a Minari dataset, with the expert's advice kept at every step.
 
-    pip install "tempest-gym[minari]"
+    pip install ".[minari]"
     python examples/record_minari.py --games 10 --dataset tempest/expert-v0
 
 Read it with `minari.load_dataset("tempest/expert-v0")`: an episode's `infos["expert_action"]` has one value more than

@@ -1,6 +1,6 @@
 """Trains DQN or PPO of Stable-Baselines3 on Tempest for some minutes and judges it as our agent is judged.
 
-    pip install "tempest-gym[rainbow,sb3]"
+    pip install ".[rainbow,sb3]"
     python examples/sb3_baselines.py --algorithm ppo --minutes 60 --games 100
 
 The games run on boards in this process; `tempest_rainbow.sb3.GymnasiumVecEnv` is all that lies between.

@@ -1,5 +1,6 @@
-"""Trains PPO of Stable-Baselines3 on Tempest (pip install "tempest-gym[sb3]").
+"""Trains PPO of Stable-Baselines3 on Tempest.
 
+pip install ".[sb3]"
 python examples/sb3_ppo.py --steps 1000000
 """
 

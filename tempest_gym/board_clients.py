@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import secrets
 import selectors
 import socket
@@ -44,14 +43,14 @@ _REMEMBERED_REPLIES = 100_000
 
 class BoardClientSummary(TypedDict):
     """How the clients fared: how many there were, game frames played in all, seconds, why it ended, and the
-    milliseconds from a frame to its reply (nan before the first)."""
+    milliseconds from a frame to its reply (None before the first)."""
 
     clients: int
     frames: int
     seconds: float
     reason: str
-    reply_ms_median: float
-    reply_ms_p99: float
+    reply_ms_median: float | None
+    reply_ms_p99: float | None
 
 
 class _Line:
@@ -134,7 +133,7 @@ def run_board_clients(
     host = fleet.hosts[0]
     hello = encode_hello(Hello(PROTOCOL_VERSION, token, rom.kind, rom.name, "board"))
     frames, reason, start = 0, "stopped", time.monotonic()
-    waits: deque[float] = deque([math.nan], maxlen=_REMEMBERED_REPLIES)
+    waits: deque[float] = deque(maxlen=_REMEMBERED_REPLIES)
     with selectors.DefaultSelector() as selector:
         try:
             for row, seed in enumerate(seeds):
@@ -157,14 +156,14 @@ def run_board_clients(
             for key in list(selector.get_map().values()):
                 key.data.connection.close()
             fleet.close()
-    median, late = 1000 * np.nanquantile(waits, [0.5, 0.99]) if len(waits) > 1 else (math.nan, math.nan)
+    median, late = map(float, 1000 * np.quantile(waits, [0.5, 0.99])) if waits else (None, None)
     return BoardClientSummary(
         clients=count,
         frames=frames,
         seconds=time.monotonic() - start,
         reason=reason,
-        reply_ms_median=float(median),
-        reply_ms_p99=float(late),
+        reply_ms_median=median,
+        reply_ms_p99=late,
     )
 
 

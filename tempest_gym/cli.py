@@ -295,7 +295,8 @@ def _client(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
     rom = resolve_rom(options.rom)
     with _termination_as_interrupt():
         if options.machine == "board":
-            return dict(run_board_clients(options.connect, options.instances, rom, token=token or "")), 0
+            played = run_board_clients(options.connect, options.instances, rom, token=token or "")
+            return dict(played), 0 if played["frames"] else 1
         result = run_clients(options.connect, options.instances, rom, token=token, window=options.window)
     return dict(result), 0
 

@@ -128,7 +128,7 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
         self.observation_space = cast("spaces.Space[NDArray[np.float32]]", observation_space())
         self.action_space = action_space()
         self.machine: Machine = make_machine(machine, resolve_rom(rom), randomness)
-        self._window = Window() if render_mode == "human" else None
+        self._window = Window(unseen=True) if render_mode == "human" else None
         self._seed = 0
         self._episode_frames = 0
         self._playing = False

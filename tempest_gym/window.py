@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +14,8 @@ from numpy.typing import NDArray
 from tempest_gym.settings import FRAMES_PER_SECOND
 
 __all__ = ["Window", "import_pygame"]
+
+_log = logging.getLogger(__name__)
 
 _TEXT_SIZE = 34
 _TEXT_COLOUR = (255, 255, 255)
@@ -38,6 +42,7 @@ class Window:
 
     Args:
         rate: pictures a second that `show` waits for; None: one per game frame.
+        unseen: a window on a computer without a display is fine, as in tests and notebooks; it is logged.
 
     Attributes:
         closed: the user closed the window, or pressed Escape.
@@ -46,12 +51,13 @@ class Window:
         gymnasium.error.DependencyNotInstalled: pygame is missing.
     """
 
-    def __init__(self, rate: float | None = None) -> None:
+    def __init__(self, rate: float | None = None, *, unseen: bool = False) -> None:
         """Look for pygame; the window itself opens later."""
         self._pygame: Any = import_pygame()
         self._screen: Any = None
         self._canvas: Any = None
         self._font: Any = None
+        self._unseen = unseen
         self._rate = FRAMES_PER_SECOND if rate is None else rate
         self._clock = self._pygame.time.Clock()
         self.closed = False
@@ -63,10 +69,15 @@ class Window:
         self._clock.tick(self._rate)
 
     def draw(self, picture: NDArray[np.uint8], text: Sequence[str] = ()) -> None:
-        """Show a picture of shape ``(height, width, 3)`` at once, dimmed with lines of text in its middle if given."""
+        """Show a picture of shape ``(height, width, 3)`` at once, dimmed with lines of text in its middle if given.
+
+        Raises:
+            RuntimeError: there is no display to open the window on.
+        """
         pygame = self._pygame
         if self._screen is None:
             pygame.display.init()
+            self._check_display()
             pygame.display.set_caption("Tempest")
             size = picture.shape[1], picture.shape[0]
             # Scaled by hand: pygame.SCALED crashes the process under SDL's offscreen driver.
@@ -80,6 +91,18 @@ class Window:
             self._screen.fill(0)
         self._screen.blit(pygame.transform.smoothscale(self._canvas, fitted.size), fitted)
         pygame.display.flip()
+
+    def _check_display(self) -> None:
+        """SDL draws into memory where it finds no display, and says nothing; somebody may have asked for that."""
+        driver = self._pygame.display.get_driver()
+        if driver not in ("offscreen", "dummy") or "SDL_VIDEODRIVER" in os.environ:
+            return
+        if not self._unseen:
+            self._pygame.display.quit()
+            raise RuntimeError(
+                "there is no display here to open a window on (a video file needs none: --output game.mp4)"
+            )
+        _log.warning("there is no display here: nobody will see the window")
 
     def _write(self, lines: Sequence[str]) -> None:
         pygame = self._pygame

@@ -78,7 +78,8 @@ def measure_clients(clients: int = 36, seconds: float = 20.0) -> dict[str, Any]:
             result[f"{kind}_fairness"] = min(counts) / max(max(counts), 1)
     result |= {"server_ms_median": float(median), "server_ms_p99": float(late)}
     for name in ("reply_ms_median", "reply_ms_p99"):
-        result[name.replace("reply", "board")] = float(np.mean([summary[name] for summary in boards]))
+        known = [summary[name] for summary in boards if summary[name] is not None]
+        result[name.replace("reply", "board")] = float(np.mean(known)) if known else None
     result["clients_per_inference"] = served / max(calls, 1)
     return result
 

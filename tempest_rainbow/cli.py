@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -103,6 +105,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s", datefmt="%H:%M:%S"
     )
+    if given[:1] == ["--version"]:
+        sys.stdout.write(f"tempest-rainbow {version('tempest-gym')}\n")
+        return 0
     if not given or given[0] in ("-h", "--help") or given[0] not in commands:
         lines = "\n".join(f"  {name:10} {text}" for name, (_, text) in commands.items())
         usage = (
@@ -132,6 +137,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         extra = hint.get(error.name, "rainbow")
         sys.stderr.write(f"{error.name} is missing: pip install 'tempest-gym[{extra}]'\n")
         return 1
+    except BrokenPipeError:  # whoever read the output has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (ValueError, OSError, RuntimeError, MemoryError, GymnasiumError) as error:
         if logging.getLogger().isEnabledFor(logging.DEBUG):
             raise
@@ -171,7 +179,10 @@ def resolve(arguments: list[str]) -> Any:
     if early.resume is not None:
         if early.preset is not None:
             raise ConfigError("a resumed run keeps its settings: --preset does not go with --resume")
-        base = from_toml(read_text(Path(early.resume) / "config.toml"), TrainConfig())
+        settings = Path(early.resume) / "config.toml"
+        if not settings.is_file():
+            raise ConfigError(f"{early.resume} is no run folder: there is no {settings}")
+        base = from_toml(read_text(settings), TrainConfig())
     else:
         named = TrainConfig() if given is None else from_toml(given, TrainConfig())
         base = preset(early.preset or named.preset or preset_for(early.env or named.env))
@@ -180,7 +191,15 @@ def resolve(arguments: list[str]) -> Any:
     arguments = spell_none(TrainConfig, arguments)
     config = tyro.cli(TrainConfig, default=base, args=arguments, prog="tempest-rainbow train")
     config.check()
+    _find_modules_here(config.env)
     return config
+
+
+def _find_modules_here(env: str) -> None:
+    """Let an id such as ``my_module:MyEnv-v0`` find its module in the current folder, as ``python -m`` does."""
+    here = str(Path.cwd())
+    if ":" in env and here not in sys.path:
+        sys.path.append(here)
 
 
 def _train(arguments: list[str]) -> int:
@@ -216,7 +235,7 @@ def _evaluate(arguments: list[str]) -> int:
     else:
         (low, high), (iqm_low, iqm_high) = result["ci95"]["mean"], result["ci95"]["iqm"]
         sys.stdout.write(
-            f"{result['policy']}: {result['games']} games\n"
+            f"{result['policy']}: {result['games']} {'game' if result['games'] == 1 else 'games'}\n"
             f"mean    {result['mean']:.1f}  (95%: {low:.1f} to {high:.1f})\n"
             f"median  {result['median']:.1f}\n"
             f"IQM     {result['iqm']:.1f}  (95%: {iqm_low:.1f} to {iqm_high:.1f})\n"
@@ -268,6 +287,7 @@ def _task(options: Any) -> Any:
         usual_env, usual_skip = trained_on(options.policy)
         env = env or usual_env or TEMPEST
         frame_skip = frame_skip or usual_skip
+    _find_modules_here(env)
     return Task(
         env=env,
         tempest=env.split(":")[-1].startswith("Tempest-"),

@@ -145,7 +145,9 @@ class TrainConfig:
     listen: str | None = None
     """Tempest only: collect from clients that connect here instead, HOST:PORT (clients: `lua/main.lua` in
     MAME anywhere;
-    at most `envs` of them). Any host but this machine's own demands a token in TEMPEST_TOKEN."""
+    at most `envs` of them). Any host but this machine's own demands a token."""
+    listen_token_file: Path | None = None
+    """With --listen: file whose first line is the token, instead of TEMPEST_TOKEN."""
     listen_legacy: Literal["loopback", "all", "none"] = "loopback"
     """Who may come to --listen with the original's empty hello, which shows no token: clients on this
     computer, all, or none. Behind a tunnel or proxy everybody seems to be on this computer: choose none."""

@@ -7,6 +7,7 @@ Learning at the Edge of the Statistical Precipice".
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ __all__ = ["Game", "bootstrap_interval", "evaluate", "interquartile_mean", "play
 _log = logging.getLogger(__name__)
 
 _RESAMPLES = 10_000
+
+_TELL_SECONDS = 10.0
+"""Time between two lines about the games that are over."""
 
 
 def interquartile_mean(scores: ArrayLike) -> float:
@@ -104,11 +108,20 @@ def play_games(
         watch: called before every step of the first game, which environment 0 plays.
     """
     finished: dict[int, Game] = {}
+    told = time.monotonic()
+
+    def over(game: Game) -> None:
+        nonlocal told
+        finished[game.seed] = game
+        if time.monotonic() - told > _TELL_SECONDS:
+            told = time.monotonic()
+            _log.info("%d of %d games are over", len(finished), games)
+
     for offset in range(0, games, envs.num_envs):
         if stop():
             break
         wanted = min(envs.num_envs, games - offset)
-        finished.update(_round(envs, policy, wanted, seed + offset, stop, watch if offset == 0 else None))
+        _round(envs, policy, wanted, seed + offset, over, stop, watch if offset == 0 else None)
     return [finished[key] for key in sorted(finished)]
 
 
@@ -117,15 +130,16 @@ def _round(
     policy: Policy,
     wanted: int,
     seed: int,
+    over: Callable[[Game], None],
     stop: Callable[[], bool],
     watch: Callable[[gym.vector.VectorEnv[Any, Any, Any]], None] | None,
-) -> dict[int, Game]:
+) -> None:
+    """Play the first ``wanted`` environments' next episodes and hand each to ``over`` when it ends."""
     count = envs.num_envs
     seeds: Any = [seed + index for index in range(count)]  # the base class is annotated for one number only
     observations, info = envs.reset(seed=seeds)
     reward_sums, steps, levels = np.zeros(count), np.zeros(count, np.int64), np.full(count, np.nan)
     playing = np.arange(count) < wanted
-    finished: dict[int, Game] = {}
     while playing.any() and not stop():
         if watch is not None and playing[0]:
             watch(envs)
@@ -136,7 +150,7 @@ def _round(
         if "level" in info:
             levels[playing] = np.fmax(levels, np.asarray(info["level"], np.float64))[playing]
         for index in np.flatnonzero(playing & (terminated | truncated)):
-            finished[seed + int(index)] = Game(
+            game = Game(
                 seed=seed + int(index),
                 score=float(info["score"][index]) if "score" in info else float(reward_sums[index]),
                 reward=float(reward_sums[index]),
@@ -144,8 +158,8 @@ def _round(
                 steps=int(steps[index]),
                 truncated=bool(truncated[index] and not terminated[index]),
             )
+            over(game)
             playing[index] = False
-    return finished
 
 
 def summary(policy: str, games: list[Game]) -> dict[str, Any]:

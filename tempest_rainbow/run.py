@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import shutil
 import signal
 import sys
 import threading
@@ -95,6 +96,7 @@ def make_screen(config: MonitorConfig) -> Console | LivePanel:
 def train(config: TrainConfig) -> int:
     """Run training to its end and return the exit code: 0 done or stopped, 1 diverged, 130 interrupted
     twice."""
+    new = config.resume is None and (config.run is None or not config.run.exists())
     folder = make_folder(config)
     checkpoint = None
     if config.resume is not None:
@@ -102,6 +104,9 @@ def train(config: TrainConfig) -> int:
     config = replace(config, run=folder, resume=None, config=None)
     controls, metrics = Controls(), Metrics()
     with ExitStack() as stack:
+        failed_start = stack.enter_context(ExitStack())
+        if new:
+            failed_start.callback(shutil.rmtree, folder, ignore_errors=True)
         stack.enter_context(_claimed(folder))
         stack.enter_context(_log_file(folder / "log.txt"))
         stack.callback(metrics.close)
@@ -138,6 +143,7 @@ def train(config: TrainConfig) -> int:
         stack.enter_context(stop_on_signals(controls))  # until the terminal is put back
         _attach_dashboard(config.dashboard, folder, trainer)
         _attach_screen(stack, config.monitor, screen, trainer)
+        failed_start.pop_all()
         try:
             trainer.run()
         except Diverged as error:

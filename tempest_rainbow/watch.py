@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,8 @@ from tempest_rainbow.panel import Panel
 from tempest_rainbow.policy import Policy, load_policy
 
 __all__ = ["watch"]
+
+_log = logging.getLogger(__name__)
 
 Picture = NDArray[np.uint8]
 
@@ -91,6 +94,7 @@ def _video(output: Path, rate: float) -> Iterator[_Show]:
             return True
 
         yield show
+    _log.info("%s written", output)
 
 
 class _Film:

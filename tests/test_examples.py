@@ -19,8 +19,9 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
             ["sb3_ppo.py", "--steps", "500", "--envs", "2", "--games", "1"],
             r"^reward per game after 500 steps: -?[\d.]+",
         ),
+        (["players.py", "--games", "1"], r"^at_random +[\d,]+ points a game.*\nexpert +[\d,]+ points a game"),
     ],
-    ids=["look_ahead", "ppo_one_file", "sb3_ppo"],
+    ids=["look_ahead", "ppo_one_file", "sb3_ppo", "players"],
 )
 def test_an_example_runs(arguments, said):
     done = subprocess.run(

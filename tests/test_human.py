@@ -254,3 +254,17 @@ def test_the_picture_keeps_its_shape_in_a_window_of_another():
     assert not bright[:70].any()
     assert not bright[230:].any()
     window.close()
+
+
+def test_a_window_that_nobody_would_see_is_refused(monkeypatch, caplog):
+    """SDL says nothing where it finds no display and draws into memory instead."""
+    monkeypatch.delenv("SDL_VIDEODRIVER")
+    monkeypatch.setattr("pygame.display.get_driver", lambda: "offscreen")
+    picture = np.zeros((20, 10, 3), np.uint8)
+    monkeypatch.setattr("pygame.display.init", lambda: None)
+    with pytest.raises(RuntimeError, match="there is no display here"):
+        Window().draw(picture)
+    monkeypatch.undo()
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    Window(unseen=True).draw(picture)
+    assert "no display" not in caplog.text, "somebody asked for this driver"

@@ -34,6 +34,11 @@ def test_a_start_that_fails_can_be_tried_again(tmp_path, capsys):
     arguments = ["train", *QUICK, "--run", str(tmp_path / "run")]
     assert main([*arguments, "--network.value-min", "200"]) == 1
     assert "value_min below value_max" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "mine.txt").write_text("not to be removed")
+    assert main([*arguments, "--network.value-min", "200"]) == 1
+    assert (tmp_path / "run" / "mine.txt").exists()
     assert main(arguments) == 0
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -113,4 +114,22 @@ def test_the_notebook_runs_from_top_to_bottom(tmp_path, monkeypatch):
     source = "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
     script = tmp_path / "notebook.py"
     script.write_text(source)
-    assert "random play:" in run(str(script), FRAMES="2600")
+    said = run(str(script), FRAMES="2600")
+    assert re.findall(r"^(random|run|bundled): [\d,]+ points a game", said, re.MULTILINE) == [
+        "random",
+        "run",
+        "bundled",
+    ]
+
+
+def test_a_wrapped_environment_is_found_where_the_command_is_given(tmp_path):
+    """As the first lines of reward_wrapper.py say."""
+    arguments = ["--env", "reward_wrapper:CalmTempest-v0", "--preset", "fast-check", "--frames", "100"]
+    quick = ["--evaluation.no-at-end", "--dashboard.on", "False", "--run", str(tmp_path / "run")]
+    command = shutil.which("tempest-rainbow")
+    for rest in (
+        ["train", *arguments, *quick],
+        ["evaluate", *arguments[:2], "--policy", "random", "--games", "1"],
+    ):
+        done = subprocess.run([command, *rest], cwd=EXAMPLES, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr

@@ -54,8 +54,18 @@ class Task:
 
 
 def make_single(task: Task, *, render_mode: str | None = None) -> gym.Env[Any, Any]:
-    """Make one environment."""
-    return gym.make(task.env, render_mode=render_mode, **task.arguments())
+    """Make one environment.
+
+    Raises:
+        ValueError: its constructor wants other arguments.
+    """
+    arguments = task.arguments()
+    if render_mode is not None:
+        arguments["render_mode"] = render_mode
+    try:
+        return gym.make(task.env, **arguments)
+    except TypeError as error:
+        raise ValueError(f"{task.env} cannot be made: {error}") from error
 
 
 def make_vector(task: Task, count: int) -> gym.vector.VectorEnv[Any, Any, Any]:

@@ -27,7 +27,13 @@ _SEEDS_PER_RUN = 10_000
 def open_source(config: TrainConfig) -> Source:
     """Return the environments of a run in this process, or the pool of its clients."""
     if config.listen is not None:
-        return RemoteSource(config.listen, config.envs, config.task, legacy=config.listen_legacy)
+        return RemoteSource(
+            config.listen,
+            config.envs,
+            config.task,
+            legacy=config.listen_legacy,
+            token_file=config.listen_token_file,
+        )
     seed = _TRAINING_SEEDS + _SEEDS_PER_RUN * config.seed
     return make_source(config.task, config.envs, seed, deterministic=config.deterministic)
 

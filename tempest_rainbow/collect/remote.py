@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -41,8 +42,10 @@ class RemoteSource:
         task: Task,
         *,
         legacy: Literal["loopback", "all", "none"] = "loopback",
+        token_file: Path | None = None,
     ) -> None:
-        """Listen at ``address`` for at most ``count`` clients; ``legacy``: see `ClientPool`.
+        """Listen at ``address`` for at most ``count`` clients; ``legacy``: see `ClientPool`; ``token_file``: see
+        `read_token`.
 
         Raises:
             ValueError: the address is none, or open to others without a token.
@@ -54,7 +57,7 @@ class RemoteSource:
 
         host, port = split_address(address)
         settings = Settings(machine="mame", start_level=task.start_level, frame_skip=task.frame_skip)
-        token = read_token()
+        token = read_token(token_file)
         self._pool = ClientPool(host, port, count=count, settings=settings, token=token, legacy=legacy)
         self.address = self._pool.address
         _log.info("clients may connect to %s:%d", *self.address)
