@@ -9,7 +9,7 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -177,9 +177,13 @@ def _doctor(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
     return dict(result), 1 if result["problems"] else 0
 
 
+def _found(values: Iterable[Any]) -> str:
+    return " ".join(str(value) for value in values if value is not None) or "none"
+
+
 def _show_doctor(result: dict[str, Any]) -> str:
     lines = [
-        f"{key}: {' '.join(map(str, value.values())) if isinstance(value, dict) else value}"
+        f"{key}: {_found(value.values()) if isinstance(value, dict) else value}"
         for key, value in result.items()
         if key != "problems"
     ]

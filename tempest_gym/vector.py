@@ -112,7 +112,11 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         if threads is None:
             threads = min(usable_cores(), (self.num_envs + 7) // 8)
         self.threads = min(whole_number("threads", threads, 1, 1024), self.num_envs)
-        self.autoreset_mode = AutoresetMode(autoreset_mode)
+        try:
+            self.autoreset_mode = AutoresetMode(autoreset_mode)
+        except ValueError:
+            known = ", ".join(repr(mode.value) for mode in AutoresetMode)
+            raise ValueError(f"autoreset_mode must be one of {known}, got {autoreset_mode!r}") from None
         self.metadata = {**TempestEnv.metadata, "autoreset_mode": self.autoreset_mode}
         self._start_levels: tuple[int, ...] = (start_level,)
         self.render_mode = render_mode

@@ -219,6 +219,7 @@ def test_a_state_of_another_number_of_environments_is_refused():
         ({"machine": "mame"}, ValueError, "machine must be 'board' here, got 'mame'.*async"),
         ({"autoreset_mode": "Never"}, ValueError, "Never"),
         ({"render_mode": "human"}, ValueError, "None or 'rgb_array', got 'human'"),
+        ({"num_envs": 2, "autoreset_mode": "same"}, ValueError, "must be one of 'NextStep'"),
     ],
 )
 def test_a_wrong_argument_is_refused(wrong, error, message):
