@@ -177,12 +177,15 @@ def resolve(arguments: list[str]) -> Any:
     early, _ = first.parse_known_args(arguments)
     given = None if early.config is None else read_text(Path(early.config))
     if early.resume is not None:
-        if early.preset is not None:
-            raise ConfigError("a resumed run keeps its settings: --preset does not go with --resume")
         settings = Path(early.resume) / "config.toml"
-        if not settings.is_file():
+        if not settings.exists():
             raise ConfigError(f"{early.resume} is no run folder: there is no {settings}")
         base = from_toml(read_text(settings), TrainConfig())
+        if early.preset not in (None, base.preset):
+            raise ConfigError(
+                f"a resumed run keeps its settings, here those of preset {base.preset or preset_for(base.env)!r}: "
+                f"--preset {early.preset} cannot change them"
+            )
     else:
         named = TrainConfig() if given is None else from_toml(given, TrainConfig())
         base = preset(early.preset or named.preset or preset_for(early.env or named.env))

@@ -439,7 +439,7 @@ def test_a_killed_learner_goes_on_from_its_checkpoint(nodes: Cluster, tmp_path: 
     wait_for(lambda: all("Agent" in name or gone(pid) for pid, name in names.items()))
     saved = saved_frames(first)
 
-    second = Training(folder, "--resume", str(folder), "--ray", nodes.address)
+    second = Training(folder, "--resume", str(folder), "--ray", nodes.address, quick=False)
     try:
         wait_for(lambda: second.check() and saved_frames(second) >= saved + 1000, 240)
         assert f"resumed from {first.checkpoints().folder}" in second.said()

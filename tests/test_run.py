@@ -57,7 +57,7 @@ def test_a_run_that_is_over_says_so_and_is_left_alone(finished, capsys):
     assert "give it more with --frames or --minutes" in capsys.readouterr().err
     assert newest(finished) == last
     assert main(["train", "--resume", str(finished), "--preset", "classic"]) == 1
-    assert "--preset does not go with --resume" in capsys.readouterr().err
+    assert "here those of preset 'cartpole': --preset classic cannot change them" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("envs", [2, 7])
