@@ -459,7 +459,7 @@ def test_a_local_cluster_leaves_no_process_behind(tmp_path: Path) -> None:
         killed.kill()
     wait_for(lambda: all(map(gone, names)), 180)
 
-    ended = Training(folder, "--resume", str(folder))
+    ended = Training(folder, "--resume", str(folder), quick=False)
     try:
         ended.wait_for_line("resumed from", 240)
         names = cluster_of(ended)
