@@ -86,8 +86,6 @@ class ExportOptions:
     """bundled, or a path: run folder (its best checkpoint), checkpoint, weights file."""
     output: Path = Path("policy.onnx")
     """File to write; the ending decides: .safetensors or .onnx."""
-    average: int | None = None
-    """Write the mean weights of the run folder's last so many checkpoints; None: its best checkpoint."""
     prior_weight: float | None = None
     """Weight (lambda) of the imitated policy in the choice of actions; None: as in training."""
 
@@ -270,7 +268,7 @@ def _export(arguments: list[str]) -> int:
     options = _parse(ExportOptions, arguments, "export")
     from tempest_rainbow.export import export
 
-    difference = export(options.policy, options.output, options.average, options.prior_weight)
+    difference = export(options.policy, options.output, options.prior_weight)
     sys.stdout.write(f"{options.output}: equal to the policy within {difference:.2g}\n")
     return 0
 

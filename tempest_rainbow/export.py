@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from tempest_rainbow.checkpoint import read_weights, write_weights
-from tempest_rainbow.policy import NetworkPolicy, build_network, load_average, load_stored
+from tempest_rainbow.policy import NetworkPolicy, build_network, load_stored
 
 __all__ = ["export", "export_onnx", "export_safetensors"]
 
@@ -21,13 +21,12 @@ _TOLERANCE = 1e-3
 """Greatest difference of expected returns between the policy and its export."""
 
 
-def export(policy: str, output: Path, average: int | None = None, prior_weight: float | None = None) -> float:
+def export(policy: str, output: Path, prior_weight: float | None = None) -> float:
     """Write the policy ``bundled``, or the one stored at a path, and return the greatest difference found.
 
     Args:
         policy: bundled, run folder, checkpoint or weights file.
         output: .safetensors or .onnx.
-        average: the mean weights of the run folder's last so many checkpoints instead of its best checkpoint.
         prior_weight: weight of the imitated policy in the choice of actions, instead of the stored one.
 
     Raises:
@@ -38,7 +37,7 @@ def export(policy: str, output: Path, average: int | None = None, prior_weight: 
     """
     if not output.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {output.parent} to write {output.name} into")
-    player = load_stored(policy) if average is None else load_average(policy, average)
+    player = load_stored(policy)
     if prior_weight is not None:
         player.set_prior_weight(prior_weight)
     if output.suffix == ".safetensors":

@@ -25,7 +25,6 @@ __all__ = [
     "Policy",
     "RandomPolicy",
     "find_weights",
-    "load_average",
     "load_policy",
     "network_card",
     "trained_on",
@@ -194,39 +193,6 @@ def trained_on(name: str) -> tuple[str | None, int]:
     if type(frame_skip) is not int or frame_skip < 1:
         raise CheckpointError(f"{path} names a frame skip of {frame_skip!r:.20}; expected 1 or more")
     return env, frame_skip
-
-
-def load_average(run: str, count: int, device: str = "cpu") -> NetworkPolicy:
-    """Return the policy whose weights are the mean of those of a run's last ``count`` checkpoints.
-
-    The mean of weights along the end of a run varies less than its last weights do
-    (https://arxiv.org/abs/1803.05407).
-
-    Raises:
-        CheckpointError: ``run`` is no run folder, or holds fewer checkpoints, or not all of one network.
-        ValueError: ``count`` is less than 1.
-    """
-    if count < 1:
-        raise ValueError(f"at least 1 checkpoint is averaged, got {count}")
-    folder = Path(run) / "checkpoints"
-    if not folder.is_dir():
-        raise CheckpointError(f"{run} is no run folder, so it has no checkpoints to average")
-    checkpoints = Checkpoints(folder, keep=0).all()
-    if len(checkpoints) < count:
-        raise CheckpointError(f"{run} holds {len(checkpoints)} checkpoints, {count} are to be averaged")
-    policies = [load_stored(str(checkpoint), device) for checkpoint in checkpoints[-count:]]
-    latest = policies[-1]
-    if any(policy.card["network"] != latest.card["network"] for policy in policies):
-        raise CheckpointError(f"the last {count} checkpoints of {run} are not of one network")
-    states = [policy.network.state_dict() for policy in policies]
-    mean = {
-        name: torch.stack([state[name] for state in states]).double().mean(dim=0).to(value.dtype)
-        for name, value in states[-1].items()
-    }
-    latest.network.load_state_dict(mean)
-    latest.name = run
-    latest.card["averaged"] = [policy.card.get("frames") for policy in policies]
-    return latest
 
 
 def _check_card(path: Path, card: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) -> None:

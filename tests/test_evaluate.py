@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tempest_rainbow
-from tempest_rainbow.checkpoint import Checkpoints
 from tempest_rainbow.cli import main
 from tempest_rainbow.collect.environments import Task, make_vector
 from tempest_rainbow.config import TEMPEST
@@ -182,24 +181,14 @@ def test_exports_compute_what_the_policy_computes(tmp_path, policy):
         load_policy(str(tmp_path / "p.safetensors"), policy.card["action_count"], 0, observation_size=9)
 
 
-def test_a_mean_of_checkpoints_has_the_mean_of_their_weights(tmp_path, capsys):
-    config = NetworkConfig(encoder="none", trunk=(8,), head=8, action_factors=(), policy_head=True)
-    checkpoints = Checkpoints(tmp_path / "run" / "checkpoints", keep=9)
-    networks = [RainbowNetwork(config, 5, 3) for _ in range(4)]
-    for frames, network in enumerate(networks):
-        card = network_card(config, 5, 3, frames=frames, prior_weight=0.5)
-        checkpoints.save(frames, {}, network.state_dict(), card)
-    arguments = ["export", "--policy", str(tmp_path / "run"), "--output", str(tmp_path / "mean.safetensors")]
-    assert main([*arguments, "--average", "3", "--prior-weight", "0.2"]) == 0
-    policy = load_stored(str(tmp_path / "mean.safetensors"))
-    assert (policy.card["averaged"], policy.card["prior_weight"]) == ([1, 2, 3], 0.2)
-    for name, weight in policy.network.state_dict().items():
-        mean = sum(network.state_dict()[name].numpy() for network in networks[1:]) / 3
-        np.testing.assert_allclose(weight.numpy(), mean, atol=1e-6)
-    assert main([*arguments, "--average", "5"]) == 1
-    assert "holds 4 checkpoints, 5 are to be averaged" in capsys.readouterr().err
-    assert main([*arguments, "--average", "0"]) == 1
-    assert "at least 1" in capsys.readouterr().err
+def test_a_policy_is_exported_with_another_weight_of_the_imitated_one(tmp_path, capsys):
+    export_safetensors(policies()[1], tmp_path / "p.safetensors")
+    output = tmp_path / "q.safetensors"
+    arguments = ["export", "--policy", str(tmp_path / "p.safetensors"), "--prior-weight", "0.2"]
+    assert main([*arguments, "--output", str(output)]) == 0
+    assert load_stored(str(output)).card["prior_weight"] == 0.2
+    assert main([*arguments, "--output", str(tmp_path / "nowhere" / "q.onnx")]) == 1
+    assert "there is no folder" in capsys.readouterr().err
 
 
 def test_another_weight_of_the_imitated_policy_changes_the_choice():
