@@ -110,36 +110,25 @@ def train(config: TrainConfig) -> int:
         stack.enter_context(_claimed(folder))
         stack.enter_context(_log_file(folder / "log.txt"))
         stack.callback(metrics.close)
-        if checkpoint is not None:
-            rewind(folder / "history.jsonl", frames_of(checkpoint))
         screen = make_screen(config.monitor)
         metrics.subscribe(screen, headlines_only=True)
-        metrics.subscribe(History(folder / "history.jsonl"))
-        if config.monitor.tensorboard:
-            from tempest_rainbow.monitor.tensorboard import TensorBoard
-
-            settings = asdict(config)
-            histograms = config.monitor.histograms
-            undone = [] if checkpoint is None else [frames_of(checkpoint) + 1]  # for the first opening only
-
-            def open_curves() -> TensorBoard:
-                purge = undone.pop() if undone else None
-                return TensorBoard(folder, settings, histograms=histograms, purge_step=purge)
-
-            curves = Patient("TensorBoard's files", open_curves)
-            metrics.subscribe(curves)
         controls.listen(_follow_verbose)
         _log.info("run folder %s; Ctrl-C saves and ends, a second one ends at once", folder)
         trainer = Trainer(config, folder, controls=controls, metrics=metrics)
         stack.callback(trainer.close)
+        resumed = None
         if checkpoint is not None:
-            trainer.restore(checkpoint)
+            resumed = trainer.restore(checkpoint)
             if trainer.finished():
                 raise ConfigError(
                     f"this run ended after {trainer.frames:,} frames and {trainer.seconds / 60:.1f} minutes, as its "
                     "settings demand; give it more with --frames or --minutes, which count from its beginning"
                 )
-        write_bytes(folder / "config.toml", to_toml(config).encode())  # only now is it known to work
+        # Only now is it known to work, so nothing of an older run's records is changed before.
+        _attach_records(config, folder, metrics, None if checkpoint is None else frames_of(checkpoint))
+        write_bytes(folder / "config.toml", to_toml(config).encode())
+        if resumed is not None:
+            metrics.event(trainer.frames, resumed)
         stack.enter_context(stop_on_signals(controls))  # until the terminal is put back
         _attach_dashboard(config.dashboard, folder, trainer)
         _attach_screen(stack, config.monitor, screen, trainer)
@@ -173,6 +162,25 @@ def _claimed(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _attach_records(config: TrainConfig, folder: Path, metrics: Metrics, resumed_at: int | None) -> None:
+    """Write history and curves; those of a run resumed at some frame lose what was told of the time after it."""
+    if resumed_at is not None:
+        rewind(folder / "history.jsonl", resumed_at)
+    metrics.subscribe(History(folder / "history.jsonl"))
+    if not config.monitor.tensorboard:
+        return
+    from tempest_rainbow.monitor.tensorboard import TensorBoard
+
+    settings, histograms = asdict(config), config.monitor.histograms
+    undone = [] if resumed_at is None else [resumed_at + 1]  # for the first opening only
+
+    def open_curves() -> TensorBoard:
+        purge = undone.pop() if undone else None
+        return TensorBoard(folder, settings, histograms=histograms, purge_step=purge)
+
+    metrics.subscribe(Patient("TensorBoard's files", open_curves))
 
 
 def _attach_screen(

@@ -219,8 +219,8 @@ class Trainer:
                 f"the end of the run could not be saved ({error}); {self.checkpoints.last_good()}"
             ) from error
 
-    def restore(self, checkpoint: Path) -> None:
-        """Go on from a checkpoint.
+    def restore(self, checkpoint: Path) -> str:
+        """Go on from a checkpoint and return a sentence that tells how.
 
         Raises:
             CheckpointError: it cannot be read, or does not fit these settings.
@@ -254,7 +254,7 @@ class Trainer:
         self._clock.set(float(state["seconds"]))
         if not whole:
             self.replay.cut(np.arange(self.config.rings))
-        self.metrics.event(self.frames, f"resumed from {checkpoint}" + "".join(f"; {note}" for note in notes))
+        return "; ".join([f"resumed from {checkpoint}", *notes])
 
     def _run_in_turns(self) -> None:
         while self._goes_on():

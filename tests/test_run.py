@@ -44,9 +44,14 @@ def test_a_start_that_fails_can_be_tried_again(tmp_path, capsys):
 
 def test_a_resume_that_fails_leaves_the_settings_as_they_were(finished, capsys):
     before = (finished / "config.toml").read_text()
+    told = (
+        finished / "history.jsonl"
+    ).read_bytes() + b'{"kind": "event", "frames": 1000000, "text": "later"}\n'
+    (finished / "history.jsonl").write_bytes(told)
     assert main(["train", "--resume", str(finished), "--frames", "600", "--network.trunk", "32"]) == 1
     assert "does not fit these settings" in capsys.readouterr().err
     assert (finished / "config.toml").read_text() == before
+    assert (finished / "history.jsonl").read_bytes() == told
     assert main(["train", "--resume", str(finished), "--frames", "600"]) == 0
     assert from_toml((finished / "config.toml").read_text(), TrainConfig()).frames == 600
 
@@ -102,7 +107,7 @@ def test_returns_outside_the_support_are_told(tmp_path):
 def test_a_history_is_rewound_to_the_checkpoint_that_goes_on(tmp_path):
     path = tmp_path / "history.jsonl"
     lines = [json.dumps({"kind": "event", "frames": frames, "text": "x"}) + "\n" for frames in (1, 5, 6)]
-    path.write_text("".join(lines) + '{"kind": "ev')
+    path.write_text("".join(lines[:1]) + "damaged\n" + "".join(lines[1:]) + '{"kind": "ev')
     rewind(path, 5)
     assert path.read_text() == "".join(lines[:2])
     rewind(tmp_path / "nowhere", 5)

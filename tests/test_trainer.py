@@ -101,7 +101,7 @@ def run(config, folder, restore=None):
     trainer, _, spy = make(config, folder)
     try:
         if restore is not None:
-            trainer.restore(restore)
+            spy.events.append(trainer.restore(restore))
         trainer.run()
     finally:
         trainer.close()

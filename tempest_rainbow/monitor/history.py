@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tempest_rainbow.checkpoint import write_bytes
 from tempest_rainbow.monitor.metrics import Row
 
 __all__ = ["History", "read_history", "rewind"]
@@ -66,11 +65,23 @@ class History:
 
 
 def rewind(path: Path, frames: int) -> None:
-    """Drop what a history tells of the time after ``frames``, because the run goes on from a checkpoint before."""
+    """Drop what a history tells of the time after ``frames``, because the run goes on from a checkpoint before.
+
+    Lines that are damaged go, too.
+    """
+    from tempest_rainbow.checkpoint import write_bytes  # brings torch, which readers do without
+
     if not path.exists():
         return
+
+    def stands(line: bytes) -> bool:
+        try:
+            return line.endswith(b"\n") and json.loads(line)["frames"] <= frames
+        except (ValueError, KeyError, TypeError):
+            return False
+
     lines = path.read_bytes().splitlines(keepends=True)
-    kept = [line for line in lines if line.endswith(b"\n") and json.loads(line)["frames"] <= frames]
+    kept = [line for line in lines if stands(line)]
     if len(kept) < len(lines):
         try:
             write_bytes(path, b"".join(kept))
