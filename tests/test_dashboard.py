@@ -195,6 +195,48 @@ def test_a_small_chart_opens_large_and_zooms(browser: Browser, run: Run) -> None
     page.close()
 
 
+def test_rows_that_come_fast_are_drawn_together(browser: Browser, run: Run) -> None:
+    page = visit(browser, run)
+    element = page.get_attribute("[data-testid=gauge-loss]", "id")
+    assert element is not None
+    chart = f"getElement({element.removeprefix('c')}).chart"
+    page.evaluate(
+        f"draw = {chart}.setOption.bind({chart}); drawn = 0; {chart}.setOption = (...a) => (drawn++, draw(...a)); null"
+    )
+    run.go_on(300)
+    wait_until(lambda: page.evaluate("tempest.points") == 300 and gauge(page, "loss") == 302.0)
+    assert page.evaluate("drawn") < 100
+    page.close()
+
+
+def test_a_large_chart_is_closed_by_button_and_key(browser: Browser, run: Run) -> None:
+    run.go_on(2)
+    page = visit(browser, run)
+    for close in (
+        lambda: page.click("[data-testid=large-close]"),
+        lambda: page.keyboard.press("Escape"),
+    ):
+        page.click("[data-testid=chart-loss]")
+        page.wait_for_function("document.getElementById('large-title')?.innerText === 'Loss'")
+        close()
+        page.wait_for_selector("[data-testid=large]", state="hidden")
+    page.close()
+
+
+def test_a_browser_that_loses_its_connection_gets_what_it_missed(browser: Browser, run: Run) -> None:
+    run.go_on(2)
+    page = visit(browser, run)
+    wait_until(lambda: page.evaluate("tempest.points") == 2)
+    page.evaluate("window.same = true; socket.io.engine.close()")
+    wait_until(lambda: run.dashboard.viewers == 0)
+    run.go_on(2)
+    wait_until(lambda: run.dashboard.viewers == 1)
+    run.go_on(2)
+    wait_until(lambda: page.evaluate("tempest.points") == 6 and gauge(page, "loss") == 8.0)
+    assert page.evaluate("window.same"), "the page was loaded anew"
+    page.close()
+
+
 def test_two_viewers_agree_and_the_trainer_obeys(browser: Browser, run: Run) -> None:
     one, two = visit(browser, run), visit(browser, run)
     wait_until(lambda: run.dashboard.viewers == 2)

@@ -1,4 +1,5 @@
-// What moves on the dashboard. The server calls tempest.begin once and tempest.take for every message after it.
+// What moves on the dashboard. The server calls tempest.begin when a browser comes (or comes back) and
+// tempest.take for every message after it.
 "use strict";
 
 window.tempest = (() => {
@@ -7,7 +8,8 @@ window.tempest = (() => {
   const COLOURS = ["#4aa8ff", "#ffb02e", "#5fd38d", "#ff6b6b"];
   let layout = null;
   let time = [], frames = [], values = {};
-  let large = null, largeElement = null, axis = "age";
+  let large = null, axis = "age";
+  let newest = null, drawing = null, drawAt = 0;
   const greatest = {};
 
   const chartOf = (id) => getElement(id)?.chart;
@@ -73,11 +75,9 @@ window.tempest = (() => {
   }
 
   function drawLarge(fresh) {
-    const chart = large && chartOf(largeElement);
-    if (!chart) {
-      if (large && fresh) setTimeout(() => drawLarge(true), 50);
-      return;
-    }
+    if (!document.getElementById("large-view").open) return;
+    const chart = chartOf(layout.large);
+    if (fresh) chart.resize();
     const [, title, list] = layout.charts[large];
     document.getElementById("large-title").textContent = title;
     const byAge = axis === "age";
@@ -109,6 +109,19 @@ window.tempest = (() => {
     });
     const left = known["progress/seconds_left"];
     document.getElementById("status").textContent = left == null ? "running" : `${formats.duration(left)} to go`;
+  }
+
+  // Draws the rows that have come, together: however often they come, most of the browser's time stays free.
+  function drawSoon() {
+    drawing ??= setTimeout(() => {
+      drawing = null;
+      const start = performance.now();
+      showRow(newest);
+      drawSmall();
+      drawLarge(false);
+      const end = performance.now();
+      drawAt = end + Math.max(5 * (end - start), 200);
+    }, drawAt - performance.now());
   }
 
   function niceCeiling(v) {
@@ -181,9 +194,8 @@ window.tempest = (() => {
     if (!layout) return;
     if (message.kind === "row") {
       append(message.time, message.frames, message.values);
-      showRow(message);
-      drawSmall();
-      drawLarge(false);
+      newest = message;
+      drawSoon();
     } else if (message.kind === "event") showEvent(message);
     else if (message.kind === "evaluation") {
       append(message.time, message.frames, { "evaluation/mean": message.result.mean });
@@ -208,10 +220,11 @@ window.tempest = (() => {
     drawn();
   }
 
-  function enlarge(key, element) {
+  function enlarge(key) {
+    if (!layout) return;
     large = key;
-    largeElement = element;
-    if (key) drawLarge(true);
+    document.getElementById("large-view").showModal();
+    drawLarge(true);
   }
 
   return {

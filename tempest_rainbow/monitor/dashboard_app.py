@@ -142,6 +142,8 @@ def main() -> None:
         dark=None,
         title=board.title,
         show_welcome_message=False,
+        # A browser on a busy computer may be silent for a while; the page is then not built anew.
+        reconnect_timeout=30.0,
         uvicorn_logging_level="warning",
     )
 

@@ -119,6 +119,7 @@ class Page:
         """Belong to ``board``."""
         self.board = board
         self.client = ui.context.client
+        self.begun = False
         self.watching = False
         self.sliders: dict[str, ui.slider] = {}
         self.labels: dict[str, ui.label] = {}
@@ -166,6 +167,7 @@ def build_page(board: Board) -> None:
         gauges = _gauges()
         _cards()
         charts = _charts()
+        large = _large()
         with ui.grid().classes("w-full grid-cols-1 lg:grid-cols-2 gap-3"):
             with ui.column().classes("w-full gap-3"):
                 _controls(page)
@@ -180,10 +182,12 @@ def build_page(board: Board) -> None:
             chart.key: [element, chart.title, chart.series]
             for chart, element in zip(CHARTS, charts, strict=True)
         },
+        "large": large,
         "cards": [[metric, form] for _, metric, form in CARDS],
     }
 
     def begin() -> None:
+        page.begun = True
         board.pages[page.client.id] = page
         page.show_settings(board.values)
         if board.latest is not None:
@@ -191,11 +195,17 @@ def build_page(board: Board) -> None:
         page.client.run_javascript(f"tempest.begin({json.dumps(layout)}, {json.dumps(board.opening())})")
         board.count_viewers()
 
+    def resume() -> None:
+        """Go on with a browser that had lost its connection, and what it missed."""
+        if page.begun:
+            begin()
+
     def end() -> None:
         if board.pages.pop(page.client.id, None) is not None:
             board.count_viewers()
 
     ui.on("tempest_ready", begin)
+    page.client.on_connect(resume)
     page.client.on_disconnect(end)
 
 
@@ -242,30 +252,30 @@ def _cards() -> None:
 
 def _charts() -> list[int]:
     elements = []
-    with ui.dialog().props("maximized") as dialog, ui.card().classes("w-full h-full p-2"):
+    with ui.grid().classes("w-full grid-cols-1 sm:grid-cols-2 lg:grid-cols-4 gap-2"):
+        for chart in CHARTS:
+            card = ui.card().classes("p-2 gap-0 cursor-pointer").props(f"data-testid=chart-{chart.key}")
+            card.on("click", js_handler=f"() => tempest.enlarge({json.dumps(chart.key)})")
+            with card:
+                ui.label(chart.title).classes("text-xs opacity-70")
+                element = ui.echart({"series": []}).classes("w-full h-28")
+                elements.append(element.id)
+    return elements
+
+
+def _large() -> int:
+    """Lay out the view that fills the window with one chart; the browser opens and closes it by itself."""
+    view = ui.element("dialog").props("id=large-view").classes("w-full h-full max-w-none max-h-none p-0")
+    with view, ui.card().classes("w-full h-full p-2"):
         with ui.row().classes("w-full justify-between items-center"):
             ui.label().props("id=large-title").classes("text-lg")
             ui.toggle({"age": "by age", "frames": "by frames"}, value="age").on_value_change(
                 lambda change: change.client.run_javascript(f"tempest.axis({json.dumps(change.value)})")
             )
-            ui.button(icon="close", on_click=dialog.close).props("flat round data-testid=large-close")
-        large = ui.echart({"series": []}).classes("w-full grow").props("data-testid=large")
-    with ui.grid().classes("w-full grid-cols-1 sm:grid-cols-2 lg:grid-cols-4 gap-2"):
-        for chart in CHARTS:
-            with (
-                ui.card().classes("p-2 gap-0 cursor-pointer").props(f"data-testid=chart-{chart.key}") as card
-            ):
-                ui.label(chart.title).classes("text-xs opacity-70")
-                element = ui.echart({"series": []}).classes("w-full h-28")
-                elements.append(element.id)
-
-            def enlarge(key: str = chart.key) -> None:
-                dialog.open()
-                ui.run_javascript(f"tempest.enlarge({json.dumps(key)}, {large.id})")
-
-            card.on("click", enlarge)
-    dialog.on("hide", lambda: ui.run_javascript("tempest.enlarge(null, null)"))
-    return elements
+            close = ui.button(icon="close").props("flat round data-testid=large-close")
+            close.on("click", js_handler="() => document.getElementById('large-view').close()")
+        chart = ui.echart({"series": []}).classes("w-full grow").props("data-testid=large")
+    return chart.id
 
 
 def _controls(page: Page) -> None:
