@@ -88,6 +88,15 @@ class Ending:
             or (self.score is not None and score >= self.score)
         )
 
+    def progress(self, frames: int, seconds: float) -> float:
+        """Return the share of the run that is over (0 to 1), NaN if neither frames nor minutes end it."""
+        shares = []
+        if self.minutes is not None:
+            shares.append(seconds / (60 * self.minutes))
+        if self.frames is not None:
+            shares.append(frames / self.frames)
+        return min(max(shares), 1.0) if shares else math.nan
+
     def seconds_left(self, frames: int, seconds: float, frames_per_second: float) -> float:
         """Return the seconds until frames or minutes end the run at this speed, NaN if neither does."""
         left = []

@@ -135,7 +135,8 @@ class TrainConfig:
     start_levels: tuple[int, ...] = ()
     """Tempest only: levels one of which each training game starts at instead, drawn by chance: 1 1 9 17 gives half
     of the games to late levels that few games reach, until the level is changed by hand or by the curriculum.
-    Evaluation keeps to --start-level."""
+    Levels below --start-level count as that. Evaluation and the scores that are shown keep to --start-level, as do
+    clients of --listen. None are drawn if none are given after the name."""
     frame_skip: int = 1
     """Tempest only: game frames for which an action is held."""
     envs: int = 64
@@ -216,6 +217,13 @@ class TrainConfig:
         return self.envs if self.ray is None else self.runners * self.envs_per_runner
 
     @property
+    def drawn_levels(self) -> tuple[int, ...]:
+        """The levels that training games draw theirs from; empty if all start at the same."""
+        if self.listen is not None or not self.is_tempest:
+            return ()
+        return tuple(max(level, self.start_level) for level in self.start_levels)
+
+    @property
     def task(self) -> Task:
         """Which environment is played."""
         return Task(
@@ -224,7 +232,7 @@ class TrainConfig:
             machine=self.machine,
             rom=self.rom,
             start_level=self.start_level,
-            start_levels=self.start_levels,
+            start_levels=self.drawn_levels,
             frame_skip=self.frame_skip,
             threads=1 if self.deterministic else self.env_threads,
         )
@@ -277,8 +285,6 @@ class TrainConfig:
                 f"--learn-start {self.learn_start} exceeds --replay.capacity {self.replay.capacity}: "
                 "learning would start after the first frames are overwritten"
             )
-        if self.start_levels and (self.listen is not None or not self.is_tempest):
-            raise ConfigError("--start-levels goes with Tempest only, and not with --listen")
         if not all(1 <= level <= 81 for level in self.start_levels):
             raise ConfigError(f"--start-levels must be from 1 to 81, got {self.start_levels}")
         if self.listen is not None and (self.ray is not None or not self.is_tempest):

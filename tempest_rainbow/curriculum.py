@@ -35,7 +35,8 @@ class Curriculum:
         """Count finished games that the student played alone; return the new start level if it is to rise."""
         for episode in episodes:
             if episode.expert_share == 0.0 and not math.isnan(episode.level):
-                self._cleared.append(max(episode.level - self.level, 0.0))
+                began_at = max(self.level, episode.first_level)  # the level where the first is not known
+                self._cleared.append(max(episode.level - began_at, 0.0))
         recent = self._cleared[-_EPISODES:]
         if len(recent) < _EPISODES or sum(recent) < _CLEARED * _EPISODES or self.level >= _HIGHEST:
             self._cleared = recent

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from tempest_rainbow.collect.collector import Exploration
@@ -16,10 +17,12 @@ __all__ = ["Guidance"]
 class Guidance:
     """Puts the controls' overrides over the schedules."""
 
-    def __init__(self, config: TrainConfig, controls: Controls) -> None:
-        """Follow ``config`` wherever ``controls`` do not say otherwise."""
+    def __init__(self, config: TrainConfig, controls: Controls, progress: Callable[[], float]) -> None:
+        """Follow ``config`` wherever ``controls`` do not say otherwise; ``progress`` tells the share of the run that
+        is over, NaN for a run without an end."""
         self._config = config
         self._controls = controls
+        self._progress = progress
         self.standing = Standing()
         self.pulse = EpsilonPulse(config.epsilon)
 
@@ -44,7 +47,8 @@ class Guidance:
 
     def learning_rate(self, steps: int) -> float:
         """Return the learning rate of learner step ``steps``."""
-        rate = self._config.learning_rate.value(steps, self._config.learner.learning_rate)
+        peak = self._config.learner.learning_rate
+        rate = self._config.learning_rate.value(steps, peak, self._progress())
         return rate * float(self._controls["learning_rate_factor"])
 
     def imitation_weight(self, frames: int) -> float:

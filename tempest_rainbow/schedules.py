@@ -161,21 +161,31 @@ class ImitationSchedule:
 
 @dataclass(frozen=True)
 class LearningRateSchedule:
-    """Learning rate over learner steps: a linear warm-up to `learner.learning_rate`, then half a cosine (or
+    """Learning rate: a linear warm-up to `learner.learning_rate` over learner steps, then half a cosine (or
     constant)."""
 
     warmup_steps: int = 0
     """Learner steps over which the rate rises in a straight line from 0."""
     decay_steps: int = 0
     """Learner steps after the warm-up until `final_fraction` of the peak is reached; 0 keeps the peak."""
+    over_run: bool = False
+    """Let the cosine last as long as the run instead of `decay_steps`: until --minutes or --frames end it; a run
+    without an end keeps the peak."""
     final_fraction: float = 0.1
     """Where the cosine ends, as a share of the peak."""
 
-    def value(self, step: int, peak: float) -> float:
-        """Return the rate of learner step ``step`` (0 is the first); during the warm-up (step + 1) /
-        warmup_steps of the peak."""
+    def value(self, step: int, peak: float, progress: float = math.nan) -> float:
+        """Return the rate at one moment.
+
+        Args:
+            step: learner step, 0 is the first; during the warm-up the rate is (step + 1) / warmup_steps of the peak.
+            peak: greatest rate.
+            progress: share of the run that is over (0 to 1), NaN for a run without an end.
+        """
         if step < self.warmup_steps:
             return peak * (step + 1) / self.warmup_steps
+        if self.over_run:
+            return peak if math.isnan(progress) else cosine(peak, peak * self.final_fraction, 1.0, progress)
         if self.decay_steps == 0:
             return peak
         return cosine(peak, peak * self.final_fraction, self.decay_steps, step - self.warmup_steps)

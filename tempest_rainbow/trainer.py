@@ -104,13 +104,15 @@ class Trainer:
             processes=config.learner_processes,
         )
         self._opened.callback(self.learner.close)
-        self._guidance = Guidance(config, self.controls)
+        self._guidance = Guidance(config, self.controls, self._progress)
         self._curriculum = Curriculum(config.start_level)
         self.collector = open_collector(
             config, source, self._act, self.learner, self.replay, self._prior_weight
         )
         if source is None:
             self._opened.callback(self.collector.close)
+        if config.drawn_levels:
+            self.collector.statistics.highest_start = config.start_level
         self._limiter = SampleLimiter(
             config.samples_per_insert,
             max(config.learn_start, config.rings * (config.replay.n_step + 1)),  # some transition is complete
@@ -138,6 +140,10 @@ class Trainer:
     def seconds(self) -> float:
         """Seconds of training so far, earlier parts of a resumed run included."""
         return self._clock.seconds
+
+    def _progress(self) -> float:
+        """Return the share of the run that is over, for which a deterministic run does not look at a clock."""
+        return self._ending.progress(self.frames, 0.0 if self.config.deterministic else self.seconds)
 
     def run(self) -> dict[str, Any]:
         """Train until the run's end and return the last evaluation ({} without any).
@@ -299,6 +305,7 @@ class Trainer:
         self._limiter.inserted(frames)
 
     def _set_start_level(self, level: int) -> None:
+        self.collector.statistics.highest_start = None
         if not self.collector.call("set_start_level", level):
             self.metrics.event(self.frames, "these environments have no start level to change")
 

@@ -14,6 +14,7 @@ from tempest_rainbow.batch import ACTOR_EXPERT, ACTOR_POLICY, ACTOR_RANDOM
 from tempest_rainbow.collect import singles
 from tempest_rainbow.collect.collector import Collector, Exploration
 from tempest_rainbow.collect.environments import Task, make_source, make_vector
+from tempest_rainbow.collect.episodes import Episode, EpisodeStatistics
 from tempest_rainbow.collect.exploration import ExpertSeats, random_actions
 from tempest_rainbow.collect.limiter import SampleLimiter
 from tempest_rainbow.collect.remote import RemoteSource
@@ -370,6 +371,38 @@ def test_a_training_welcomes_the_originals_clients_as_told():
                 source.recv()
             assert source.metrics()["collect/clients"] == welcome
         source.close()
+
+
+def test_games_that_began_late_do_not_change_the_means_of_whole_games():
+    statistics = EpisodeStatistics(1)
+    whole, late = (Episode(level, 10, 100.0 * level, level + 3.0, 0.0, level) for level in (1.0, 17.0))
+    statistics.highest_start = 1
+    for index, episode in enumerate((whole, late, late)):
+        statistics.record(episode, 1000 * index)
+    metrics = statistics.metrics()
+    assert (metrics["episodes/agent_score"], metrics["episodes/agent_level"]) == (100.0, 4.0)
+    assert metrics["episodes/agent_reward_100k"] == 1.0
+    assert metrics["episodes/count"] == 3.0
+    statistics.highest_start = None
+    statistics.record(late, 4000)
+    assert statistics.metrics()["episodes/agent_score"] == 900.0
+    again = EpisodeStatistics(1)
+    again.set_state(statistics.get_state())
+    assert again.metrics() == statistics.metrics()
+
+
+def test_an_episode_knows_the_level_it_began_at():
+    source = SerialSource([lambda: LadderEnv()], seed=0)
+    statistics = EpisodeStatistics(1)
+    levels = iter((5.0, 5.0, 6.0, 7.0))
+    ended = []
+    while not ended:
+        arrivals = source.recv()
+        if not arrivals.first[0]:
+            arrivals.info["level"] = np.array([next(levels, 7.0)])
+        ended = statistics.add(arrivals, np.array([False]))
+        source.send(arrivals.ids, np.array([0]))
+    assert (ended[0].first_level, ended[0].level) == (5.0, min(7.0, 4.0 + max(ended[0].length - 1, 1)))
 
 
 def test_games_to_learn_from_may_start_at_several_levels_and_judged_ones_at_one():

@@ -121,6 +121,21 @@ def test_values_of_a_wrong_type_are_refused(values, message):
 
 
 @pytest.mark.parametrize(
+    ("arguments", "levels"),
+    [
+        (["--start-levels", "1", "9", "17"], (1, 9, 17)),
+        (["--start-levels", "1", "9", "17", "--start-level", "11"], (11, 11, 17)),
+        (["--start-levels"], ()),
+        (["--listen", "127.0.0.1:0"], ()),
+        (["--preset", "default", "--env", "CartPole-v1"], ()),
+        (["--preset", "original"], ()),
+    ],
+)
+def test_training_games_draw_from_levels_not_below_the_start_level(arguments, levels):
+    assert resolve(arguments).task.start_levels == levels
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--envs", "0"], "--envs must be at least 1"),
@@ -128,7 +143,6 @@ def test_values_of_a_wrong_type_are_refused(values, message):
         (["--expert.unit", "frame", "--imitation.mode", "behind"], "needs --expert.unit episode"),
         (["--env", "CartPole-v1", "--machine", "mame"], "goes with Tempest only"),
         (["--learn-start", "10", "--replay.capacity", "5"], "exceeds --replay.capacity"),
-        (["--start-levels", "1", "--env", "CartPole-v1"], "--start-levels goes with Tempest only"),
         (["--start-levels", "1", "82"], "--start-levels must be from 1 to 81"),
         (["--checkpoint.keep", "0"], "--checkpoint.keep must be at least 1, got 0"),
         (["--evaluation.games", "0"], "--evaluation.games must be at least 1, got 0"),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tempest_rainbow.agenda import Agenda
+from tempest_rainbow.agenda import Agenda, Ending
 from tempest_rainbow.schedules import (
     DESCENT,
     BetaSchedule,
@@ -79,6 +79,22 @@ def test_learning_rate_warms_up_in_a_line_then_follows_a_cosine():
         assert schedule.value(step, 1.0) == pytest.approx(expected)
     assert schedule.value(110, 1.0) == schedule.value(10**6, 1.0) == 0.2
     assert LearningRateSchedule().value(12345, 3e-4) == 3e-4
+
+
+def test_learning_rate_may_fall_over_the_whole_run():
+    schedule = LearningRateSchedule(warmup_steps=10, decay_steps=7, over_run=True, final_fraction=0.2)
+    assert schedule.value(4, 1.0, 0.9) == pytest.approx(0.5), "the warm-up goes by steps"
+    assert [schedule.value(10, 1.0, share) for share in (0.0, 0.5, 1.0)] == pytest.approx([1.0, 0.6, 0.2])
+    assert schedule.value(10**6, 1.0) == 1.0, "a run without an end"
+
+
+@pytest.mark.parametrize(
+    ("frames", "minutes", "progress"),
+    [(None, None, math.nan), (400, None, 0.25), (None, 10.0, 0.5), (400, 10.0, 0.5), (50, 10.0, 1.0)],
+)
+def test_progress_is_that_of_whatever_ends_the_run_first(frames, minutes, progress):
+    share = Ending(frames, minutes, None).progress(100, 300.0)
+    assert share == pytest.approx(progress, nan_ok=True)
 
 
 def test_beta_goes_to_one():

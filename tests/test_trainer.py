@@ -15,6 +15,7 @@ import torch
 
 from tempest_rainbow.agenda import RunClock
 from tempest_rainbow.checkpoint import Checkpoints, read_tree
+from tempest_rainbow.collect.episodes import Episode
 from tempest_rainbow.config import (
     TEMPEST,
     CheckpointConfig,
@@ -23,6 +24,7 @@ from tempest_rainbow.config import (
     TrainConfig,
     to_toml,
 )
+from tempest_rainbow.curriculum import Curriculum
 from tempest_rainbow.learner import NotFiniteError
 from tempest_rainbow.learner_config import LearnerConfig
 from tempest_rainbow.monitor.controls import Controls
@@ -277,6 +279,26 @@ def test_the_curriculum_raises_the_start_level_where_levels_are_cleared(tmp_path
     assert levels[:6] == [2, 2, 2, 3, 3, 3], "each of three environments is told"
     assert controls["start_level"] == levels[-1]
     assert any("curriculum: start_level" in text for text in spy.events)
+
+
+def test_scores_shown_are_those_of_whole_games_until_the_level_is_set_by_hand(tmp_path):
+    config = dataclasses.replace(
+        settings(envs=4, frames=8), env=TEMPEST, expert=ExpertSchedule(0.0, 0.0), start_levels=(3, 1, 17)
+    )
+    trainer, controls, _ = make(config, tmp_path)
+    statistics = trainer.collector.statistics
+    assert statistics.highest_start == 1
+    controls.set("start_level", 3, "test")
+    trainer.run()
+    trainer.close()
+    assert statistics.highest_start is None
+
+
+def test_the_curriculum_counts_levels_from_where_a_game_began():
+    curriculum = Curriculum(1)
+    late, whole = Episode(0.0, 1, 0.0, 19.0, 0.0, 17.0), Episode(0.0, 1, 0.0, 4.0, 0.0, 1.0)
+    assert curriculum.follow([late] * 20) is None, "two levels each"
+    assert curriculum.follow([whole] * 20) == 2, "three levels each"
 
 
 def test_the_start_level_can_be_set_by_hand_and_is_kept_over_a_restart(tmp_path, monkeypatch):

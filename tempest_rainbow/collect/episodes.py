@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ class Episode:
         score: the game's score at the end, the sum of the rewards where the environment shows none.
         level: highest level seen, NaN where the environment shows none.
         expert_share: share of the steps that were the teacher's.
+        first_level: level it began at, NaN where the environment shows none.
     """
 
     reward: float
@@ -36,6 +38,7 @@ class Episode:
     score: float
     level: float
     expert_share: float
+    first_level: float = math.nan
 
 
 class RollingReward:
@@ -77,14 +80,22 @@ class RollingReward:
 
 class EpisodeStatistics:
     """Adds up episodes by environment, and keeps the last 100 of the student's, the teacher's and mixed
-    ones."""
+    ones.
+
+    Attributes:
+        finished: how many ended.
+        highest_start: games that began above this level count as finished and nothing else, so that the means stay
+            those of whole games while others begin late; None to count all.
+    """
 
     def __init__(self, count: int) -> None:
         """Begin with no episodes."""
+        self.highest_start: int | None = None
         self._reward = np.zeros(count)
         self._length = np.zeros(count, np.int64)
         self._expert = np.zeros(count, np.int64)
         self._level = np.full(count, np.nan)
+        self._first_level = np.full(count, np.nan)
         self.finished = 0
         self._frames = 0
         self._rolling = RollingReward()
@@ -105,13 +116,17 @@ class EpisodeStatistics:
         self._length[began] = 0
         self._expert[began] = 0
         self._level[began] = np.nan
+        self._first_level[began] = np.nan
         moved = ids[went_on]
         self._frames += len(moved)
         self._reward[moved] += arrivals.rewards[went_on]
         self._length[moved] += 1
         self._expert[moved] += by_expert[went_on]
         if "level" in arrivals.info:
-            self._level[moved] = np.fmax(self._level[moved], arrivals.info["level"][went_on])
+            levels = arrivals.info["level"][went_on]
+            self._level[moved] = np.fmax(self._level[moved], levels)
+            first = self._first_level[moved]
+            self._first_level[moved] = np.where(np.isnan(first), levels, first)
         ended = []
         scores = arrivals.info.get("score")
         for row in np.flatnonzero((arrivals.terminated | arrivals.truncated) & went_on):
@@ -124,6 +139,7 @@ class EpisodeStatistics:
                 score=score,
                 level=float(self._level[index]),
                 expert_share=float(self._expert[index] / max(self._length[index], 1)),
+                first_level=float(self._first_level[index]),
             )
             ended.append(episode)
             self.record(episode, self._frames)
@@ -131,12 +147,14 @@ class EpisodeStatistics:
 
     def record(self, episode: Episode, frames: int) -> None:
         """Count an episode that ended when ``frames`` frames were collected."""
+        self._frames = frames
+        self.finished += 1
+        if self.highest_start is not None and episode.first_level > self.highest_start:
+            return
         who = {0.0: "agent", 1.0: "expert"}.get(episode.expert_share, "mixed")
         self._recent[who].append(episode)
-        self._frames = frames
         if who == "agent":
             self._rolling.add(frames, episode.reward)
-        self.finished += 1
 
     def metrics(self) -> dict[str, float]:
         """Return means over the last episodes of each kind, by metric name."""
@@ -159,11 +177,12 @@ class EpisodeStatistics:
             "length": self._length.copy(),
             "expert": self._expert.copy(),
             "level": self._level.copy(),
+            "first_level": self._first_level.copy(),
             "finished": self.finished,
             "frames": self._frames,
             "rolling": self._rolling.get_state(),
             "recent": {
-                who: [[e.reward, e.length, e.score, e.level, e.expert_share] for e in episodes]
+                who: [list(astuple(episode)) for episode in episodes]
                 for who, episodes in self._recent.items()
             },
         }
@@ -176,6 +195,7 @@ class EpisodeStatistics:
             self._length = np.array(state["length"])
             self._expert = np.array(state["expert"])
             self._level = np.array(state["level"])
+            self._first_level = np.array(state.get("first_level", self._first_level))
         self.finished = int(state["finished"])
         self._frames = int(state["frames"])
         self._rolling.set_state(state["rolling"])
@@ -188,3 +208,4 @@ class EpisodeStatistics:
         self._length[:] = 0
         self._expert[:] = 0
         self._level[:] = np.nan
+        self._first_level[:] = np.nan
