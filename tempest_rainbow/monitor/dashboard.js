@@ -75,8 +75,8 @@ window.tempest = (() => {
   }
 
   function drawLarge(fresh) {
-    if (!document.getElementById("large-view").open) return;
     const chart = chartOf(layout.large);
+    if (!chart || !document.getElementById("large-view").open) return;
     if (fresh) chart.resize();
     const [, title, list] = layout.charts[large];
     document.getElementById("large-title").textContent = title;
