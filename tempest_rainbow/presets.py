@@ -23,6 +23,7 @@ __all__ = ["PRESETS", "preset", "preset_for"]
 def default() -> TrainConfig:
     """Settings that learn most of Tempest in an hour on two CPU cores."""
     return TrainConfig(
+        start_levels=(1, 1, 5, 9, 11, 15, 17, 20),
         envs=64,
         frames=None,
         minutes=60.0,
@@ -35,9 +36,9 @@ def default() -> TrainConfig:
         epsilon=EpsilonSchedule(start=0.1, end=0.005, frames=2_000_000),
         expert=ExpertSchedule(start=0.5, end=0.05, frames=5_000_000, unit="episode"),
         imitation=ImitationSchedule(
-            start=1.0, end=0.25, frames=100_000_000, mode="behind", prior=1.0, prior_end=0.3
+            start=1.0, end=0.25, frames=100_000_000, mode="behind", prior=1.0, prior_end=0.15
         ),
-        learning_rate=LearningRateSchedule(warmup_steps=500),
+        learning_rate=LearningRateSchedule(warmup_steps=500, over_run=True),
         beta=BetaSchedule(start=0.4, end=1.0, frames=20_000_000),
     )
 
