@@ -169,8 +169,8 @@ class LearningRateSchedule:
     decay_steps: int = 0
     """Learner steps after the warm-up until `final_fraction` of the peak is reached; 0 keeps the peak."""
     over_run: bool = False
-    """Let the cosine last as long as the run instead of `decay_steps`: until --minutes or --frames end it; a run
-    without an end keeps the peak."""
+    """Let the cosine last as long as the run instead of `decay_steps`: until --minutes or --frames end it. A run
+    resumed for longer goes on where the longer run's rate is; one without an end keeps the peak."""
     final_fraction: float = 0.1
     """Where the cosine ends, as a share of the peak."""
 
