@@ -27,7 +27,8 @@ from campaign_report import write_report
 from sb3_baselines import load_model
 
 from tempest_rainbow.checkpoint import Checkpoints
-from tempest_rainbow.collect.environments import Task, make_vector
+from tempest_rainbow.collect.environments import make_vector
+from tempest_rainbow.config.settings import Task
 from tempest_rainbow.evaluate import evaluate
 from tempest_rainbow.policy import load_policy
 

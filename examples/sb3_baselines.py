@@ -16,7 +16,8 @@ import gymnasium as gym
 from stable_baselines3 import DQN, PPO
 from stable_baselines3.common.callbacks import BaseCallback
 
-from tempest_rainbow.collect.environments import Task, make_vector
+from tempest_rainbow.collect.environments import make_vector
+from tempest_rainbow.config.settings import Task
 from tempest_rainbow.evaluate import evaluate
 from tempest_rainbow.sb3 import GymnasiumVecEnv
 

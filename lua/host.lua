@@ -163,8 +163,8 @@ function host.native(frame_definition, buttons_at)
   end
 
   --- What lets several threads, each with a host of its own, share the rows of a step. `words` is the address of their
-  -- int64 words: `tempest_gym.machines.crew` tells what each means; the next four addresses are those of the functions
-  -- of `tempest_gym.board.signals`, the rest is as above.
+  -- int64 words: `tempest_gym.machines.worker_threads` tells what each means; the next four addresses are those of the functions
+  -- of `tempest_gym.board.atomics`, the rest is as above.
   function native.crew(
     words, claim_address, exchange_address, compare_address, wait_address, run_address, rom, max_cycles, states, boards,
     stride, memory, fire, zap, spinner, values, frames

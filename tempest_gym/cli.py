@@ -16,8 +16,8 @@ from typing import Any
 from gymnasium.error import Error as GymnasiumError
 
 import tempest_gym
-from tempest_gym.machines import MACHINES, MachineName
-from tempest_gym.play import POLICIES
+from tempest_gym.commands.games import POLICIES
+from tempest_gym.machines.machine import MACHINES, MachineName
 
 __all__ = ["main"]
 
@@ -171,7 +171,7 @@ def _seconds(text: str) -> float:
 
 
 def _doctor(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
-    from tempest_gym.doctor import examine
+    from tempest_gym.commands.doctor import examine
 
     result = examine()
     return dict(result), 1 if result["problems"] else 0
@@ -192,7 +192,7 @@ def _show_doctor(result: dict[str, Any]) -> str:
 
 
 def _play(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
-    from tempest_gym.sessions import play_session
+    from tempest_gym.commands.play import play_session
 
     result = play_session(
         policy=options.policy,
@@ -210,7 +210,7 @@ def _play(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 
 def _replay(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
-    from tempest_gym.sessions import replay_session
+    from tempest_gym.commands.play import replay_session
 
     result = replay_session(
         options.file,
@@ -255,18 +255,18 @@ def _bench(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
     rom = resolve_rom(options.rom)
     if options.machine == "mame":
-        from tempest_gym.bench_mame import bench_mame
+        from tempest_gym.commands.bench_mame import bench_mame
 
         return dict(bench_mame(rom, options.instances, options.seconds, options.seed)), 0
-    from tempest_gym.bench import bench_board
+    from tempest_gym.commands.bench_board import bench_board
 
     return dict(bench_board(rom, options.envs, options.threads, options.seconds, options.seed)), 0
 
 
 def _verify(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    from tempest_gym.commands.verify import verify
     from tempest_gym.machines import make_machine
     from tempest_gym.roms import resolve_rom
-    from tempest_gym.verify import verify
 
     rom = resolve_rom(options.rom)
     with (
@@ -290,10 +290,10 @@ def _show_verify(result: dict[str, Any]) -> str:
 
 
 def _client(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
-    from tempest_gym.admission import read_token
-    from tempest_gym.board_clients import run_board_clients
-    from tempest_gym.client import run_clients
     from tempest_gym.roms import resolve_rom
+    from tempest_gym.server.admission import read_token
+    from tempest_gym.server.board_clients import run_board_clients
+    from tempest_gym.server.mame_clients import run_clients
 
     token = read_token(options.token_file)
     rom = resolve_rom(options.rom)
@@ -332,7 +332,7 @@ def _precompile(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 
 def _pictures(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
-    from tempest_gym.pictures import save_pictures
+    from tempest_gym.commands.pictures import save_pictures
     from tempest_gym.roms import resolve_rom
 
     return {"pictures": [str(file) for file in save_pictures(resolve_rom(options.rom), options.folder)]}, 0

@@ -12,13 +12,14 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from tempest_gym.actions import ACTION_COUNT, CONTROLS, advised_action, decode_action
-from tempest_gym.frame import Frame
-from tempest_gym.machines import Machine, MachineName, Randomness, advance_by_frames, make_machine
-from tempest_gym.projection import enemy_positions, lane_positions
+from tempest_gym.display.projection import enemy_positions, lane_positions
+from tempest_gym.display.window import Window
+from tempest_gym.frame import FRAMES_PER_SECOND, Frame
+from tempest_gym.machines import make_machine
+from tempest_gym.machines.machine import Machine, MachineName, Randomness, advance_by_frames
 from tempest_gym.roms import RomImage, resolve_rom
 from tempest_gym.settings import (
     EPISODE_FRAMES,
-    FRAMES_PER_SECOND,
     EpisodeKind,
     Settings,
     action_space,
@@ -27,7 +28,6 @@ from tempest_gym.settings import (
     observation_space,
     start_levels_of,
 )
-from tempest_gym.window import Window
 
 __all__ = ["SEED_COUNT", "RenderMode", "TempestEnv", "TempestInfo"]
 
@@ -255,11 +255,11 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
         return self.machine.picture()
 
     def lane_positions(self) -> NDArray[np.float64]:
-        """Return where the lanes are in the picture, see `tempest_gym.projection.lane_positions`."""
+        """Return where the lanes are in the picture, see `tempest_gym.display.projection.lane_positions`."""
         return lane_positions(self.machine.ram())
 
     def enemy_positions(self) -> NDArray[np.float64]:
-        """Return where the enemies are in the picture, see `tempest_gym.projection.enemy_positions`."""
+        """Return where the enemies are in the picture, see `tempest_gym.display.projection.enemy_positions`."""
         return enemy_positions(self.machine.ram())
 
     def set_start_level(self, *levels: int) -> None:

@@ -6,14 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = [
-    "DESCENT",
-    "FEATURE_COUNT",
-    "FRAME_DTYPE",
-    "FRAME_KINDS",
-    "PLAY",
-    "Frame",
-]
+__all__ = ["DESCENT", "FEATURE_COUNT", "FRAMES_PER_SECOND", "FRAME_DTYPE", "FRAME_KINDS", "PLAY", "Frame"]
 
 FEATURE_COUNT = 195
 
@@ -92,3 +85,7 @@ class Frame:
     decision: bool
     over: bool
     frames: int = 1
+
+
+FRAMES_PER_SECOND = 12_096_000 / 4096 / 12 / 9
+"""Game frames per second of game time: 9 interrupts each, 27.34 (ARCADE B.2)."""

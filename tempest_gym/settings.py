@@ -11,12 +11,11 @@ import numpy as np
 from gymnasium import spaces
 
 from tempest_gym.actions import ACTION_COUNT
-from tempest_gym.frame import FEATURE_COUNT
-from tempest_gym.machines import MACHINES, MachineName
+from tempest_gym.frame import FEATURE_COUNT, FRAMES_PER_SECOND
+from tempest_gym.machines.machine import MACHINES, MachineName
 
 __all__ = [
     "EPISODE_FRAMES",
-    "FRAMES_PER_SECOND",
     "LAST_START_LEVEL",
     "EpisodeKind",
     "Settings",
@@ -30,8 +29,6 @@ __all__ = [
 
 EpisodeKind = Literal["game", "life"]
 
-FRAMES_PER_SECOND = 12_096_000 / 4096 / 12 / 9
-"""Game frames per second of game time: 9 interrupts each, 27.34 (ARCADE B.2)."""
 
 EPISODE_FRAMES = int(30 * 60 * FRAMES_PER_SECOND)
 """Game frames after which an episode is truncated: 30 minutes of game time."""

@@ -17,13 +17,14 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from tempest_gym.actions import ACTION_COUNT, CONTROLS, expert_actions
+from tempest_gym.display.projection import enemy_positions, lane_positions
 from tempest_gym.env import SEED_COUNT, TempestEnv, split_state
 from tempest_gym.frame import FRAME_KINDS
-from tempest_gym.machines import MachineName
-from tempest_gym.machines.board import BoardFleet, Job
-from tempest_gym.machines.crew import usable_cores
+from tempest_gym.machines.board import Job
+from tempest_gym.machines.fleet import BoardFleet
 from tempest_gym.machines.lua_host import LuaHost
-from tempest_gym.projection import enemy_positions, lane_positions
+from tempest_gym.machines.machine import MachineName
+from tempest_gym.machines.worker_threads import usable_cores
 from tempest_gym.roms import RomImage, resolve_rom
 from tempest_gym.settings import (
     EPISODE_FRAMES,
@@ -314,11 +315,11 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         return self.fleet.drawing(index)
 
     def lane_positions(self, index: int) -> NDArray[np.float64]:
-        """Return where the lanes of one board are, see `tempest_gym.projection.lane_positions`."""
+        """Return where the lanes of one board are, see `tempest_gym.display.projection.lane_positions`."""
         return lane_positions(self.fleet.boards.ram[index])
 
     def enemy_positions(self, index: int) -> NDArray[np.float64]:
-        """Return where the enemies of one board are, see `tempest_gym.projection.enemy_positions`."""
+        """Return where the enemies of one board are, see `tempest_gym.display.projection.enemy_positions`."""
         return enemy_positions(self.fleet.boards.ram[index])
 
     def set_start_level(self, *levels: int) -> None:

@@ -24,7 +24,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save as save_tensors
 
-from tempest_rainbow.limited import LARGEST_TEXT, read_json
+from tempest_rainbow.files import LARGEST_TEXT, read_json, sync, write_bytes
 
 __all__ = [
     "CheckpointError",
@@ -32,8 +32,6 @@ __all__ = [
     "frames_of",
     "read_tree",
     "read_weights",
-    "sync",
-    "write_bytes",
     "write_tree",
     "write_weights",
 ]
@@ -51,32 +49,6 @@ _NAME = re.compile(r"\d{12}(-\d{3})?")
 
 class CheckpointError(ValueError):
     """A checkpoint is missing, incomplete or of another kind; the message says which and what to do."""
-
-
-def sync(path: Path) -> None:
-    """Make the operating system write a file or folder to disk now."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError:
-        if not path.is_dir():
-            raise  # Windows cannot sync folders; the rename itself is atomic there
-    finally:
-        os.close(descriptor)
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file so that at any moment either the old or the new content is there, never a part of it."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    sync(path.parent)
 
 
 def _split(tree: Any, tensors: dict[str, torch.Tensor]) -> Any:

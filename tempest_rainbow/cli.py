@@ -151,7 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parse(options: type, arguments: list[str], command: str) -> Any:
     import tyro
 
-    from tempest_rainbow.config import spell_none
+    from tempest_rainbow.config.toml import spell_none
 
     return tyro.cli(options, args=spell_none(options, arguments), prog=f"tempest-rainbow {command}")
 
@@ -165,8 +165,9 @@ def resolve(arguments: list[str]) -> Any:
     """
     import tyro
 
-    from tempest_rainbow.config import ConfigError, TrainConfig, from_toml, spell_none
-    from tempest_rainbow.limited import read_text
+    from tempest_rainbow.config.settings import ConfigError, TrainConfig
+    from tempest_rainbow.config.toml import from_toml, spell_none
+    from tempest_rainbow.files import read_text
     from tempest_rainbow.presets import preset, preset_for
 
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
@@ -248,7 +249,7 @@ def _evaluate(arguments: list[str]) -> int:
 
 def _watch(arguments: list[str]) -> int:
     options = _parse(WatchOptions, arguments, "watch")
-    from tempest_rainbow.watch import watch
+    from tempest_rainbow.watch.watch import watch
 
     games = watch(
         _task(options),
@@ -274,13 +275,13 @@ def _export(arguments: list[str]) -> int:
 
 
 def _bench(arguments: list[str]) -> int:
-    from tempest_rainbow.bench import main as bench
+    from tempest_rainbow.bench.command import main as bench
 
     return bench(arguments)
 
 
 def _task(options: Any) -> Any:
-    from tempest_rainbow.collect.environments import TEMPEST, Task
+    from tempest_rainbow.config.settings import TEMPEST, Task
     from tempest_rainbow.policy import trained_on
 
     env, frame_skip = options.env, options.frame_skip

@@ -14,12 +14,12 @@ import torch
 from numpy.typing import NDArray
 
 from tempest_rainbow.checkpoint import WEIGHTS, CheckpointError, Checkpoints, read_weights
-from tempest_rainbow.collect.environments import TEMPEST
-from tempest_rainbow.collect.exploration import random_actions
-from tempest_rainbow.learner import choose_device
-from tempest_rainbow.network import NetworkConfig, RainbowNetwork
+from tempest_rainbow.config.settings import TEMPEST, NetworkConfig
+from tempest_rainbow.device import choose_device
+from tempest_rainbow.networks.rainbow import RainbowNetwork
 
 __all__ = [
+    "TEMPEST_ACTIONS",
     "ExpertPolicy",
     "NetworkPolicy",
     "Policy",
@@ -27,6 +27,7 @@ __all__ = [
     "find_weights",
     "load_policy",
     "network_card",
+    "random_actions",
     "trained_on",
 ]
 
@@ -240,3 +241,29 @@ def load_policy(
             f"{name} observes {policy.card['observation_size']} values, this environment shows {observation_size}"
         )
     return policy
+
+
+TEMPEST_ACTIONS = 44
+"""Joint actions of Tempest-v0: 11 x (2 x fire + zap) + spinner index (ARCADE F.5)."""
+
+
+_SPINNERS = 11
+
+
+def random_actions(
+    generator: np.random.Generator,
+    count: int,
+    action_count: int,
+    fire_probability: float,
+    zap_probability: float,
+) -> NDArray[np.int64]:
+    """Draw ``count`` random actions, int64 ``(count,)``.
+
+    With Tempest's 44 actions fire, zap and spinner are drawn apart, because a superzapper is worth
+    much more than one of 44 equal choices; otherwise all actions are equally likely.
+    """
+    if action_count != TEMPEST_ACTIONS:
+        return generator.integers(action_count, size=count)
+    fire = generator.random(count) < fire_probability
+    zap = generator.random(count) < zap_probability
+    return _SPINNERS * (2 * fire + 1 * zap) + generator.integers(_SPINNERS, size=count)

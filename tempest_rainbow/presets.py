@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from tempest_rainbow.config import ConfigError, EvaluationConfig, TrainConfig
-from tempest_rainbow.learner_config import LearnerConfig
-from tempest_rainbow.network import NETWORK_PRESETS, NetworkConfig
-from tempest_rainbow.replay import ReplayConfig
-from tempest_rainbow.schedules import (
+from tempest_rainbow.config.schedules import (
     BetaSchedule,
     EpsilonSchedule,
     ExpertSchedule,
     ImitationSchedule,
     LearningRateSchedule,
 )
+from tempest_rainbow.config.settings import (
+    NETWORK_PRESETS,
+    ConfigError,
+    EvaluationConfig,
+    LearnerConfig,
+    NetworkConfig,
+    TrainConfig,
+)
+from tempest_rainbow.replay.replay import ReplayConfig
 
 __all__ = ["PRESETS", "preset", "preset_for"]
 

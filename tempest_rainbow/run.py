@@ -17,17 +17,19 @@ from types import FrameType
 
 from filelock import FileLock, Timeout
 
-from tempest_rainbow.checkpoint import Checkpoints, frames_of, write_bytes
-from tempest_rainbow.config import ConfigError, MonitorConfig, TrainConfig, to_toml
+from tempest_rainbow.checkpoint import Checkpoints, frames_of
+from tempest_rainbow.config.settings import ConfigError, DashboardConfig, MonitorConfig, TrainConfig
+from tempest_rainbow.config.toml import to_toml
+from tempest_rainbow.files import write_bytes
 from tempest_rainbow.monitor.console import Console
 from tempest_rainbow.monitor.controls import Controls, Event
-from tempest_rainbow.monitor.dashboard import Dashboard, DashboardConfig, available
+from tempest_rainbow.monitor.dashboard.client import Dashboard, available
 from tempest_rainbow.monitor.history import History, rewind
 from tempest_rainbow.monitor.keyboard import Keyboard, can_read_keys
 from tempest_rainbow.monitor.metrics import Metrics
-from tempest_rainbow.monitor.patient import Patient
+from tempest_rainbow.monitor.retrying import Patient
 from tempest_rainbow.monitor.terminal import LivePanel, Rows
-from tempest_rainbow.trainer import Diverged, Trainer
+from tempest_rainbow.training.trainer import Diverged, Trainer
 
 __all__ = ["make_folder", "stop_on_signals", "train"]
 

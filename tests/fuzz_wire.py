@@ -18,7 +18,7 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(
-    include=["tempest_gym.protocol", "tempest_gym.server", "tempest_gym.episodes"]
+    include=["tempest_gym.protocol", "tempest_gym.server.pool", "tempest_gym.server.episodes"]
 ):
     from test_protocol import sample
 
@@ -31,7 +31,7 @@ with atheris.instrument_imports(
         encode_frame,
         encode_hello,
     )
-    from tempest_gym.server import ClientPool
+    from tempest_gym.server.pool import ClientPool
 
 LARGEST = 4096 + 2
 HELLO, PACKET = encode_hello(Hello(PROTOCOL_VERSION)), encode_frame(sample())

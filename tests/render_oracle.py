@@ -1,4 +1,4 @@
-"""Pictures by real MAME of given display lists, to compare tempest_gym.render with."""
+"""Pictures by real MAME of given display lists, to compare tempest_gym.display.render with."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tempest_gym.board import Boards
-from tempest_gym.render import display_list, render_vectors
+from tempest_gym.display.render import display_list, render_vectors
 from tempest_gym.squall.build import CHIP, PROGRAM_CHIPS, VECTOR_CHIPS, build
 
 LAUNCH = 0xDFC0
@@ -84,7 +84,7 @@ class Routines:
         return int(fields["cycles"][0]) - before - LAUNCH_CYCLES
 
     def lines(self) -> NDArray[np.float32]:
-        """The lines on the screen, as `tempest_gym.render.display_list` gives them."""
+        """The lines on the screen, as `tempest_gym.display.render.display_list` gives them."""
         return display_list(self.vector_ram, self.memory[0x3000:0x4000], self.colour_ram)
 
     def picture(self) -> NDArray[np.uint8]:

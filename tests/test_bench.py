@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from tempest_rainbow.bench import bench_learner, bench_replay
-from tempest_rainbow.bench import main as bench
-from tempest_rainbow.bench_training import measure_training
+from tempest_rainbow.bench.command import main as bench
+from tempest_rainbow.bench.learner import bench_learner
+from tempest_rainbow.bench.replay import bench_replay
+from tempest_rainbow.bench.training import measure_training
 
 PARTS = {"environment", "inference", "insert", "sample", "learn", "wait"}
 
@@ -30,7 +31,7 @@ def test_the_shares_of_a_training_are_shares():
 
 
 def test_the_command_prints_one_object(capsys, monkeypatch):
-    monkeypatch.setattr("tempest_rainbow.bench_training.measure_training", lambda seconds: {"share": {}})
+    monkeypatch.setattr("tempest_rainbow.bench.training.measure_training", lambda seconds: {"share": {}})
     assert bench(["--json", "--seconds", "0.1", "--transitions", "20000", "--batch-size", "8"]) == 0
     told = json.loads(capsys.readouterr().out)
     documented = {"learner_steps_per_second", "plain_steps_per_second", "ratio", "replay_insert_per_second"}

@@ -1,6 +1,6 @@
 """The measurement of the server with many clients counts what they played."""
 
-from tempest_rainbow import bench_clients
+from tempest_rainbow.bench import clients as bench_clients
 
 
 def test_boards_and_a_mame_are_measured_together(monkeypatch):

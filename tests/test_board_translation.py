@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from tempest_gym.board import Boards, native, translation
 from tempest_gym.board.layout import STATE_DTYPE, UNDOCUMENTED_OPCODE
 from tempest_gym.board.opcodes import OPCODES, Opcode
-from tempest_gym.board.translation import compiler, rehearsal
+from tempest_gym.board.translation import compiler
+from tempest_gym.board.translation import jump_targets as rehearsal
 from tempest_gym.board.translation.compiler import compile_program
 from tempest_gym.board.translation.program import find_regions
 from tempest_gym.vector import TempestVectorEnv

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tempest_rainbow import categorical
+from tempest_rainbow.learner import categorical
 
 
 def naive_projection(probabilities, r, discount, support):

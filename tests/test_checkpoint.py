@@ -20,10 +20,10 @@ from tempest_rainbow.checkpoint import (
     Checkpoints,
     read_tree,
     read_weights,
-    write_bytes,
     write_tree,
     write_weights,
 )
+from tempest_rainbow.files import write_bytes
 
 arrays = hnp.arrays(
     st.sampled_from([np.float32, np.float64, np.float16, np.int64, np.uint64, np.uint8, np.bool_]),

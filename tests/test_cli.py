@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tempest_gym import cli
-from tempest_gym.pictures import write_png
+from tempest_gym.commands.pictures import write_png
 
 
 def tempest_gym(*arguments, **environment):

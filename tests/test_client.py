@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tempest_gym import client
-from tempest_gym.client import ClientSummary, run_clients
 from tempest_gym.machines import mame_process
 from tempest_gym.roms import squall_rom
-from tempest_gym.server import ClientPool
+from tempest_gym.server import mame_clients as client
+from tempest_gym.server.mame_clients import ClientSummary, run_clients
+from tempest_gym.server.pool import ClientPool
 
 TOKEN = "correct horse battery staple"
 

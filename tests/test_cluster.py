@@ -25,18 +25,18 @@ from ray.cluster_utils import Cluster
 from resources import wait_for
 from training_process import Training
 
-from tempest_rainbow.bench import random_batch
-from tempest_rainbow.collect.cluster import ClusterCollector, ClusterConfig, Weights
+from tempest_rainbow.bench.learner import random_batch
+from tempest_rainbow.collect.cluster import ClusterCollector, Weights
 from tempest_rainbow.collect.collector import Collector, Exploration
-from tempest_rainbow.collect.environments import Task, make_source
+from tempest_rainbow.collect.environments import make_source
 from tempest_rainbow.collect.fragments import Fragment, FragmentRecorder
 from tempest_rainbow.collect.runner import Runner, RunnerPlan
-from tempest_rainbow.learner import Learner
-from tempest_rainbow.learner_config import LearnerConfig
-from tempest_rainbow.network import NetworkConfig, RainbowNetwork
+from tempest_rainbow.config.schedules import EpsilonSchedule, ExpertSchedule
+from tempest_rainbow.config.settings import ClusterConfig, LearnerConfig, NetworkConfig, Task
+from tempest_rainbow.learner.learner import Learner
+from tempest_rainbow.networks.rainbow import RainbowNetwork
 from tempest_rainbow.policy import NetworkPolicy, network_card
-from tempest_rainbow.replay import Replay, ReplayConfig
-from tempest_rainbow.schedules import EpsilonSchedule, ExpertSchedule
+from tempest_rainbow.replay.replay import Replay, ReplayConfig
 
 NETWORK = NetworkConfig(encoder="none", trunk=(16,), head=16, value_min=0.0, value_max=100.0)
 TEMPEST = Task(env="tempest_gym:Tempest-v0", tempest=True, threads=1)

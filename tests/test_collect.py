@@ -10,17 +10,19 @@ import numpy as np
 import pytest
 from fake_games import LADDER, LadderEnv
 
-from tempest_rainbow.batch import ACTOR_EXPERT, ACTOR_POLICY, ACTOR_RANDOM
-from tempest_rainbow.collect import singles
+from tempest_rainbow.collect import single_sources as singles
+from tempest_rainbow.collect.client_source import RemoteSource
 from tempest_rainbow.collect.collector import Collector, Exploration
-from tempest_rainbow.collect.environments import Task, make_source, make_vector
+from tempest_rainbow.collect.environments import make_source, make_vector
 from tempest_rainbow.collect.episodes import Episode, EpisodeStatistics
-from tempest_rainbow.collect.exploration import ExpertSeats, random_actions
-from tempest_rainbow.collect.limiter import SampleLimiter
-from tempest_rainbow.collect.remote import RemoteSource
-from tempest_rainbow.collect.singles import SerialSource, ThreadedSource
+from tempest_rainbow.collect.exploration import ExpertSeats
+from tempest_rainbow.collect.single_sources import SerialSource, ThreadedSource
 from tempest_rainbow.collect.sources import VectorSource
-from tempest_rainbow.schedules import EpsilonSchedule, ExpertSchedule
+from tempest_rainbow.config.schedules import EpsilonSchedule, ExpertSchedule
+from tempest_rainbow.config.settings import Task
+from tempest_rainbow.policy import random_actions
+from tempest_rainbow.replay.batch import ACTOR_EXPERT, ACTOR_POLICY, ACTOR_RANDOM
+from tempest_rainbow.training.rate_limiter import SampleLimiter
 
 
 class Notebook:

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tempest_rainbow.cli import main, resolve
-from tempest_rainbow.config import ConfigError, TrainConfig, from_toml, overlay, to_toml
-from tempest_rainbow.network import RainbowNetwork
+from tempest_rainbow.config.settings import ConfigError, TrainConfig
+from tempest_rainbow.config.toml import from_toml, overlay, to_toml
+from tempest_rainbow.networks.rainbow import RainbowNetwork
 from tempest_rainbow.presets import PRESETS, preset
 
 

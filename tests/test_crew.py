@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from tiny_rom import SHOW, tiny_rom
 
-from tempest_gym.machines.board import BoardFleet
-from tempest_gym.machines.crew import Crew
+from tempest_gym.machines.fleet import BoardFleet
 from tempest_gym.machines.lua_host import LuaHost, NoDecisionError
+from tempest_gym.machines.worker_threads import Crew
 from tempest_gym.roms import squall_rom
 
 GAMES = 12

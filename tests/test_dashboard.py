@@ -23,8 +23,9 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tempest_rainbow.config.settings import DashboardConfig
 from tempest_rainbow.monitor.controls import Controls
-from tempest_rainbow.monitor.dashboard import Dashboard, DashboardConfig
+from tempest_rainbow.monitor.dashboard.client import Dashboard
 from tempest_rainbow.monitor.history import History, read_history
 from tempest_rainbow.monitor.metrics import Row
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tiny_rom import HANG, SHOW, tiny_rom
 
-from tempest_gym.doctor import examine
+from tempest_gym.commands.doctor import examine
 from tempest_gym.machines import mame_process
 
 

@@ -12,10 +12,11 @@ from stable_baselines3.common.env_checker import check_env as check_env_by_sb3
 
 import tempest_gym.env
 from tempest_gym.actions import ACTION_COUNT, CONTROLS
+from tempest_gym.display.projection import enemy_positions, lane_positions
 from tempest_gym.env import TempestEnv, TempestInfo
-from tempest_gym.machines import advance_by_frames, make_machine
+from tempest_gym.machines import make_machine
+from tempest_gym.machines.machine import advance_by_frames
 from tempest_gym.paths import lua_directory
-from tempest_gym.projection import enemy_positions, lane_positions
 from tempest_gym.roms import squall_rom
 from tempest_gym.settings import EPISODE_FRAMES
 
@@ -438,7 +439,7 @@ def test_there_are_no_positions_where_no_tube_is_played():
 def test_a_window_shows_every_game_frame(monkeypatch, driver):
     monkeypatch.setenv("SDL_VIDEODRIVER", driver)
     env, reference = TempestEnv(render_mode="human"), TempestEnv()
-    monkeypatch.setattr("tempest_gym.window.FRAMES_PER_SECOND", 0)  # As fast as it goes.
+    monkeypatch.setattr("tempest_gym.display.window.FRAMES_PER_SECOND", 0)  # As fast as it goes.
     shown = []
     show = env._window.show
     monkeypatch.setattr(env._window, "show", lambda picture: (shown.append(picture.shape), show(picture)))

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 import tempest_rainbow
 from tempest_rainbow.cli import main
-from tempest_rainbow.collect.environments import Task, make_vector
-from tempest_rainbow.config import TEMPEST
+from tempest_rainbow.collect.environments import make_vector
+from tempest_rainbow.config.settings import NETWORK_PRESETS, TEMPEST, NetworkConfig, Task
 from tempest_rainbow.evaluate import bootstrap_interval, evaluate, interquartile_mean, play_games
 from tempest_rainbow.export import export_onnx, export_safetensors
-from tempest_rainbow.network import NETWORK_PRESETS, NetworkConfig, RainbowNetwork
+from tempest_rainbow.networks.rainbow import RainbowNetwork
 from tempest_rainbow.policy import (
     ExpertPolicy,
     NetworkPolicy,
@@ -27,7 +27,7 @@ from tempest_rainbow.policy import (
     load_stored,
     network_card,
 )
-from tempest_rainbow.watch import watch
+from tempest_rainbow.watch.watch import watch
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=50))

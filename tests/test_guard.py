@@ -12,8 +12,9 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from tempest_rainbow.monitor.dashboard import DashboardConfig, DashboardError, read_token
-from tempest_rainbow.monitor.guard import Guard, is_loopback
+from tempest_rainbow.config.settings import DashboardConfig
+from tempest_rainbow.monitor.dashboard.access import Guard, is_loopback
+from tempest_rainbow.monitor.dashboard.client import DashboardError, read_token
 
 TOKEN = "correct horse battery staple"
 

@@ -16,9 +16,10 @@ from safetensors.torch import save_file
 
 from tempest_rainbow.checkpoint import CheckpointError, Checkpoints, read_tree, write_tree, write_weights
 from tempest_rainbow.cli import main
-from tempest_rainbow.network import NetworkConfig, RainbowNetwork
+from tempest_rainbow.config.settings import NetworkConfig
+from tempest_rainbow.networks.rainbow import RainbowNetwork
 from tempest_rainbow.policy import load_stored, network_card
-from tempest_rainbow.replay import Replay, ReplayConfig
+from tempest_rainbow.replay.replay import Replay, ReplayConfig
 
 SMALL = NetworkConfig(encoder="none", trunk=(8,), head=8, atoms=5)
 

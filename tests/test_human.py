@@ -5,13 +5,13 @@ import os
 import numpy as np
 import pytest
 
-from tempest_gym.human import Hands, Speaker, open_speaker, play_by_hand
+from tempest_gym.commands.human import Hands, Speaker, open_speaker, play_by_hand
+from tempest_gym.commands.recording import Recorder, unpack_controls
+from tempest_gym.commands.replay import replay_game
+from tempest_gym.display.window import Window
+from tempest_gym.frame import FRAMES_PER_SECOND
 from tempest_gym.machines.board import BoardMachine
-from tempest_gym.recording import Recorder, unpack_controls
-from tempest_gym.replay_game import replay_game
 from tempest_gym.roms import squall_rom
-from tempest_gym.settings import FRAMES_PER_SECOND
-from tempest_gym.window import Window
 
 os.environ["PYGAME_HIDE_SUPPORT_PROMPT"] = "1"
 import pygame
@@ -201,7 +201,7 @@ def test_right_is_right_at_the_bottom_of_the_tube(rom):
     frame_lane = machine.ram()[0x0200]
     right = BoardMachine(rom)
     play(rom, [(2.4, key("ESCAPE"))], right)
-    from tempest_gym.projection import lane_positions
+    from tempest_gym.display.projection import lane_positions
 
     x = lane_positions(machine.ram())[:, 0]
     assert x[frame_lane] > x[right.ram()[0x0200]]

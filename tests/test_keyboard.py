@@ -225,7 +225,7 @@ def test_keys_work_in_a_real_terminal_which_is_left_as_it_was(ending: str) -> No
 _TRAINING = """
 import sys
 from tempest_rainbow import cli
-from tempest_rainbow.trainer import Trainer
+from tempest_rainbow.training.trainer import Trainer
 def broken(self):
     raise RuntimeError("as asked")
 Trainer._flush = broken

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from tempest_rainbow import categorical
-from tempest_rainbow.batch import Batch
-from tempest_rainbow.learner import Learner, NotFiniteError, choose_device
-from tempest_rainbow.learner_config import LearnerConfig
-from tempest_rainbow.loss import rainbow_loss
-from tempest_rainbow.network import NETWORK_PRESETS, NetworkConfig
-from tempest_rainbow.plain import PlainLearner
+from tempest_rainbow.bench.reference import PlainLearner
+from tempest_rainbow.config.settings import NETWORK_PRESETS, LearnerConfig, NetworkConfig
+from tempest_rainbow.device import choose_device
+from tempest_rainbow.learner import categorical
+from tempest_rainbow.learner.learner import Learner, NotFiniteError
+from tempest_rainbow.learner.loss import rainbow_loss
+from tempest_rainbow.replay.batch import Batch
 
 TINY = NetworkConfig(
     encoder="none", trunk=(24, 24), head=16, atoms=21, value_min=-10, value_max=10, policy_head=True
@@ -382,7 +382,7 @@ def test_the_loss_does_not_depend_on_kernels_or_stock_operations(monkeypatch):
     )
     tensors = subject._tensors(make_batch(16, 195, 44), 0.0)
     one = rainbow_loss(subject.network, subject.target, subject.config, *tensors)
-    monkeypatch.setattr("tempest_rainbow.cpu_kernels.usable", lambda _: False)
+    monkeypatch.setattr("tempest_rainbow.networks.kernels.usable", lambda _: False)
     two = rainbow_loss(subject.network, subject.target, subject.config, *tensors)
     torch.testing.assert_close(one.total, two.total)
     torch.testing.assert_close(one.priorities, two.priorities, atol=1e-5, rtol=1e-4)

@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from tempest_rainbow.ahead import BatchesAhead, Drawn
-from tempest_rainbow.bench import random_batch
-from tempest_rainbow.learner import Learner, NotFiniteError
-from tempest_rainbow.learner_config import LearnerConfig
-from tempest_rainbow.learner_process import LearnerProcess, make_learner
-from tempest_rainbow.network import NETWORK_PRESETS, NetworkConfig
+from tempest_rainbow.bench.learner import random_batch
+from tempest_rainbow.config.settings import NETWORK_PRESETS, LearnerConfig, NetworkConfig
+from tempest_rainbow.learner.learner import Learner, NotFiniteError
+from tempest_rainbow.learner.processes import LearnerProcess, make_learner
+from tempest_rainbow.training.learner_loop import BatchesAhead, Drawn
 
 NETWORK = NetworkConfig(
     trunk=(32,), head=16, encoder_size=16, atoms=21, action_factors=(4, 11), policy_head=True
@@ -118,7 +117,7 @@ def test_a_killed_process_ends_the_step_with_a_sentence():
 
 
 def test_only_large_networks_get_processes(monkeypatch):
-    monkeypatch.setattr("tempest_rainbow.learner_process.LearnerProcess", lambda *sizes, seed: "processes")
+    monkeypatch.setattr("tempest_rainbow.learner.processes.LearnerProcess", lambda *sizes, seed: "processes")
     wanted = {"device": "cpu", "seed": 0, "deterministic": False, "processes": None}
     for cores, network, changes, expected in (
         (2, NETWORK_PRESETS["fast"], {}, True),
@@ -128,7 +127,7 @@ def test_only_large_networks_get_processes(monkeypatch):
         (2, NETWORK_PRESETS["fast"], {"processes": False}, False),
         (2, NETWORK_PRESETS["fast"], {"deterministic": True, "processes": True}, False),
     ):
-        monkeypatch.setattr("tempest_rainbow.learner_process.usable_cores", lambda cores=cores: cores)
+        monkeypatch.setattr("tempest_rainbow.device.usable_cores", lambda cores=cores: cores)
         made = make_learner(network, LearnerConfig(), 195, 44, **{**wanted, **changes})
         assert (made == "processes") == expected
 

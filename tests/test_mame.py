@@ -20,7 +20,8 @@ import pytest
 from numpy.typing import NDArray
 from tiny_rom import HANG, SHOW, tiny_rom
 
-from tempest_gym.machines import Machine, mame_process
+from tempest_gym.machines import mame_process
+from tempest_gym.machines.machine import Machine
 from tempest_gym.machines.mame import MameError, MameMachine, MameMissingError
 from tempest_gym.machines.mame_process import find_mame, mame_version, sweep
 from tempest_gym.machines.seeding import phase_of

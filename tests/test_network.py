@@ -9,10 +9,12 @@ import pytest
 import torch
 
 from tempest_gym.features import FEATURE_COUNT, FEATURES
-from tempest_rainbow import cpu_kernels, lane_encoder
-from tempest_rainbow.lane_encoder import LAYOUT, LaneEncoder
-from tempest_rainbow.network import NETWORK_PRESETS, NetworkConfig, RainbowNetwork
-from tempest_rainbow.plain import PlainNetwork
+from tempest_rainbow.bench.reference import PlainNetwork
+from tempest_rainbow.config.settings import NETWORK_PRESETS, NetworkConfig
+from tempest_rainbow.networks import kernels as cpu_kernels
+from tempest_rainbow.networks import lane_encoder
+from tempest_rainbow.networks.lane_encoder import LAYOUT, LaneEncoder
+from tempest_rainbow.networks.rainbow import RainbowNetwork
 
 
 @pytest.fixture(autouse=True)

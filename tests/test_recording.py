@@ -10,11 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tempest_gym import recording as module
-from tempest_gym.env import TempestEnv
-from tempest_gym.machines import make_machine
-from tempest_gym.play import play_games
-from tempest_gym.recording import (
+from tempest_gym.commands import recording as module
+from tempest_gym.commands.games import play_games
+from tempest_gym.commands.recording import (
     Header,
     Recorder,
     Recording,
@@ -26,7 +24,9 @@ from tempest_gym.recording import (
     unpack_controls,
     write_recording,
 )
-from tempest_gym.replay_game import recorded_rom, replay_game
+from tempest_gym.commands.replay import recorded_rom, replay_game
+from tempest_gym.env import TempestEnv
+from tempest_gym.machines import make_machine
 from tempest_gym.roms import squall_rom
 
 HASHES = st.text("0123456789abcdef", min_size=40, max_size=40)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from render_oracle import HEIGHT, WIDTH, Scene, mame_game_picture, mame_pictures
 from squall_driver import FIRE, Game
 
-from tempest_gym.render import SCREEN_HEIGHT, SCREEN_WIDTH, display_list, render_vectors
+from tempest_gym.display.render import SCREEN_HEIGHT, SCREEN_WIDTH, display_list, render_vectors
 from tempest_gym.roms import squall_rom
 
 VECTOR_ROM = squall_rom().memory[0x3000:0x4000]

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from replay_twin import NaiveReplay, Step
 
-from tempest_rainbow import replay_files
-from tempest_rainbow.batch import ACTOR_EXPERT, ACTOR_POLICY, ACTOR_RANDOM, Batch
-from tempest_rainbow.replay import Replay, ReplayConfig
+from tempest_rainbow.replay import storage as replay_files
+from tempest_rainbow.replay.batch import ACTOR_EXPERT, ACTOR_POLICY, ACTOR_RANDOM, Batch
+from tempest_rainbow.replay.replay import Replay, ReplayConfig
 
 SIZE = 3
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tempest_rainbow.sum_tree import SumTree
+from tempest_rainbow.replay.sum_tree import SumTree
 
 
 @settings(deadline=None, max_examples=80)

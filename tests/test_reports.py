@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from tempest_rainbow.bench import random_batch
-from tempest_rainbow.network import NETWORK_PRESETS, NetworkConfig, RainbowNetwork
-from tempest_rainbow.replay import Replay, ReplayConfig
-from tempest_rainbow.reports import attention_report, replay_report
+from tempest_rainbow.bench.learner import random_batch
+from tempest_rainbow.config.settings import NETWORK_PRESETS, NetworkConfig
+from tempest_rainbow.monitor.reports import attention_report, replay_report
+from tempest_rainbow.networks.rainbow import RainbowNetwork
+from tempest_rainbow.replay.replay import Replay, ReplayConfig
 
 
 def test_attention_is_shown_for_the_game_with_most_enemies_by_lane_type_and_depth():

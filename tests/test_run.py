@@ -9,7 +9,8 @@ from filelock import FileLock
 
 from tempest_rainbow.checkpoint import Checkpoints, read_weights
 from tempest_rainbow.cli import main
-from tempest_rainbow.config import TrainConfig, from_toml
+from tempest_rainbow.config.settings import TrainConfig
+from tempest_rainbow.config.toml import from_toml
 from tempest_rainbow.monitor.history import read_history, rewind
 
 QUICK = [

@@ -7,19 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tempest_rainbow.agenda import Agenda, Ending
-from tempest_rainbow.schedules import (
+from tempest_rainbow.config.schedules import (
     DESCENT,
     BetaSchedule,
-    EpsilonPulse,
     EpsilonSchedule,
     ExpertSchedule,
     ImitationSchedule,
     LearningRateSchedule,
-    Standing,
     cosine,
     linear,
 )
+from tempest_rainbow.training.clock import Agenda, Ending
+from tempest_rainbow.training.steered_schedules import EpsilonPulse, Standing
 
 numbers = st.floats(-10, 10)
 

@@ -21,10 +21,8 @@ from hypothesis import strategies as st
 from test_protocol import sample
 
 from tempest_gym.actions import CONTROLS
-from tempest_gym.admission import read_token
-from tempest_gym.episodes import Episodes
 from tempest_gym.frame import Frame
-from tempest_gym.machines import advance_by_frames
+from tempest_gym.machines.machine import advance_by_frames
 from tempest_gym.machines.mame_process import MameProcess
 from tempest_gym.paths import lua_directory
 from tempest_gym.protocol import (
@@ -36,7 +34,9 @@ from tempest_gym.protocol import (
     encode_hello,
 )
 from tempest_gym.roms import squall_rom
-from tempest_gym.server import Arrivals, ClientPool
+from tempest_gym.server.admission import read_token
+from tempest_gym.server.episodes import Episodes
+from tempest_gym.server.pool import Arrivals, ClientPool
 from tempest_gym.settings import EPISODE_FRAMES, Settings
 
 OURS = encode_hello(Hello(PROTOCOL_VERSION, "", "tempest1", "squall", "0.251"))
@@ -501,7 +501,9 @@ def test_original_clients_can_be_kept_out(monkeypatch: pytest.MonkeyPatch) -> No
         assert client.ended()
     with pytest.raises(ValueError, match="legacy must be"):
         ClientPool(port=0, legacy="some")  # type: ignore[arg-type]
-    monkeypatch.setattr("tempest_gym.admission.is_loopback", lambda host: False)  # Everybody is far away.
+    monkeypatch.setattr(
+        "tempest_gym.server.admission.is_loopback", lambda host: False
+    )  # Everybody is far away.
     for legacy, welcome in (("loopback", False), ("all", True)):
         with closing(ClientPool(port=0, legacy=legacy, token=TOKEN)) as pool:  # type: ignore[arg-type]
             client = Client(pool, LEGACY)

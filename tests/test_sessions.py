@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from tempest_gym import cli
-from tempest_gym.recording import read_recording
-from tempest_gym.settings import FRAMES_PER_SECOND
+from tempest_gym.commands.recording import read_recording
+from tempest_gym.frame import FRAMES_PER_SECOND
 
 
 @pytest.fixture(autouse=True)
@@ -38,8 +38,8 @@ def test_a_recorded_game_is_replayed_and_checked(recorded, capsys):
 
 
 def test_a_game_by_the_expert_is_recorded_with_a_window_too(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("tempest_gym.window.FRAMES_PER_SECOND", 0)  # As fast as it goes.
-    monkeypatch.setattr("tempest_gym.machines.board.BoardFleet.picture", _black)
+    monkeypatch.setattr("tempest_gym.display.window.FRAMES_PER_SECOND", 0)  # As fast as it goes.
+    monkeypatch.setattr("tempest_gym.machines.fleet.BoardFleet.picture", _black)
     file = tmp_path / "game"
     arguments = ("play", "--policy", "random", "--seed", "8", "--record", file, "--render")
     assert run(capsys, *arguments)["games"][0]["seed"] == 8
@@ -53,8 +53,8 @@ def test_closing_the_window_ends_the_games_of_a_policy(tmp_path, capsys, monkeyp
         shown.append(picture)
         window.closed = len(shown) == 500
 
-    monkeypatch.setattr("tempest_gym.window.Window.show", show)
-    monkeypatch.setattr("tempest_gym.machines.board.BoardFleet.picture", _black)
+    monkeypatch.setattr("tempest_gym.display.window.Window.show", show)
+    monkeypatch.setattr("tempest_gym.machines.fleet.BoardFleet.picture", _black)
     result = run(capsys, "play", "--policy", "expert", "--render", "--games", "3")
     assert [game["seed"] for game in result["games"]] == [0]
     assert len(shown) == 500
@@ -96,7 +96,9 @@ def test_a_video_holds_the_stretch_asked_for(recorded, tmp_path, capsys, name):
 
 
 def test_the_window_of_a_replay_can_be_closed(recorded, capsys, monkeypatch):
-    monkeypatch.setattr("tempest_gym.window.Window.show", lambda self, picture: setattr(self, "closed", True))
+    monkeypatch.setattr(
+        "tempest_gym.display.window.Window.show", lambda self, picture: setattr(self, "closed", True)
+    )
     result = run(capsys, "replay", recorded)
     assert (result["frames"], result["equal"]) == (1, None)
 
@@ -167,7 +169,7 @@ class Interrupted(Hurried):
 
 @pytest.mark.parametrize(("clock", "code"), [(Hurried, 0), (Interrupted, 130)])
 def test_a_game_by_hand_is_kept_however_it_ends(tmp_path, capsys, monkeypatch, clock, code):
-    monkeypatch.setattr("tempest_gym.human.Clock", clock)
+    monkeypatch.setattr("tempest_gym.commands.human.Clock", clock)
     file = tmp_path / "game"
     assert cli.main(["play", "--seed", "5", "--record", str(file)]) == code
     shown = capsys.readouterr().out
@@ -180,7 +182,7 @@ def test_a_game_by_hand_is_kept_however_it_ends(tmp_path, capsys, monkeypatch, c
 
 
 def test_games_by_hand_have_other_seeds_each_time(capsys, monkeypatch):
-    monkeypatch.setattr("tempest_gym.human.Clock", Hurried)
+    monkeypatch.setattr("tempest_gym.commands.human.Clock", Hurried)
     first, second = (run(capsys, "play", "--mute", "--games", "3") for _ in range(2))
     assert len(first["games"]) == 1  # closing the window ends the rest too
     assert first["games"][0]["seed"] != second["games"][0]["seed"]

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tempest_gym.display.sound import SAMPLE_RATE, Synthesizer
+from tempest_gym.frame import FRAMES_PER_SECOND
 from tempest_gym.machines.board import BoardMachine
 from tempest_gym.roms import squall_rom
-from tempest_gym.settings import FRAMES_PER_SECOND
-from tempest_gym.sound import SAMPLE_RATE, Synthesizer
 
 PURE = 0xA0
 

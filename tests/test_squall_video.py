@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from squall_driver import DESCENT, FIRE, PLAY, ZOOM, Game
 from squall_routines import Routines
 
-from tempest_gym.render import SCREEN_HEIGHT, SCREEN_WIDTH
+from tempest_gym.display.render import SCREEN_HEIGHT, SCREEN_WIDTH
 from tempest_gym.squall.tubes import OPEN_SHAPES, tubes
 
 FLIPPER, PULSAR, TANKER, SPIKER, FUSEBALL = range(5)

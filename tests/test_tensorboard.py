@@ -16,16 +16,21 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-from tempest_rainbow.config import TEMPEST, EvaluationConfig, MonitorConfig, TrainConfig
-from tempest_rainbow.film import Film
-from tempest_rainbow.learner_config import LearnerConfig
-from tempest_rainbow.monitor.dashboard import DashboardConfig
+from tempest_rainbow.config.schedules import ExpertSchedule
+from tempest_rainbow.config.settings import (
+    TEMPEST,
+    DashboardConfig,
+    EvaluationConfig,
+    LearnerConfig,
+    MonitorConfig,
+    NetworkConfig,
+    TrainConfig,
+)
 from tempest_rainbow.monitor.history import read_history
 from tempest_rainbow.monitor.metrics import drop_reasons, sum_of_drops
-from tempest_rainbow.network import NetworkConfig
-from tempest_rainbow.replay import ReplayConfig
+from tempest_rainbow.replay.replay import ReplayConfig
 from tempest_rainbow.run import train
-from tempest_rainbow.schedules import ExpertSchedule
+from tempest_rainbow.training.evaluator import Film
 
 README = Path(__file__).parents[1] / "README.md"
 

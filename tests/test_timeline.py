@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tempest_rainbow.monitor.timeline import Point, Timeline
+from tempest_rainbow.monitor.dashboard.timeline import Point, Timeline
 
 
 def filled(count: int, capacity: int, step: float = 5.0) -> Timeline:

@@ -13,29 +13,29 @@ import numpy as np
 import pytest
 import torch
 
-from tempest_rainbow.agenda import RunClock
 from tempest_rainbow.checkpoint import Checkpoints, read_tree
 from tempest_rainbow.collect.episodes import Episode
-from tempest_rainbow.config import (
+from tempest_rainbow.config.schedules import EpsilonSchedule, ExpertSchedule, ImitationSchedule
+from tempest_rainbow.config.settings import (
     TEMPEST,
     CheckpointConfig,
+    DashboardConfig,
     EvaluationConfig,
+    LearnerConfig,
     MonitorConfig,
+    NetworkConfig,
     TrainConfig,
-    to_toml,
 )
-from tempest_rainbow.curriculum import Curriculum
-from tempest_rainbow.learner import NotFiniteError
-from tempest_rainbow.learner_config import LearnerConfig
+from tempest_rainbow.config.toml import to_toml
+from tempest_rainbow.learner.learner import NotFiniteError
 from tempest_rainbow.monitor.controls import Controls
-from tempest_rainbow.monitor.dashboard import DashboardConfig
 from tempest_rainbow.monitor.history import read_history
 from tempest_rainbow.monitor.metrics import Metrics
-from tempest_rainbow.network import NetworkConfig
-from tempest_rainbow.replay import ReplayConfig
+from tempest_rainbow.replay.replay import ReplayConfig
 from tempest_rainbow.run import train
-from tempest_rainbow.schedules import EpsilonSchedule, ExpertSchedule, ImitationSchedule
-from tempest_rainbow.trainer import Diverged, Trainer
+from tempest_rainbow.training.clock import RunClock
+from tempest_rainbow.training.curriculum import Curriculum
+from tempest_rainbow.training.trainer import Diverged, Trainer
 
 
 @pytest.fixture(autouse=True)
@@ -348,7 +348,7 @@ def test_an_error_while_collecting_ends_the_run_with_that_error(tmp_path, monkey
 def test_a_construction_that_fails_half_way_tells_its_cause_and_closes_what_was_open(tmp_path, monkeypatch):
     closed = []
     monkeypatch.setattr(fake_games.LadderEnv, "close", lambda self: closed.append(self))
-    monkeypatch.setattr("tempest_rainbow.collect.origin.Collector", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("tempest_rainbow.collect.factory.Collector", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         make(settings(), tmp_path)
     assert len(closed) == 3
@@ -426,7 +426,7 @@ def test_a_second_interrupt_ends_at_once(tmp_path):
 @pytest.mark.parametrize(("kind", "name"), [("wall", "monotonic"), ("processor", "process_time")])
 def test_a_runs_clock_counts_the_time_it_is_told_to(kind, name, monkeypatch):
     now = [1000.0]
-    monkeypatch.setattr(f"tempest_rainbow.agenda.time.{name}", lambda: now[0])
+    monkeypatch.setattr(f"tempest_rainbow.training.clock.time.{name}", lambda: now[0])
     clock = RunClock(kind)
     clock.set(60.0)  # an earlier part of the run
     now[0] += 5.0

@@ -20,10 +20,10 @@ from training_process import Training
 
 from tempest_rainbow import checkpoint
 from tempest_rainbow.checkpoint import read_tree, read_weights
-from tempest_rainbow.config import CheckpointConfig, EvaluationConfig
+from tempest_rainbow.config.settings import CheckpointConfig, EvaluationConfig
 from tempest_rainbow.monitor.history import History, read_history
 from tempest_rainbow.monitor.metrics import Row
-from tempest_rainbow.monitor.patient import Patient
+from tempest_rainbow.monitor.retrying import Patient
 
 CARTPOLE = [
     *("--preset", "classic", "--env", "CartPole-v1", "--frames", "None", "--threads", "1"),

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from tempest_gym.commands.verify import GAME_FRAMES, verify
 from tempest_gym.machines.board import BoardMachine
 from tempest_gym.roms import squall_rom
-from tempest_gym.verify import GAME_FRAMES, verify
 
 
 class Tampered(BoardMachine):

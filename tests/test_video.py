@@ -5,8 +5,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tempest_gym import video
-from tempest_gym.video import gif_durations, open_video
+from tempest_gym.display import video
+from tempest_gym.display.video import gif_durations, open_video
 
 
 def test_a_video_holds_the_pictures_in_order(tmp_path):

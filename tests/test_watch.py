@@ -5,12 +5,12 @@ import pytest
 import torch
 from PIL import Image
 
-from tempest_rainbow.collect.environments import Task
-from tempest_rainbow.insight import Insight, attention_of, look
-from tempest_rainbow.network import NetworkConfig, RainbowNetwork
-from tempest_rainbow.panel import _BAR, _CHOSEN, _EXPERT, PANEL_WIDTH, Panel
+from tempest_rainbow.config.settings import NetworkConfig, Task
+from tempest_rainbow.networks.rainbow import RainbowNetwork, attention_of
 from tempest_rainbow.policy import ExpertPolicy, NetworkPolicy, RandomPolicy
-from tempest_rainbow.watch import watch
+from tempest_rainbow.watch.decision import Insight, look
+from tempest_rainbow.watch.panel import _BAR, _CHOSEN, _EXPERT, PANEL_WIDTH, Panel
+from tempest_rainbow.watch.watch import watch
 
 BLACK = np.zeros((640, 480, 3), np.uint8)
 NOWHERE_16, NOWHERE_7 = np.full((16, 2), np.nan), np.full((7, 2), np.nan)
@@ -136,6 +136,6 @@ def test_closing_the_window_ends_it(monkeypatch):
         shown.append(picture.shape)
         self.closed = len(shown) == 5
 
-    monkeypatch.setattr("tempest_gym.window.Window.show", show)
+    monkeypatch.setattr("tempest_gym.display.window.Window.show", show)
     assert [seed for seed, _ in watch(TEMPEST, "random", output=None, games=3, seed=1)] == [1]
     assert shown == [(640, 480 + PANEL_WIDTH, 3)] * 5

@@ -13,20 +13,16 @@ from tempest_gym.board.layout import (
     BRIDGE_REACHED,
     CPU_HZ,
     CYCLES_EXHAUSTED,
-    IRQ_CYCLES,
     LINK,
-    NEVER,
     ROM_BYTES,
     STATE_BYTES,
     STATE_DTYPE,
     UNDOCUMENTED_OPCODE,
-    WATCHDOG_CYCLES,
+    power_on_state,
 )
 
 MAX_CYCLES = 3 * CPU_HZ
 """A run gives up when the game has not changed its frame counter for this long."""
-
-POWER_ON_CYCLES = 7
 
 
 class HasMemory(Protocol):
@@ -34,26 +30,6 @@ class HasMemory(Protocol):
 
     @property
     def memory(self) -> NDArray[np.uint8]: ...
-
-
-def power_on_state(rom: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """One row, shape (STATE_BYTES,), uint8: a board just switched on, with no input and factory DIP switches."""
-    row = np.zeros(STATE_BYTES, np.uint8)
-    fields = row.view(STATE_DTYPE)[0]
-    fields["earom"] = 0xFF
-    fields["in0"] = 0x3F
-    fields["skip_idle"] = 1
-    fields["pc"] = int(rom[0xFFFC]) | int(rom[0xFFFD]) << 8
-    fields["sp"] = 0xFD
-    fields["p"] = 0x36
-    fields["cycles"] = POWER_ON_CYCLES
-    fields["next_irq"] = IRQ_CYCLES
-    fields["watchdog"] = WATCHDOG_CYCLES
-    for timer in ("vg_run_cycle", "vg_halt_cycle", "vg_next"):
-        fields[timer] = NEVER
-    fields["pots1"] = 0xF0
-    fields["pots2"] = 0xFF
-    return row
 
 
 class Boards:

@@ -7,9 +7,9 @@ from typing import Any
 import llvmlite.binding as llvm
 import llvmlite.ir as ir
 
+from tempest_gym.board.atomics import add_signals
 from tempest_gym.board.layout import LINK, STATE_BYTES, UNDOCUMENTED_OPCODE, WORD
-from tempest_gym.board.native import PREFIX, RUN, RUN_ROWS, TRACE
-from tempest_gym.board.signals import add_signals
+from tempest_gym.board.symbols import PREFIX, RUN, RUN_ROWS, TRACE
 
 _I8, _I32, _I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 _BYTES, _WORDS = _I8.as_pointer(), _I64.as_pointer()
@@ -19,7 +19,7 @@ _RTS, _JUMP_INDIRECT = 0x60, 0x6C
 
 
 def entry_points(parts: list[Any]) -> ir.Module:
-    """The module that links the parts of `tempest_gym.board.core` together."""
+    """The module that links the parts of `tempest_gym.board.interpreter` together."""
     module = ir.Module("tempest_board")
     module.triple = llvm.get_default_triple()
     functions = {part.name: _plain(module, part) for part in parts}

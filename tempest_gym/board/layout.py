@@ -8,6 +8,7 @@ other parts of the package (and the Lua host) use directly.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 CPU_HZ = 1_512_000
 """Clock of the 6502 and of both POKEYs (HARDWARE 1)."""
@@ -192,3 +193,27 @@ WORD = {name: offset(name) // 8 for name in WORDS}
 BRIDGE_REACHED = 0
 CYCLES_EXHAUSTED = 1
 UNDOCUMENTED_OPCODE = 2
+
+
+POWER_ON_CYCLES = 7
+"""Cycles that the 6502's reset sequence takes."""
+
+
+def power_on_state(rom: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """One row, shape (STATE_BYTES,), uint8: a board just switched on, with no input and factory DIP switches."""
+    row = np.zeros(STATE_BYTES, np.uint8)
+    fields = row.view(STATE_DTYPE)[0]
+    fields["earom"] = 0xFF
+    fields["in0"] = 0x3F
+    fields["skip_idle"] = 1
+    fields["pc"] = int(rom[0xFFFC]) | int(rom[0xFFFD]) << 8
+    fields["sp"] = 0xFD
+    fields["p"] = 0x36
+    fields["cycles"] = POWER_ON_CYCLES
+    fields["next_irq"] = IRQ_CYCLES
+    fields["watchdog"] = WATCHDOG_CYCLES
+    for timer in ("vg_run_cycle", "vg_halt_cycle", "vg_next"):
+        fields[timer] = NEVER
+    fields["pots1"] = 0xF0
+    fields["pots2"] = 0xFF
+    return row

@@ -16,19 +16,10 @@ import llvmlite
 import llvmlite.binding as llvm
 
 from tempest_gym.board.cache import CACHE_VARIABLE, build_once, machine_code_key
+from tempest_gym.board.symbols import HANDLERS, PREFIX, RUN, RUN_ROWS, SIGNALS, TRACE
 
 __all__ = ["CACHE_VARIABLE", "Native", "cache_key", "load", "precompile"]
 
-PREFIX = "tempest_board_"
-RUN = PREFIX + "run"
-RUN_ROWS = PREFIX + "run_rows"
-TRACE = PREFIX + "trace"
-
-SIGNALS = ("claim", "exchange", "compare_exchange", "wait_while")
-"""Functions by which threads tell each other things, see `tempest_gym.board.signals`."""
-
-HANDLERS = ("io_read", "io_write", "add_decimal", "subtract_decimal")
-"""Functions of the interpreter that translated programs call, in the order of their addresses in a table."""
 
 _engines: list[Any] = []
 _native: Native | None = None
@@ -120,8 +111,8 @@ def _initialise() -> None:
 
 def _compile() -> bytes:
     """Object code of the interpreter, its handlers and its entry points."""
-    from tempest_gym.board.core import compile_all
     from tempest_gym.board.entry_points import entry_points
+    from tempest_gym.board.interpreter import compile_all
 
     parts = compile_all()
     module = llvm.parse_assembly(str(entry_points(parts)))

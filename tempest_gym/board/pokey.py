@@ -1,6 +1,6 @@
 """Both POKEYs as far as a program can see them: ALLPOT, the reset in SKCTL, and RANDOM exact to the cycle.
 
-What it writes to the voices is kept for whoever wants to make it heard (`tempest_gym.sound`). RANDOM is
+What it writes to the voices is kept for whoever wants to make it heard (`tempest_gym.display.sound`). RANDOM is
 the hardware's shift register at the very cycle of the read, counted from the cycle at which SKCTL left reset, plus the
 phase that the seed chose (DESIGN 1). ``which`` below is 0 for POKEY 1 at $60C0, 1 for POKEY 2 at $60D0.
 """

@@ -2,110 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, Protocol, get_args, runtime_checkable
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from tempest_gym.frame import Frame
+from tempest_gym.machines.machine import MACHINES, Machine, MachineName, Randomness, advance_by_frames
 
 if TYPE_CHECKING:
     from tempest_gym.roms import RomImage
 
 __all__ = ["MACHINES", "Machine", "MachineName", "Randomness", "advance_by_frames", "make_machine"]
-
-MachineName = Literal["board", "mame"]
-Randomness = Literal["seed", "mame"]
-MACHINES: tuple[str, ...] = get_args(MachineName)
-
-
-@runtime_checkable
-class Machine(Protocol):
-    """A Tempest board that runs one game and shows each game frame (27.34 a second) at its bridge point."""
-
-    name: str
-    """``"board"`` or ``"mame"``."""
-
-    game: str
-    """Name of the ROM set."""
-
-    def reset(self, seed: int, start_level: int) -> Frame:
-        """Power on, seed, and return the first frame (attract mode; the pilot starts a game from there)."""
-        ...
-
-    def step(self, fire: bool, zap: bool, spinner: int) -> Frame:
-        """Act at this bridge point and run to the next; outside decision frames the pilot acts instead."""
-        ...
-
-    def advance(
-        self, fire: bool, zap: bool, spinner: int, *, stop_at_death: bool = False, skip: int = 1
-    ) -> Frame:
-        """Act, then run to the next decision frame, the end of the game or, if wished, a death.
-
-        The frame returned stands for all on the way: its ``objective`` and ``subjective`` are sums, ``done``
-        tells of a death, ``frames`` counts them.
-
-        Args:
-            fire: press fire.
-            zap: press the superzapper.
-            spinner: counts for this game frame, negative turns to higher lanes.
-            stop_at_death: stop at the frame in which the player dies too.
-            skip: repeat the action over that many decision frames.
-        """
-        ...
-
-    def save_state(self) -> bytes:
-        """Return the whole state of the machine and of the Lua."""
-        ...
-
-    def load_state(self, state: bytes) -> Frame:
-        """Go back to a saved state and return its frame."""
-        ...
-
-    def ram(self) -> NDArray[np.uint8]:
-        """Return a copy of RAM $0000-$07FF, shape ``(2048,)``."""
-        ...
-
-    def colour_ram(self) -> NDArray[np.uint8]:
-        """Return a copy of colour RAM $0800-$080F, shape ``(16,)``."""
-        ...
-
-    def vector_ram(self) -> NDArray[np.uint8]:
-        """Return a copy of vector RAM $2000-$2FFF, shape ``(4096,)``."""
-        ...
-
-    def picture(self) -> NDArray[np.uint8]:
-        """Return what the screen shows, shape ``(height, width, 3)``, RGB."""
-        ...
-
-    def close(self) -> None:
-        """Give up processes, sockets and files; a closed machine cannot be used again."""
-        ...
-
-
-def advance_by_frames(
-    step: Callable[[bool, bool, int], Frame],
-    fire: bool,
-    zap: bool,
-    spinner: int,
-    *,
-    stop_at_death: bool = False,
-    skip: int = 1,
-) -> Frame:
-    """Do what `Machine.advance` promises, one game frame at a time by ``step``."""
-    objective = subjective = 0.0
-    frames, died = 0, False
-    while True:
-        frame = step(fire, zap, spinner)
-        frames += 1
-        objective += frame.objective
-        subjective += frame.subjective
-        died = died or frame.done
-        skip -= frame.decision
-        if frame.over or (stop_at_death and died) or (frame.decision and (skip <= 0 or died)):
-            return replace(frame, objective=objective, subjective=subjective, done=died, frames=frames)
 
 
 def make_machine(name: str, rom: RomImage, randomness: Randomness = "seed") -> Machine:

@@ -204,7 +204,7 @@ class LuaHost:
         """Be ready to `lead` or `serve`.
 
         Args:
-            words: shared words that `tempest_gym.machines.crew` explains; they and the arrays must stay alive.
+            words: shared words that `machines.worker_threads` explains; they and the arrays must stay alive.
             fleet: state, memory, rom, fire, zap, spinner, features and frames, as of `advance`.
         """
         boards = len(fleet[0])

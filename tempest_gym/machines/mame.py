@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tempest_gym.frame import Frame
-from tempest_gym.machines import advance_by_frames
+from tempest_gym.machines.machine import advance_by_frames
 from tempest_gym.machines.mame_link import Link, LinkClosedError, LinkTimeoutError, open_link
 from tempest_gym.machines.mame_process import MameError, MameMissingError
 from tempest_gym.machines.seeding import phase_of

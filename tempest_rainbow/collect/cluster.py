@@ -23,9 +23,10 @@ from tempest_rainbow.collect.collector import Exploration
 from tempest_rainbow.collect.episodes import Episode, EpisodeStatistics
 from tempest_rainbow.collect.fragments import Fragment
 from tempest_rainbow.collect.runner import Runner, RunnerPlan, Session
-from tempest_rainbow.replay import Replay
+from tempest_rainbow.config.settings import ClusterConfig
+from tempest_rainbow.replay.replay import Replay
 
-__all__ = ["ClusterCollector", "ClusterConfig", "Weights"]
+__all__ = ["ClusterCollector", "Weights"]
 
 _log = logging.getLogger(__name__)
 
@@ -37,20 +38,6 @@ _DOOR = 10.0
 
 _LONGEST_PAUSE = 60.0
 """Seconds until a runner that failed again and again is made anew."""
-
-
-@dataclass(frozen=True)
-class ClusterConfig:
-    """Messages and weights of a collection on a Ray cluster."""
-
-    fragment: int = 1024
-    """Least number of transitions in a message."""
-    in_flight: int = 2
-    """Fragments that a runner may have under way: it plays the next while one travels."""
-    weights_every: int = 50
-    """Learner steps between weights sent out; what was played with older ones is the staleness shown."""
-    patience: float = 300.0
-    """Seconds that a runner may take for a fragment; one that takes longer hangs, and is killed and replaced."""
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tempest_rainbow.batch import ACTOR_EXPERT, ACTOR_POLICY, ACTOR_RANDOM
 from tempest_rainbow.collect.episodes import Episode, EpisodeStatistics
-from tempest_rainbow.collect.exploration import ExpertSeats, random_actions
+from tempest_rainbow.collect.exploration import ExpertSeats
 from tempest_rainbow.collect.sources import Arrivals, Source
-from tempest_rainbow.schedules import EpsilonSchedule, ExpertSchedule
+from tempest_rainbow.config.schedules import EpsilonSchedule, ExpertSchedule
+from tempest_rainbow.policy import random_actions
+from tempest_rainbow.replay.batch import ACTOR_EXPERT, ACTOR_POLICY, ACTOR_RANDOM
 
 __all__ = ["Collector", "Exploration", "Sink"]
 

@@ -2,55 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import gymnasium as gym
 
-from tempest_rainbow.collect.singles import SerialSource, ThreadedSource
+from tempest_rainbow.collect.single_sources import SerialSource, ThreadedSource
 from tempest_rainbow.collect.sources import Source, VectorSource, check_spaces
+from tempest_rainbow.config.settings import Task
 
-__all__ = ["TEMPEST", "Task", "make_single", "make_source", "make_vector", "probe"]
-
-TEMPEST = "tempest_gym:Tempest-v0"
-"""The environment trained on unless another is named."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """Which environment.
-
-    Attributes:
-        env: Gymnasium id.
-        tempest: the id is Tempest's, so that the other settings apply.
-        machine: ``board`` or ``mame``.
-        rom: path of a ROM set, None for the environment's default.
-        start_level: level at which games start.
-        start_levels: levels one of which each game to collect from starts at instead, drawn by chance.
-        frame_skip: game frames an action is held for.
-        threads: threads that share boards, None for the environment's default.
-    """
-
-    env: str
-    tempest: bool
-    machine: Literal["board", "mame"] = "board"
-    rom: str | None = None
-    start_level: int = 1
-    start_levels: tuple[int, ...] = ()
-    frame_skip: int = 1
-    threads: int | None = None
-
-    def arguments(self) -> dict[str, Any]:
-        """Return the keyword arguments of ``gymnasium.make``."""
-        if not self.tempest:
-            return {}
-        return {
-            "machine": self.machine,
-            "rom": self.rom,
-            "start_level": self.start_level,
-            "frame_skip": self.frame_skip,
-        }
+__all__ = ["make_single", "make_source", "make_vector", "probe"]
 
 
 def make_single(task: Task, *, render_mode: str | None = None) -> gym.Env[Any, Any]:

@@ -7,31 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["TEMPEST_ACTIONS", "ExpertSeats", "random_actions"]
-
-TEMPEST_ACTIONS = 44
-"""Joint actions of Tempest-v0: 11 x (2 x fire + zap) + spinner index (ARCADE F.5)."""
-
-_SPINNERS = 11
-
-
-def random_actions(
-    generator: np.random.Generator,
-    count: int,
-    action_count: int,
-    fire_probability: float,
-    zap_probability: float,
-) -> NDArray[np.int64]:
-    """Draw ``count`` random actions, int64 ``(count,)``.
-
-    With Tempest's 44 actions fire, zap and spinner are drawn apart, because a superzapper is worth
-    much more than one of 44 equal choices; otherwise all actions are equally likely.
-    """
-    if action_count != TEMPEST_ACTIONS:
-        return generator.integers(action_count, size=count)
-    fire = generator.random(count) < fire_probability
-    zap = generator.random(count) < zap_probability
-    return _SPINNERS * (2 * fire + 1 * zap) + generator.integers(_SPINNERS, size=count)
+__all__ = [
+    "ExpertSeats",
+]
 
 
 class ExpertSeats:

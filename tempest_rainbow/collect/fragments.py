@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tempest_rainbow.collect.episodes import Episode
-from tempest_rainbow.replay import Replay
+from tempest_rainbow.replay.replay import Replay
 
 __all__ = ["Fragment", "FragmentRecorder"]
 

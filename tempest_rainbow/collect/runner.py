@@ -13,11 +13,12 @@ import torch
 from numpy.typing import NDArray
 
 from tempest_rainbow.collect.collector import Collector, Exploration
-from tempest_rainbow.collect.environments import Task, make_source
+from tempest_rainbow.collect.environments import make_source
 from tempest_rainbow.collect.episodes import Episode
 from tempest_rainbow.collect.fragments import Fragment, FragmentRecorder
+from tempest_rainbow.config.schedules import EpsilonSchedule, ExpertSchedule
+from tempest_rainbow.config.settings import Task
 from tempest_rainbow.policy import NetworkPolicy, build_network
-from tempest_rainbow.schedules import EpsilonSchedule, ExpertSchedule
 
 __all__ = ["Runner", "RunnerPlan", "Session"]
 

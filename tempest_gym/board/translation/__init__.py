@@ -21,11 +21,10 @@ from numpy.typing import NDArray
 from tempest_gym.board import native
 from tempest_gym.board.cache import build_once, machine_code_key
 from tempest_gym.board.layout import ROM_BYTES
+from tempest_gym.board.symbols import FILL
 
-__all__ = ["FILL", "Table", "is_supported", "load_table", "precompile", "table_for"]
+__all__ = ["Table", "is_supported", "load_table", "precompile", "table_for"]
 
-FILL = "tempest_program_fill"
-"""``void fill(int64_t *table)`` of the object code writes the functions' addresses into the table."""
 
 _PROCESSORS = ("x86_64", "amd64", "aarch64", "arm64")
 """Where LLVM guarantees that a call at the end of a function takes no room on the stack."""
@@ -78,7 +77,7 @@ def _sources() -> list[Path]:
 
 def _compile(memory: NDArray[np.uint8]) -> bytes:
     from tempest_gym.board.translation.compiler import compile_program
-    from tempest_gym.board.translation.rehearsal import jump_targets
+    from tempest_gym.board.translation.jump_targets import jump_targets
 
     return compile_program(memory, jump_targets(memory))
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tempest_gym.board.layout import FRAME_COUNTER, ROM_BYTES, VRAM, WORD
-from tempest_gym.board.native import HANDLERS
+from tempest_gym.board.symbols import HANDLERS
 from tempest_gym.board.translation.program import Instruction
 
 REGISTERS = ("a", "x", "y", "sp", "n", "z", "c", "v", "d")

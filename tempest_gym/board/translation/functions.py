@@ -18,7 +18,7 @@ import llvmlite.ir as ir
 import numpy as np
 from numpy.typing import NDArray
 
-from tempest_gym.board.translation import FILL
+from tempest_gym.board.symbols import FILL
 from tempest_gym.board.translation.operations import Operations
 from tempest_gym.board.translation.program import Instruction, Region, find_regions
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tempest_gym.board.arithmetic import is_idle_loop
-from tempest_gym.board.generate import IDLE_LOOP_BYTES
+from tempest_gym.board.interpreter_source import IDLE_LOOP_BYTES
 from tempest_gym.board.layout import FRAME_COUNTER
 from tempest_gym.board.opcodes import OPCODES, Opcode
 

@@ -1,0 +1,240 @@
+"""Many boards in one process, stepped together by worker threads."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tempest_gym.board import STATE_DTYPE, Boards
+from tempest_gym.frame import FEATURE_COUNT, FRAME_DTYPE, FRAME_KINDS, Frame
+from tempest_gym.machines.lua_host import LuaHost
+from tempest_gym.machines.seeding import phase_of
+from tempest_gym.machines.worker_threads import Crew, Job
+from tempest_gym.paths import lua_directory
+from tempest_gym.roms import RomImage
+
+
+class BoardError(RuntimeError):
+    """The program on a board ran into something that no program may do."""
+
+
+START_BRIDGE = 4
+"""The bridge point after power-on at which the seed takes effect and the first frame is handed over."""
+
+
+_CHUNKS_PER_THREAD = 4
+"""Pieces of work a thread takes one after the other where rows cannot be claimed one by one, so that one long step does
+not leave others idle."""
+
+
+class BoardFleet:
+    """N boards with one ROM set, and one Lua per thread.
+
+    Args:
+        rom: the ROM set.
+        count: number of boards.
+        threads: number of threads that share the work.
+
+    Attributes:
+        features: float32 ``(count, 195)``, what was observed last.
+        frames: ``FRAME_DTYPE (count,)``, likewise; rewards are sums over the last advance.
+        fire, zap, spinner: int32 ``(count,)``, the actions of the next advance.
+        hosts: the Luas, one per thread.
+    """
+
+    def __init__(self, rom: RomImage, count: int, threads: int = 1) -> None:
+        """Power every board on and start the Luas."""
+        self.game = rom.name
+        self.boards = Boards(rom, count, translate=True)
+        self.hosts = [LuaHost() for _ in range(threads)]
+        self._memory = np.zeros((count, self.hosts[0].memory_size), np.float64)
+        self.features = np.zeros((count, FEATURE_COUNT), np.float32)
+        self.frames = np.zeros(count, FRAME_DTYPE)
+        self._errors = self.boards.fields["error"]
+        self.fire, self.zap, self.spinner = np.zeros((3, count), np.int32)
+        self.threads = threads
+        self._shares = threads > 1 and self.hosts[0].can_share
+        arrays = self.boards.state, self._memory, self.boards.rom, self.fire, self.zap, self.spinner
+        self._crew = Crew(self.hosts, (*arrays, self.features, self.frames) if self._shares else None)
+        self._start = self._state_at_start()
+        self._origin = _origin(rom)
+
+    def _state_at_start(self) -> bytes:
+        """Run board 0 from power-on to where the seed takes effect."""
+        boards = self.boards
+        boards.power_on(0)
+        for _ in range(START_BRIDGE):
+            boards.run(0, 1)
+        self.check(0)
+        return boards.snapshot(0)
+
+    def run(self, jobs: Sequence[Job]) -> None:
+        """Do all jobs, the first ones first, on as many threads as there are.
+
+        Raises:
+            BoardError: a board ran into an error.
+        """
+        self._crew.run(jobs)
+        self._check_all()
+
+    def step(
+        self, rows: NDArray[np.int32], jobs: Sequence[Job] = (), *, stop_at_death: bool = False, skip: int = 1
+    ) -> None:
+        """Do ``jobs`` and `advance` other rows, on as many threads as there are.
+
+        Args:
+            rows: those to advance.
+            jobs: work on other rows.
+            stop_at_death, skip: as of `advance`.
+
+        Raises:
+            BoardError: a board ran into an error.
+        """
+        if self._shares:
+            self._crew.share(rows, jobs, stop_at_death=stop_at_death, skip=skip)
+        else:
+            pieces = min(len(rows), self.threads * _CHUNKS_PER_THREAD) if self.threads > 1 else 1
+            chunks = np.array_split(rows, pieces) if pieces > 1 else [rows]
+            advance = partial(self._advance_chunk, stop_at_death=stop_at_death, skip=skip)
+            self._crew.run([*jobs, *(partial(advance, chunk) for chunk in chunks)])
+        self._check_all()
+
+    def _advance_chunk(
+        self, rows: NDArray[np.int32], host: LuaHost, *, stop_at_death: bool, skip: int
+    ) -> None:
+        self.advance(host, rows, stop_at_death=stop_at_death, skip=skip)
+
+    def _check_all(self) -> None:
+        if self._errors.any():
+            self.check(int(np.flatnonzero(self._errors)[0]))
+
+    def reset(self, host: LuaHost, row: int, seed: int, start_level: int) -> None:
+        """Power one board on, seed it and observe its first frame."""
+        self.boards.restore(row, self._start)
+        self.boards.fields["phase"][row] = phase_of(seed)
+        host.init(self._memory[row], seed, start_level, self.game)
+        host.observe(self.boards.state, self._memory, self._row(row), self.features, self.frames)
+        self.frames["frames"][row] = 1
+
+    def set_start_level(self, host: LuaHost, row: int, level: int) -> None:
+        """Choose another start level for the games to come on one board."""
+        host.set_start_level(self._memory[row], level)
+
+    def advance(
+        self,
+        host: LuaHost,
+        rows: NDArray[np.int32],
+        *,
+        stop_at_death: bool = False,
+        skip: int = 1,
+        limit: int | None = None,
+    ) -> None:
+        """Play the actions on some boards and run each as `Machine.advance` does, or for ``limit`` frames."""
+        host.advance(
+            self.boards.state,
+            self._memory,
+            self.boards.rom,
+            rows,
+            self.fire,
+            self.zap,
+            self.spinner,
+            self.features,
+            self.frames,
+            stop_at_death=stop_at_death,
+            skip=skip,
+            limit=limit,
+        )
+
+    def idle(self, host: LuaHost, row: int) -> None:
+        """Run one board to its next decision frame or the end of the game, with no action."""
+        self.fire[row] = self.zap[row] = self.spinner[row] = 0
+        self.advance(host, self._row(row))
+
+    def frame(self, row: int) -> Frame:
+        """Return what was observed last on one board, with an array of its own."""
+        values = self.frames.item(row)
+        fields = {name: kind(value) for (name, kind), value in zip(FRAME_KINDS.items(), values, strict=True)}
+        return Frame(self.features[row].copy(), **fields)
+
+    def picture(self, row: int) -> NDArray[np.uint8]:
+        """Draw what the screen of one board shows, shape ``(height, width, 3)``."""
+        return self.drawing(row)()
+
+    def drawing(self, row: int) -> Callable[[], NDArray[np.uint8]]:
+        """Return what draws what the screen of one board shows now, also later, while the board goes on."""
+        from tempest_gym.display.render import render_vectors  # Brings in numba, which play does not need.
+
+        boards = self.boards
+        flips = int(boards.fields["output_4000"][row])
+        return partial(
+            render_vectors,
+            boards.vram[row].copy(),
+            boards.rom[0x3000:0x4000],
+            boards.colour[row].copy(),
+            flip_x=bool(flips & 0x08),
+            flip_y=bool(flips & 0x10),
+        )
+
+    def save_state(self) -> bytes:
+        """Return everything about every board, and a line that tells what it belongs to."""
+        line = " ".join(self._origin.values()).encode() + b"\n"
+        return line + b"".join(part.tobytes() for part in self._parts())
+
+    def load_state(self, state: bytes) -> None:
+        """Go back to a saved state.
+
+        Raises:
+            ValueError: it is not one of as many boards of this version, with this ROM set and this Lua.
+        """
+        line, _, state = state.partition(b"\n")
+        came = line.decode("ascii", "replace").split(" ")
+        if [len(part) for part in came] != [len(part) for part in self._origin.values()]:
+            raise ValueError("this is no state of boards, or one of an older version")
+        others = [name for (name, mine), part in zip(self._origin.items(), came, strict=True) if mine != part]
+        if others:
+            raise ValueError(f"the state was made with another {' and another '.join(others)}")
+        parts = self._parts()
+        size = sum(part.nbytes for part in parts)
+        if len(state) != size:
+            raise ValueError(f"the state of {len(self.frames)} boards has {size} bytes, got {len(state)}")
+        start = 0
+        for part in parts:
+            end = start + part.nbytes
+            part.view(np.uint8).reshape(-1)[:] = np.frombuffer(state, np.uint8, part.nbytes, start)
+            start = end
+
+    def close(self) -> None:
+        """End the threads."""
+        self._crew.close()
+
+    def _parts(self) -> tuple[NDArray[Any], ...]:
+        return self.boards.state, self._memory, self.features, self.frames
+
+    @staticmethod
+    def _row(row: int) -> NDArray[np.int32]:
+        return np.array([row], np.int32)
+
+    def check(self, row: int) -> None:
+        """See that a board did not run into an error.
+
+        Raises:
+            BoardError: it did; the message says where and why.
+        """
+        if self._errors[row]:
+            raise BoardError(f"board {row}: {self.boards.error_text(row)}")
+
+
+def _origin(rom: RomImage) -> dict[str, str]:
+    """Return short hashes of what gives a state its meaning, by name."""
+    fields = repr([STATE_DTYPE.descr, FRAME_DTYPE.descr, FEATURE_COUNT])
+    programs = b"".join(path.read_bytes() for path in sorted(lua_directory().glob("*.lua")))
+    contents = {"ROM set": rom.sha1.encode(), "layout of the board": fields.encode(), "Lua": programs}
+    return {
+        name: hashlib.sha1(content, usedforsecurity=False).hexdigest()[:12]
+        for name, content in contents.items()
+    }

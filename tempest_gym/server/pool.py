@@ -1,0 +1,464 @@
+"""Serves MAME clients that come and go, and shows them as one pool of environments, as EnvPool does.
+
+One event loop in the caller's thread: ``recv`` runs it until a client has something to say. Either a client
+owes one packet or it is owed one reply, so nothing queues up, and whoever is slow holds up nobody else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import selectors
+import socket
+import time
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tempest_gym.actions import ACTION_COUNT
+from tempest_gym.frame import FEATURE_COUNT
+from tempest_gym.protocol import (
+    Command,
+    FrameDecoder,
+    Hello,
+    Message,
+    MessageParser,
+    ProtocolError,
+    Response,
+    encode_command,
+    encode_reply,
+)
+from tempest_gym.server.admission import Admission, Legacy
+from tempest_gym.server.episodes import INFO_DTYPES, Episodes, EpisodeStep
+from tempest_gym.settings import Settings
+
+__all__ = ["Arrivals", "ClientPool"]
+
+_log = logging.getLogger(__name__)
+
+DEFAULT_PORT = 9999
+
+_CHUNK = 1 << 16
+_STRANGERS = 64
+_TICK = 0.2
+_FAREWELL = 1.0
+_REMEMBERED_REPLIES = 50_000
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """What k clients have to say; each then awaits its action.
+
+    Attributes:
+        ids: int64 ``(k,)``, distinct slots.
+        observations: float32 ``(k, 195)``; after an end the final observation.
+        rewards: float32 ``(k,)``, of the step that led here.
+        terminated: bool ``(k,)``: the game is over, or a life lost with ``episode="life"``.
+        truncated: bool ``(k,)``: the time is up, or the client is gone.
+        first: bool ``(k,)``: the observation begins an episode; rewards and ends then mean nothing.
+        info: an array ``(k,)`` for each key of `tempest_gym.server.episodes.INFO_DTYPES`.
+    """
+
+    ids: NDArray[np.int64]
+    observations: NDArray[np.float32]
+    rewards: NDArray[np.float32]
+    terminated: NDArray[np.bool_]
+    truncated: NDArray[np.bool_]
+    first: NDArray[np.bool_]
+    info: Mapping[str, NDArray[Any]]
+
+
+class _Client:
+    """One connection."""
+
+    def __init__(self, connection: socket.socket, address: str, deadline: float) -> None:
+        self.connection = connection
+        self.address = address
+        self.deadline = deadline
+        self.parser = MessageParser()
+        self.decoder = FrameDecoder()
+        self.hello: Hello | None = None
+        self.slot: _Slot | None = None
+        self.outgoing = b""
+        self.writing = False
+        self.owes_frame = True
+        self.frames = 0
+        self.arrived = 0.0
+        self.since = time.monotonic()
+
+
+class _Slot:
+    """One place in the pool: what the agent knows of the client in it."""
+
+    def __init__(self, number: int, settings: Settings) -> None:
+        self.number = number
+        self.client: _Client | None = None
+        self.episodes = Episodes(settings)
+        self.step: EpisodeStep | None = None
+        self.last: EpisodeStep | None = None
+        self.delivered = False
+
+    @property
+    def free(self) -> bool:
+        return self.client is None and self.step is None
+
+
+class ClientPool:
+    """Clients of our own and of the original's wire format, as a pool of environments.
+
+    Args:
+        host: address to listen at. Anything but a loopback address demands a token.
+        port: port to listen at; 0 lets the system choose, see ``address``.
+        count: how many clients at most.
+        settings: rules of episodes and rewards.
+        token: what clients must show; None: everybody on this computer is welcome.
+        legacy: who may come with the original's empty hello, which shows no token: ``"loopback"``,
+            ``"all"`` or ``"none"``. Behind a proxy or tunnel everybody seems to be on this computer:
+            choose ``"none"``.
+        deadline: seconds a client may take for a frame or for taking a reply in.
+        hello_deadline: seconds a client may take to introduce itself.
+
+    Attributes:
+        address: host and port in use.
+        dropped: how many clients were dropped or refused, by reason.
+        reply_seconds: from the arrival of a packet to the reply to it, for the last that the agent chose.
+
+    Raises:
+        ValueError: the address is open to others and there is no token.
+        OSError: the address cannot be had.
+    """
+
+    observation_size = FEATURE_COUNT
+    action_count = ACTION_COUNT
+
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = DEFAULT_PORT,
+        *,
+        count: int = 64,
+        settings: Settings | None = None,
+        token: str | None = None,
+        legacy: Legacy = "loopback",
+        deadline: float = 10.0,
+        hello_deadline: float = 5.0,
+    ) -> None:
+        """Begin to listen."""
+        self.count = count
+        self.dropped: Counter[str] = Counter()
+        self.reply_seconds: deque[float] = deque(maxlen=_REMEMBERED_REPLIES)
+        self._settings = settings or Settings(machine="mame")
+        self._start_level = self._settings.start_level
+        self._admission = Admission(host, token, legacy)
+        self._deadline = deadline
+        self._hello_deadline = hello_deadline
+        self._slots = [_Slot(number, self._settings) for number in range(count)]
+        self._clients: dict[socket.socket, _Client] = {}
+        self._ready: list[_Slot] = []
+        self._next_check = 0.0
+        self._accepting = True
+        self._closed = False
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._server = socket.create_server((host, port), family=family, backlog=256)
+        self._server.setblocking(False)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._server, selectors.EVENT_READ)
+        self.address: tuple[str, int] = self._server.getsockname()[:2]
+
+    def recv(self, timeout: float | None = None, minimum: int = 1) -> Arrivals:
+        """Serve clients until some have something to say.
+
+        Args:
+            timeout: seconds after which to return with what there is, if anything; None: no limit.
+            minimum: how many to wait for, as long as that many clients could still come forward.
+        """
+        end = None if timeout is None else time.monotonic() + timeout
+        self._serve(0.0)
+        while len(self._ready) < max(1, min(minimum, self._expected())):
+            left = _TICK if end is None else min(_TICK, end - time.monotonic())
+            if left <= 0:
+                break
+            self._serve(left)
+        ready, self._ready = self._ready, []
+        for slot in ready:
+            slot.delivered = True
+        return _arrivals(ready)
+
+    def send(self, ids: ArrayLike, actions: ArrayLike) -> None:
+        """Give clients their actions; those whose episode has just ended go on whatever it is.
+
+        Raises:
+            ValueError: a slot awaits no action, or an action is none.
+        """
+        for number, action in zip(np.asarray(ids).tolist(), np.asarray(actions).tolist(), strict=True):
+            slot = self._slots[number]
+            if not slot.delivered or slot.step is None:
+                raise ValueError(f"slot {number} awaits no action")
+            if not 0 <= action < ACTION_COUNT:
+                raise ValueError(f"an action must be from 0 to {ACTION_COUNT - 1}, got {action!r}")
+            slot.last, slot.step, slot.delivered = slot.step, None, False
+            slot.episodes.act(action)
+            if slot.client is not None:
+                self.reply_seconds.append(time.monotonic() - slot.client.arrived)
+                self._reply(slot.client)
+            else:
+                self._truncate(slot)
+
+    def clients(self) -> list[dict[str, Any]]:
+        """Return for every client in the pool: slot, address, game, mame, protocol, frames, seconds."""
+        now = time.monotonic()
+        return [
+            {
+                "slot": slot.number,
+                "address": slot.client.address,
+                "game": slot.client.hello.game,
+                "mame": slot.client.hello.mame,
+                "protocol": slot.client.hello.protocol,
+                "frames": slot.client.frames,
+                "seconds": now - slot.client.since,
+            }
+            for slot in self._slots
+            if slot.client and slot.client.hello
+        ]
+
+    def set_start_level(self, level: int) -> None:
+        """Choose another start level (1-81) for games to come; the original's clients keep theirs."""
+        self._start_level = level
+        for client in list(self._clients.values()):
+            if client.slot and client.hello and client.hello.protocol:
+                self._send(client, encode_command(Command.START_LEVEL, bytes([level])))
+
+    def close(self, reason: str = "") -> None:
+        """Send all clients away and give the port up. May be called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        for client in self._clients.values():
+            _say_goodbye(client, reason)
+        end = time.monotonic() + _FAREWELL
+        while self._clients and time.monotonic() < end:
+            self._serve(0.05)
+        for client in list(self._clients.values()):
+            self._remove(client)
+        self._selector.close()
+        self._server.close()
+
+    def _expected(self) -> int:
+        """Return how many slots may still come forward: those of clients, and those that already have."""
+        return sum(1 for slot in self._slots if (slot.client and not slot.delivered) or slot in self._ready)
+
+    # The event loop.
+
+    def _serve(self, seconds: float) -> None:
+        for key, events in self._selector.select(max(0.0, seconds)):
+            if key.fileobj is self._server:
+                if not self._closed:
+                    self._accept()
+                continue
+            client: _Client = key.data
+            try:
+                if self._closed:
+                    _drain(client)
+                    continue
+                if events & selectors.EVENT_WRITE:
+                    self._flush(client)
+                if events & selectors.EVENT_READ:
+                    self._read(client)
+            except ProtocolError as error:
+                self._drop(client, error.reason, str(error))
+            except OSError as error:
+                self._drop(client, "connection", str(error))
+        now = time.monotonic()
+        if now >= self._next_check:
+            self._next_check = now + _TICK
+            self._check_deadlines(now)
+
+    def _accept(self) -> None:
+        for _ in range(_STRANGERS):
+            try:
+                connection, peer = self._server.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:  # No descriptor is left, say: let them wait in the queue for a moment.
+                _log.warning("no more clients can be taken in now: %s", error)
+                self._selector.unregister(self._server)
+                self._accepting = False
+                return
+            strangers = sum(1 for client in self._clients.values() if client.hello is None)
+            if strangers >= _STRANGERS:
+                connection.close()
+                self.dropped["crowd"] += 1
+                continue
+            with contextlib.suppress(OSError):
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._adopt(connection, peer[0])
+
+    def _adopt(self, connection: socket.socket, address: str) -> None:
+        """Take a connection in and await its hello."""
+        connection.setblocking(False)
+        client = _Client(connection, address, time.monotonic() + self._hello_deadline)
+        self._clients[connection] = client
+        self._selector.register(connection, selectors.EVENT_READ, client)
+
+    def _read(self, client: _Client) -> None:
+        try:
+            data = client.connection.recv(_CHUNK)
+        except BlockingIOError:
+            return
+        if not data:
+            self._drop(client, "left", "the client closed the connection")
+            return
+        for message in client.parser.feed(data):
+            if client.connection not in self._clients:
+                return
+            self._take(client, message)
+
+    def _take(self, client: _Client, message: Message) -> None:
+        if isinstance(message, Hello):
+            self._greet(client, message)
+        elif isinstance(message, Response):
+            if message.command != Command.ALIVE:
+                raise ProtocolError("response", f"a response to command {message.command} that nobody gave")
+        elif client.slot is None or not client.owes_frame:
+            raise ProtocolError("unexpected", "a packet before the reply to the last one")
+        else:
+            self._take_frame(client, client.slot, message)
+
+    def _greet(self, client: _Client, hello: Hello) -> None:
+        self._admission.check(hello, client.address)
+        client.hello = hello
+        slot = next((slot for slot in self._slots if slot.free), None)
+        if slot is None:
+            raise ProtocolError("full", f"all {self.count} places are taken")
+        slot.client, slot.episodes, slot.last, client.slot = client, Episodes(self._settings), None, slot
+        client.deadline = time.monotonic() + self._deadline
+        _log.info("client %d: %s plays %s", slot.number, client.address, hello.game or "an unknown game")
+        if hello.protocol:
+            self._send(client, encode_command(Command.START_LEVEL, bytes([self._start_level])))
+
+    def _take_frame(self, client: _Client, slot: _Slot, body: bytes) -> None:
+        frame = client.decoder.decode(body)
+        client.owes_frame = False
+        client.arrived = time.monotonic()
+        client.frames += 1
+        step = slot.episodes.take(frame)
+        if step is None:
+            self._reply(client)
+        else:
+            slot.step = step
+            self._ready.append(slot)
+
+    def _reply(self, client: _Client) -> None:
+        assert client.slot is not None
+        client.owes_frame = True
+        client.deadline = time.monotonic() + self._deadline
+        self._send(client, encode_reply(*client.slot.episodes.controls))
+
+    def _send(self, client: _Client, data: bytes) -> None:
+        client.outgoing += data
+        try:
+            self._flush(client)
+        except OSError as error:
+            self._drop(client, "connection", str(error))
+
+    def _flush(self, client: _Client) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while client.outgoing:
+                client.outgoing = client.outgoing[client.connection.send(client.outgoing) :]
+        if client.writing != bool(client.outgoing):
+            client.writing = not client.writing
+            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if client.writing else 0)
+            self._selector.modify(client.connection, events, client)
+
+    def _check_deadlines(self, now: float) -> None:
+        for client in list(self._clients.values()):
+            if client.owes_frame and now > client.deadline:
+                word = "stalled" if client.hello else "silent"
+                self._drop(client, word, "nothing came in time")
+        if not self._accepting:
+            self._accepting = True
+            self._selector.register(self._server, selectors.EVENT_READ)
+
+    # Ends.
+
+    def _drop(self, client: _Client, reason: str, text: str) -> None:
+        if client.connection not in self._clients:
+            return
+        if self._closed:
+            self._remove(client)
+            return
+        self.dropped[reason] += 1
+        level, who = (logging.WARNING, client.slot.number) if client.slot else (logging.INFO, "none yet")
+        _log.log(level, "client %s from %s dropped, %s: %s", who, client.address, reason, text)
+        self._dismiss(client, text)
+
+    def _dismiss(self, client: _Client, reason: str) -> None:
+        _say_goodbye(client, reason)
+        self._remove(client)
+        slot = client.slot
+        if slot is None:
+            return
+        slot.client = None
+        if slot.step is None:
+            self._truncate(slot)
+        elif not slot.delivered and slot.step.first:
+            self._ready.remove(slot)
+            slot.step = None
+        elif not slot.delivered:
+            slot.step.truncated = not slot.step.terminated
+
+    def _remove(self, client: _Client) -> None:
+        self._selector.unregister(client.connection)
+        del self._clients[client.connection]
+        client.connection.close()
+
+    def _truncate(self, slot: _Slot) -> None:
+        """End the episode of a client that is gone, if the agent knows of one."""
+        last = slot.last
+        if last is None or not slot.episodes.playing:
+            return
+        nothing = {"objective_reward": 0.0, "subjective_reward": 0.0, "life_lost": False, "frames": 0}
+        slot.step = replace(last, reward=0.0, truncated=True, first=False, info=last.info | nothing)
+        slot.episodes = Episodes(self._settings)
+        self._ready.append(slot)
+
+
+def _arrivals(slots: list[_Slot]) -> Arrivals:
+    steps = [slot.step for slot in slots if slot.step]
+    observations = np.empty((len(steps), FEATURE_COUNT), np.float32)
+    for row, step in zip(observations, steps, strict=True):
+        row[:] = step.observation
+    return Arrivals(
+        ids=np.array([slot.number for slot in slots], np.int64),
+        observations=observations,
+        rewards=np.array([step.reward for step in steps], np.float32),
+        terminated=np.array([step.terminated for step in steps], np.bool_),
+        truncated=np.array([step.truncated for step in steps], np.bool_),
+        first=np.array([step.first for step in steps], np.bool_),
+        info={key: np.array([step.info[key] for step in steps], dtype) for key, dtype in INFO_DTYPES.items()},
+    )
+
+
+def _say_goodbye(client: _Client, reason: str) -> None:
+    """Tell a client of ours why it has to go; what it sent meanwhile is read, or the word might be lost."""
+    with contextlib.suppress(OSError):
+        if client.parser.protocol:
+            client.connection.send(encode_command(Command.QUIT, reason.encode()[:500]))
+        client.connection.shutdown(socket.SHUT_WR)
+    with contextlib.suppress(OSError, ProtocolError):
+        _drain(client)
+
+
+def _drain(client: _Client) -> None:
+    """Read and forget.
+
+    Raises:
+        ProtocolError: the client has closed the connection.
+    """
+    with contextlib.suppress(BlockingIOError):
+        if not client.connection.recv(_CHUNK):
+            raise ProtocolError("left", "the client closed the connection")

@@ -1,0 +1,123 @@
+"""Frames from clients that connect over the network: MAME with the Lua bridge, here or on other machines."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tempest_rainbow.collect.sources import INFO_KEYS, Arrivals
+from tempest_rainbow.config.settings import Task
+
+__all__ = ["RemoteSource", "split_address"]
+
+_log = logging.getLogger(__name__)
+
+_PATIENCE = 0.2
+"""Seconds after which ``recv`` returns with nothing, so that a run without clients can still be stopped."""
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Return host and port of ``HOST:PORT``.
+
+    Raises:
+        ValueError: the text is no such address.
+    """
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > 65535:
+        raise ValueError(f"an address to listen at is HOST:PORT, got {address!r}")
+    return host.strip("[]"), int(port)
+
+
+class RemoteSource:
+    """The pool of clients that ``tempest_gym`` serves, as a source; clients come and go as they like."""
+
+    def __init__(
+        self,
+        address: str,
+        count: int,
+        task: Task,
+        *,
+        legacy: Literal["loopback", "all", "none"] = "loopback",
+        token_file: Path | None = None,
+    ) -> None:
+        """Listen at ``address`` for at most ``count`` clients; ``legacy``: see `ClientPool`; ``token_file``: see
+        `read_token`.
+
+        Raises:
+            ValueError: the address is none, or open to others without a token.
+            OSError: the address cannot be had.
+        """
+        from tempest_gym.server.admission import read_token  # the game's side of the wire
+        from tempest_gym.server.pool import ClientPool
+        from tempest_gym.settings import Settings
+
+        host, port = split_address(address)
+        settings = Settings(machine="mame", start_level=task.start_level, frame_skip=task.frame_skip)
+        token = read_token(token_file)
+        self._pool = ClientPool(host, port, count=count, settings=settings, token=token, legacy=legacy)
+        self.address = self._pool.address
+        _log.info("clients may connect to %s:%d", *self.address)
+        self.count = count
+        self.observation_size = self._pool.observation_size
+        self.action_count = self._pool.action_count
+
+    def recv(self) -> Arrivals:
+        """Return the clients that have something to say, after a fifth of a second maybe none."""
+        arrived = self._pool.recv(timeout=_PATIENCE)
+        return Arrivals(
+            ids=np.asarray(arrived.ids, np.int64),
+            observations=np.asarray(arrived.observations, np.float32),
+            rewards=np.asarray(arrived.rewards, np.float32),
+            terminated=np.asarray(arrived.terminated, bool),
+            truncated=np.asarray(arrived.truncated, bool),
+            first=np.asarray(arrived.first, bool),
+            info={
+                key: np.asarray(arrived.info[key], dtype)
+                for key, (dtype, _) in INFO_KEYS.items()
+                if key in arrived.info
+            },
+        )
+
+    def send(self, ids: NDArray[np.int64], actions: NDArray[np.int64]) -> None:
+        """Give clients their actions."""
+        self._pool.send(ids, actions)
+
+    def get_state(self) -> dict[str, Any] | None:
+        """Games of clients cannot be cloned."""
+        return None
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """There is no state to restore.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError("games of remote clients cannot be put into a saved state")
+
+    def call(self, name: str, *arguments: Any) -> bool:
+        """Call a method on the pool if it has it; return whether it does."""
+        method = getattr(self._pool, name, None)
+        if method is None:
+            return False
+        method(*arguments)
+        return True
+
+    def metrics(self) -> dict[str, float]:
+        """Return how many clients play, how long their replies took lately, and how many were dropped, by
+        reason."""
+        figures = {"collect/clients": float(len(self._pool.clients()))}
+        if self._pool.reply_seconds:
+            median, late = np.quantile(list(self._pool.reply_seconds), [0.5, 0.99])
+            self._pool.reply_seconds.clear()
+            figures |= {"collect/reply_ms": 1000 * float(median), "collect/reply_ms_p99": 1000 * float(late)}
+        return figures | {
+            f"collect/dropped_{name}": float(count) for name, count in self._pool.dropped.items()
+        }
+
+    def close(self) -> None:
+        """Send the clients away."""
+        self._pool.close()

@@ -1,0 +1,76 @@
+"""Reads small text files from run folders and checkpoints that may come from anywhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import uuid
+from pathlib import Path
+from typing import Any
+
+__all__ = ["LARGEST_JSON", "LARGEST_TEXT", "read_json", "read_text", "sync", "write_bytes"]
+
+LARGEST_TEXT = 1 << 20
+LARGEST_JSON = 1 << 28
+"""Bytes of a state's plain values: 64 boards take some hundred thousand."""
+
+
+def read_text(path: Path, largest: int = LARGEST_TEXT) -> str:
+    """Return a file's text.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is no regular file (a device, a pipe), larger than ``largest`` bytes, or no UTF-8.
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    with open(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise ValueError(f"{path} is no regular file")
+        content = file.read(largest + 1) if found.st_size <= largest else b""
+    if max(found.st_size, len(content)) > largest:
+        raise ValueError(f"{path} has {found.st_size:,} bytes, at most {largest:,} were expected")
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no text: {error}") from error
+
+
+def read_json(path: Path, largest: int = LARGEST_JSON) -> Any:
+    """Return what a JSON file holds.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: as `read_text`, or it is no JSON.
+    """
+    try:
+        return json.loads(read_text(path, largest))
+    except RecursionError as error:
+        raise ValueError(f"{path} is nested too deeply") from error
+
+
+def sync(path: Path) -> None:
+    """Make the operating system write a file or folder to disk now."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        if not path.is_dir():
+            raise  # Windows cannot sync folders; the rename itself is atomic there
+    finally:
+        os.close(descriptor)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file so that at any moment either the old or the new content is there, never a part of it."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync(path.parent)

@@ -1,0 +1,80 @@
+"""A picture of one of the games being collected, with where the network looks."""
+
+from __future__ import annotations
+
+import base64
+import io
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tempest_rainbow.collect.collector import Collector
+from tempest_rainbow.collect.sources import VectorSource
+from tempest_rainbow.networks.rainbow import RainbowNetwork
+
+__all__ = ["live_view"]
+
+_QUALITY = 70
+
+
+def live_view(
+    collector: Any, network: RainbowNetwork, between_steps: threading.Lock, index: int = 0
+) -> Callable[[], Mapping[str, Any]] | None:
+    """Return what gives the present picture of environment ``index``, None if its games cannot be drawn.
+
+    The picture is a mapping fit for JSON: ``jpeg`` (base64), ``lanes`` (16 points), ``enemies`` (7 points or
+    None) in shares of the picture, and ``attention`` (16 x 7, mean over heads) or None.
+
+    Args:
+        collector: what plays; only a vector environment with ``drawing``, ``lane_positions`` and
+            ``enemy_positions`` can be drawn.
+        network: whose attention is shown.
+        between_steps: held while environments step.
+        index: which environment.
+    """
+    if not isinstance(collector, Collector) or not isinstance(collector.source, VectorSource):
+        return None
+    envs: Any = collector.source.envs.unwrapped
+    if not hasattr(envs, "drawing"):
+        return None
+
+    def take() -> dict[str, Any]:
+        with between_steps:
+            draw = envs.drawing(index)
+            lanes, enemies = envs.lane_positions(index), envs.enemy_positions(index)
+            observation = collector.observation(index)
+        return {
+            "jpeg": _jpeg(draw()),
+            "lanes": _points(lanes),
+            "enemies": _points(enemies),
+            "attention": _attention(network, observation),
+        }
+
+    return take
+
+
+def _jpeg(picture: NDArray[np.uint8]) -> str:
+    from PIL import Image  # comes with the extra that shows pictures
+
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "jpeg", quality=_QUALITY)
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def _points(points: NDArray[np.float64]) -> list[list[float] | None]:
+    return [
+        None if np.isnan(point).any() else [round(float(value), 4) for value in point] for point in points
+    ]
+
+
+def _attention(network: RainbowNetwork, observation: NDArray[np.float32]) -> list[list[float]] | None:
+    if network.encoder is None:
+        return None
+    device = next(network.parameters()).device
+    with torch.no_grad():
+        weights = network.attention(torch.from_numpy(observation[None]).to(device)).float().mean(dim=(0, 1))
+    return [[round(float(value), 3) for value in row] for row in weights.cpu().numpy()]

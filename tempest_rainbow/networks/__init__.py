@@ -1,0 +1,1 @@
+"""The network, its lane encoder, and their kernels for CPUs."""

@@ -1,0 +1,1 @@
+"""A run: collecting, learning and evaluating side by side."""

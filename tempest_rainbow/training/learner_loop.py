@@ -1,0 +1,144 @@
+"""The learner's way through a run: draws batches, learns from them, and hands priorities back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from tempest_rainbow.config.settings import TrainConfig
+from tempest_rainbow.learner.learner import Learner
+from tempest_rainbow.replay.batch import ACTOR_EXPERT, Batch
+from tempest_rainbow.replay.replay import Replay
+from tempest_rainbow.training.run_metrics import Gauges
+from tempest_rainbow.training.steered_schedules import Guidance
+
+__all__ = ["BatchesAhead", "Drawn", "Lessons"]
+
+_METRICS_EVERY = 10
+"""Learner steps between those whose metrics are computed."""
+
+
+class Lessons:
+    """One learner step after the other, each on a batch that was drawn beside the step before it.
+
+    With ``deterministic`` settings each is drawn in its turn.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        learner: Learner,
+        replay: Replay,
+        guidance: Guidance,
+        gauges: Gauges,
+        frames: Callable[[], int],
+    ) -> None:
+        """Let ``learner`` learn from ``replay`` as ``guidance`` says at the moment that ``frames`` tells."""
+        self._config = config
+        self._learner = learner
+        self._replay = replay
+        self._guidance = guidance
+        self._gauges = gauges
+        self._frames = frames
+        self._ahead = BatchesAhead(self._draw)
+
+    def learn(self) -> int:
+        """Make a step and return the samples it took.
+
+        Raises:
+            NotFiniteError: the gradient is not finite.
+        """
+        started = time.perf_counter()
+        drawn = self._ahead.take()
+        batch, ready = drawn.batch, time.perf_counter()
+        if not self._config.deterministic:
+            self._ahead.begin()
+        frames, steps = self._frames(), self._learner.steps
+        result = self._learner.step(
+            batch,
+            learning_rate=self._guidance.learning_rate(steps),
+            imitation_weight=self._guidance.imitation_weight(frames),
+            metrics=steps % _METRICS_EVERY == 0,
+            prior_weight=self._guidance.prior_weight(frames),
+            goal=drawn.goal,
+            before_update=self._ahead.wait,
+        )
+        self._replay.update_priorities(batch.indices, batch.stamps, result.priorities)
+        self._gauges.learned(result)
+        self._gauges.spent("sample", ready - started)
+        self._gauges.spent("learn", time.perf_counter() - ready)
+        return len(batch)
+
+    def clear(self) -> None:
+        """Forget every transition, those drawn included."""
+        self._ahead.drop()
+        self._replay.clear()
+
+    def close(self) -> None:
+        """End the thread that draws."""
+        self._ahead.close()
+
+    def _draw(self) -> Drawn:
+        """Draw a batch, see `BatchesAhead`."""
+        frames = self._frames()
+        batch = self._replay.sample(self._config.batch_size, beta=self._config.beta.value(frames))
+        if self._config.imitation_by_expert_only:
+            batch.imitation_weights *= batch.actors == ACTOR_EXPERT
+        if self._config.deterministic:
+            return Drawn(batch, None)
+        return Drawn(batch, self._learner.goal(batch, self._guidance.prior_weight(frames)))
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A batch to learn from.
+
+    Attributes:
+        batch: the transitions.
+        goal: what `Learner.goal` returned for it.
+    """
+
+    batch: Batch
+    goal: Tensor | None
+
+
+class BatchesAhead:
+    """Hands out batches, each drawn by ``draw`` in a thread of its own since `begin` was called.
+
+    A batch drawn ahead knows neither the weights nor the priorities of the step it was drawn beside: both are
+    one step old. All methods belong to the thread that learns.
+    """
+
+    def __init__(self, draw: Callable[[], Drawn]) -> None:
+        """Draw by ``draw``, which is called in another thread after `begin` and in this one otherwise."""
+        self._draw = draw
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="draw")
+        self._next: Future[Drawn] | None = None
+
+    def take(self) -> Drawn:
+        """Return the batch drawn ahead, or draw one now."""
+        following, self._next = self._next, None
+        return self._draw() if following is None else following.result()
+
+    def begin(self) -> None:
+        """Begin to draw the next batch."""
+        self._next = self._thread.submit(self._draw)
+
+    def wait(self) -> None:
+        """Return when the batch begun is ready, so that weights may change; whether it failed tells `take`."""
+        if self._next is not None:
+            self._next.exception()
+
+    def drop(self) -> None:
+        """Forget the batch drawn ahead."""
+        self.wait()
+        self._next = None
+
+    def close(self) -> None:
+        """End the thread."""
+        self._thread.shutdown()
+        self._next = None

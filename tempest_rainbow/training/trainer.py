@@ -1,0 +1,422 @@
+"""The training run: collection and learning side by side, with saving, evaluating and steering in between."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tempest_rainbow.checkpoint import REPLAY, STATE, CheckpointError, Checkpoints, read_tree
+from tempest_rainbow.collect.environments import probe
+from tempest_rainbow.collect.factory import open_collector, open_source
+from tempest_rainbow.config.settings import TrainConfig
+from tempest_rainbow.device import usable_cores
+from tempest_rainbow.learner.learner import NotFiniteError
+from tempest_rainbow.learner.processes import make_learner
+from tempest_rainbow.monitor.controls import Controls, Event
+from tempest_rainbow.monitor.dashboard.live_game import live_view
+from tempest_rainbow.monitor.metrics import Metrics
+from tempest_rainbow.monitor.reports import attention_report, replay_report
+from tempest_rainbow.policy import network_card
+from tempest_rainbow.replay.replay import Replay
+from tempest_rainbow.training.clock import Agenda, Ending, RunClock
+from tempest_rainbow.training.curriculum import Curriculum
+from tempest_rainbow.training.evaluator import Judge
+from tempest_rainbow.training.learner_loop import Lessons
+from tempest_rainbow.training.rate_limiter import SampleLimiter
+from tempest_rainbow.training.run_metrics import Gauges
+from tempest_rainbow.training.steered_schedules import Guidance
+
+__all__ = ["Diverged", "Trainer"]
+
+_log = logging.getLogger(__name__)
+
+_CROWDED = 0.5
+"""Share of the expected returns at the ends of the support from which on a run warns."""
+
+
+class Diverged(RuntimeError):
+    """The loss became infinite or NaN; the message names the last good checkpoint."""
+
+
+class Trainer:
+    """One run from its beginning, or its last checkpoint, to its end.
+
+    Attributes:
+        config: the resolved settings.
+        controls: what a person can steer while it goes on.
+        metrics: the hub to subscribe monitors to.
+        checkpoints: the run's checkpoints.
+        learner, replay, collector: the three big parts.
+        gauges: what the run's rows of metrics are made of.
+    """
+
+    def __init__(self, config: TrainConfig, folder: Path, *, controls: Controls, metrics: Metrics) -> None:
+        """Make environments, replay and network.
+
+        Args:
+            config: checked settings.
+            folder: the run's folder; checkpoints go into ``checkpoints`` below it.
+            controls: steering.
+            metrics: monitors are told through it.
+        """
+        self.config = config
+        self.controls = controls
+        self.metrics = metrics
+        self._stopping = False
+        self._opened = ExitStack()
+        try:
+            self._open(config, folder)
+        except BaseException:
+            self.close()
+            raise
+        controls.listen(self._on_event)
+
+    def _open(self, config: TrainConfig, folder: Path) -> None:
+        """Make the parts; each that has to be closed is noted in ``_opened`` as soon as it is there."""
+        self.checkpoints = Checkpoints(folder / "checkpoints", config.checkpoint.keep)
+        torch.set_num_threads(config.threads or max(usable_cores() - 1, 1))
+        self._clock = RunClock(config.clock)
+        self._ending = Ending(config.frames, config.minutes, config.evaluation.solved_at)
+        source = open_source(config) if config.ray is None else None
+        if source is not None:
+            self._opened.callback(source.close)
+        size, actions = (
+            probe(config.task) if source is None else (source.observation_size, source.action_count)
+        )
+        self.replay = Replay(config.replay, config.rings, size, seed=config.seed)
+        self._opened.callback(self.replay.close)
+        self.learner = make_learner(
+            config.network,
+            config.learner,
+            size,
+            actions,
+            device=config.device,
+            seed=config.seed,
+            deterministic=config.deterministic,
+            processes=config.learner_processes,
+        )
+        self._opened.callback(self.learner.close)
+        self._guidance = Guidance(config, self.controls, self._progress)
+        self._curriculum = Curriculum(config.start_level)
+        self.collector = open_collector(
+            config, source, self._act, self.learner, self.replay, self._prior_weight
+        )
+        if source is None:
+            self._opened.callback(self.collector.close)
+        if config.drawn_levels:
+            self.collector.statistics.highest_start = config.start_level
+        self._limiter = SampleLimiter(
+            config.samples_per_insert,
+            max(config.learn_start, config.rings * (config.replay.n_step + 1)),  # some transition is complete
+            config.batch_size,
+            slack=2 * config.samples_per_insert * config.rings,
+        )
+        self._opened.callback(self._limiter.close)
+        self.gauges = Gauges(config, self._ending, self._guidance, self.collector, self.learner, self.replay)
+        self._lessons = Lessons(
+            config, self.learner, self.replay, self._guidance, self.gauges, lambda: self.frames
+        )
+        self._opened.callback(self._lessons.close)
+        self._judge = Judge(config, self.checkpoints, self.metrics, lambda: self.controls.pending("quit"))
+        self._collecting = threading.Lock()
+        self._failure: BaseException | None = None
+        self._saved_at = (-1, -1)
+        self._warned_of_support = False
+
+    @property
+    def frames(self) -> int:
+        """Frames collected so far."""
+        return self.collector.frames
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training so far, earlier parts of a resumed run included."""
+        return self._clock.seconds
+
+    def _progress(self) -> float:
+        """Return the share of the run that is over, for which a deterministic run does not look at a clock."""
+        return self._ending.progress(self.frames, 0.0 if self.config.deterministic else self.seconds)
+
+    def run(self) -> dict[str, Any]:
+        """Train until the run's end and return the last evaluation ({} without any).
+
+        Raises:
+            Diverged: the loss is no longer finite.
+            CheckpointError: the run is over, but its end could not be saved.
+        """
+        self._clock.start()
+        self.gauges.start(self.seconds, self.frames)
+        config = self.config
+        self._headlines = Agenda(config.monitor.every_seconds, 0, self.seconds, self.frames)
+        self._points = Agenda(config.monitor.curve_seconds, 0, self.seconds, self.frames)
+        self._saves, self._evaluations = (
+            Agenda(60 * group.every_minutes, group.every_frames, self.seconds, self.frames)
+            for group in (config.checkpoint, config.evaluation)
+        )
+        try:
+            if self.config.deterministic:
+                self._run_in_turns()
+            else:
+                self._run_side_by_side()
+        except NotFiniteError as error:
+            raise Diverged(self._divergence(error)) from error
+        saved = self._save_the_end()
+        if (
+            self.config.evaluation.at_end
+            and self._judge.steps != self.learner.steps
+            and not self.controls.pending("quit")
+        ):
+            self._evaluate(saved)
+        self._publish_row()
+        return self._judge.last or {}
+
+    def close(self) -> None:
+        """End the environments, also after a construction that failed half way. May be called twice."""
+        self._stopping = True
+        self._opened.close()
+
+    def save(self) -> Path:
+        """Write a checkpoint now.
+
+        Raises:
+            OSError: it cannot be written; those saved before are as they were.
+        """
+        self._limiter.pause()
+        try:
+            with self._collecting:
+                frames = self.frames
+                path = self.checkpoints.save(
+                    frames,
+                    self._get_state(),
+                    self.learner.network.state_dict(),
+                    self._card(),
+                    save_replay=self.replay.save if self.config.checkpoint.replay else None,
+                )
+                self._saved_at = (frames, self.learner.steps)
+        finally:
+            self._limiter.resume()
+        self.metrics.event(frames, f"saved {path}")
+        return path
+
+    def _save_if_possible(self) -> Path | None:
+        """Save; tell it if that fails, for example because the disk is full, so that training goes on."""
+        try:
+            return self.save()
+        except OSError as error:
+            text = f"the checkpoint could not be saved ({error}); {self.checkpoints.last_good()}; training goes on"
+            self.metrics.event(self.frames, text)
+            return None
+
+    def _save_the_end(self) -> Path:
+        if self._saved_at == (self.frames, self.learner.steps):
+            return self.checkpoints.latest()
+        try:
+            return self.save()
+        except OSError as error:
+            raise CheckpointError(
+                f"the end of the run could not be saved ({error}); {self.checkpoints.last_good()}"
+            ) from error
+
+    def restore(self, checkpoint: Path) -> str:
+        """Go on from a checkpoint and return a sentence that tells how.
+
+        Raises:
+            CheckpointError: it cannot be read, or does not fit these settings.
+        """
+        state = read_tree(checkpoint / STATE)
+        try:
+            self.learner.set_state(state["learner"])
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise CheckpointError(f"{checkpoint} does not fit these settings: {error}") from error
+        notes = []
+        whole = (checkpoint / REPLAY).is_dir()
+        if whole:
+            try:
+                self.replay.load(checkpoint / REPLAY)
+            except ValueError as error:
+                whole = False
+                self.replay.clear()
+                notes.append(f"the saved replay does not fit ({error}), so it begins empty")
+        else:
+            notes.append(
+                "the checkpoint holds no replay, so it begins empty and is filled before learning goes on"
+            )
+        self._limiter.set_state(state["limiter"] if whole else {"allowance": 0.0, "inserted": 0})
+        obstacle = self.collector.set_state(state["collector"])
+        if obstacle is not None:
+            notes.append(f"{obstacle}, so their episodes begin anew")
+        self._guidance.set_state(state["guidance"])
+        self.controls.set_state(state["controls"])
+        if "curriculum" in state and not self._curriculum.set_state(state["curriculum"]):
+            self.controls.set("start_level", None, "the run's settings")
+        self._clock.set(float(state["seconds"]))
+        if not whole:
+            self.replay.cut(np.arange(self.config.rings))
+        return "; ".join([f"resumed from {checkpoint}", *notes])
+
+    def _run_in_turns(self) -> None:
+        while self._goes_on():
+            self._collect()
+            while self._limiter.may_learn():
+                self._learn()
+
+    def _run_side_by_side(self) -> None:
+        thread = threading.Thread(target=self._collect_forever, name="collect", daemon=True)
+        thread.start()
+        try:
+            while self._goes_on():
+                before = time.perf_counter()
+                ready = self._limiter.wait_to_learn(0.1)
+                self.gauges.spent("wait", time.perf_counter() - before)
+                if ready:
+                    self._learn()
+                if self._failure is not None:
+                    raise self._failure
+        finally:
+            self._stopping = True
+            self._limiter.close()
+            thread.join()
+
+    def _collect_forever(self) -> None:
+        try:
+            while not self._stopping:
+                if self._limiter.wait_to_collect(0.2) and not self._stopping:
+                    with self._collecting:
+                        self._collect()
+        except BaseException as error:
+            self._failure = error
+            self._limiter.close()
+
+    def _collect(self) -> None:
+        exploration = self._guidance.exploration(self.frames)
+        frames, ended = self.collector.step(exploration)
+        self._guidance.finished(ended)
+        self._curriculum.apply(ended, self.controls, self._set_start_level)
+        self._limiter.learning = bool(self.controls["training"])
+        self._limiter.samples_per_insert = self._guidance.samples_per_insert()
+        self._limiter.inserted(frames)
+
+    def _set_start_level(self, level: int) -> None:
+        self.collector.statistics.highest_start = None
+        if not self.collector.call("set_start_level", level):
+            self.metrics.event(self.frames, "these environments have no start level to change")
+
+    def _learn(self) -> None:
+        self._limiter.sampled(self._lessons.learn())
+
+    def live_view(self) -> Callable[[], Mapping[str, Any]] | None:
+        """Return what draws one of the games with the network's attention, None if they cannot be drawn."""
+        return live_view(self.collector, self.learner.network, self._collecting)
+
+    def attention_report(self) -> str:
+        """Return which lanes look at which enemies at present, as a table."""
+        with self._collecting:
+            observations = self.gauges.seen.copy()
+        return attention_report(self.learner.network, observations)
+
+    def replay_report(self) -> str:
+        """Return the replay's figures as lines."""
+        return replay_report(self.replay)
+
+    def _act(self, observations: NDArray[np.float32]) -> NDArray[np.int64]:
+        started = time.perf_counter()
+        actions, values = self.learner.act(observations, prior_weight=self._prior_weight())
+        self.gauges.acted(observations, values, time.perf_counter() - started)
+        return actions
+
+    def _prior_weight(self) -> float:
+        return self._guidance.prior_weight(self.frames)
+
+    def _goes_on(self) -> bool:
+        """Do what is due and return whether the run goes on after it."""
+        if not self.finished():
+            self._attend()
+        return not self.finished()
+
+    def finished(self) -> bool:
+        """Whether frames, minutes, score or somebody's word have ended the run."""
+        over = self._ending.reached(self.frames, self.seconds, self._judge.score)
+        return over or self.controls.pending("quit")
+
+    def _attend(self) -> None:
+        """Do what is due by time or was asked for."""
+        now = self.seconds, self.frames
+        headline = self._headlines.due(*now) or self.controls.take("report")
+        if self._points.due(*now) or headline:
+            self._publish_row(headline=headline)
+        if self.controls.take("pulse"):
+            self._guidance.pulse.start(self.frames)
+        if self.controls.take("flush_replay"):
+            self._flush()
+        if self._evaluations.due(*now) or self.controls.take("evaluate"):
+            self._evaluate(self._save_if_possible())
+        if self._saves.due(*now) or self.controls.take("save"):
+            self._save_if_possible()
+
+    def _flush(self) -> None:
+        self._limiter.pause()
+        with self._collecting:
+            self._lessons.clear()
+            self._limiter.set_state({"allowance": 0.0, "inserted": 0})
+        self._limiter.resume()
+
+    def _evaluate(self, checkpoint: Path | None) -> None:
+        self._judge.evaluate(self.learner, self._card(), self.frames, checkpoint)
+
+    def _publish_row(self, *, headline: bool = True) -> None:
+        row = self.gauges.row(self.seconds, self.frames, headline=headline)
+        self.metrics.publish(row)
+        at_ends = row.values.get("learner/at_ends", 0.0)
+        if at_ends > _CROWDED and not self._warned_of_support:
+            self._warned_of_support = True
+            network = self.config.network
+            text = (
+                f"{at_ends:.0%} of the expected returns lie at an end of the support ({network.value_min:g} to "
+                f"{network.value_max:g}): choose --network.value-min and --network.value-max around the returns, "
+                "or scale the rewards"
+            )
+            self.metrics.event(self.frames, text)
+
+    def _on_event(self, event: Event) -> None:
+        self.metrics.event(self.frames, str(event))
+
+    def _divergence(self, error: NotFiniteError) -> str:
+        text = f"training diverged: {error}; {self.checkpoints.last_good()}"
+        smaller = f"--learner.learning-rate {self.config.learner.learning_rate / 4:.1e}"
+        if not self.checkpoints.all():
+            return f"{text}. Begin again with a smaller step, for example with {smaller}"
+        command = f"tempest-rainbow train --resume {self.checkpoints.folder.parent}"
+        return f"{text}. Go on from there with a smaller step, for example by {command} {smaller}"
+
+    def _card(self) -> dict[str, Any]:
+        return network_card(
+            self.config.network,
+            self.learner.network.observation_size,
+            self.learner.network.action_count,
+            env=self.config.env,
+            frame_skip=self.config.frame_skip,
+            frames=self.frames,
+            learner_steps=self.learner.steps,
+            prior_weight=self._guidance.prior_weight(self.frames),
+        )
+
+    def _get_state(self) -> dict[str, Any]:
+        return {
+            "format": 1,
+            "seconds": self.seconds,
+            "learner": self.learner.get_state(),
+            "collector": self.collector.get_state(),
+            "limiter": self._limiter.get_state(),
+            "guidance": self._guidance.get_state(),
+            "curriculum": self._curriculum.get_state(),
+            "controls": self.controls.get_state(),
+        }

@@ -1,0 +1,50 @@
+"""What a policy thinks while it plays: expected returns, choice, the teacher's choice, attention."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tempest_rainbow.networks.rainbow import attention_of
+from tempest_rainbow.policy import NetworkPolicy, Policy
+
+__all__ = ["Insight", "look"]
+
+
+@dataclass(frozen=True)
+class Insight:
+    """One decision.
+
+    Attributes:
+        action: what the policy chose.
+        expert_action: what the teacher would do; None if there is none.
+        q_values: expected returns, float32 ``(actions,)``; None for a policy without a network.
+        attention: how much each lane looks at each enemy slot, float32 ``(16, 7)``, mean over heads; None for a
+            network without a lane encoder.
+    """
+
+    action: int
+    expert_action: int | None = None
+    q_values: NDArray[np.float32] | None = None
+    attention: NDArray[np.float32] | None = None
+
+
+def look(policy: Policy, observation: NDArray[np.float32], info: Mapping[str, Any]) -> Insight:
+    """Let a policy decide, and tell why.
+
+    Args:
+        policy: who decides.
+        observation: float32 ``(size,)``.
+        info: what came with it.
+    """
+    batch = np.asarray(observation, np.float32).reshape(1, -1)
+    advice = {key: np.array([value]) for key, value in info.items() if key == "expert_action"}
+    expert = int(info["expert_action"]) if info.get("expert_action", -1) >= 0 else None
+    if not isinstance(policy, NetworkPolicy):
+        return Insight(int(policy.act(batch, advice)[0]), expert)
+    q_values, preferences = policy.judge(batch)
+    return Insight(int(preferences[0].argmax()), expert, q_values[0], attention_of(policy.network, batch[0]))

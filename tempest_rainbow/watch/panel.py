@@ -1,0 +1,182 @@
+"""Draws what a policy thinks beside and over the picture of its game (Pillow, extra ``video``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tempest_rainbow.watch.decision import Insight
+
+__all__ = ["PANEL_WIDTH", "Panel"]
+
+PANEL_WIDTH = 360
+"""Pixels that the panel adds on the right."""
+
+_MARGIN, _LABEL = 14, 46
+_ROW_HEIGHT, _GRID_TOP = 66, 96
+_TABLE_GAP, _CELL_WIDTH, _CELL_HEIGHT = 76, 40, 12
+
+_BACKGROUND, _FAINT, _TEXT = (14, 14, 22), (44, 44, 60), (205, 205, 215)
+_BAR, _CHOSEN, _EXPERT = (84, 98, 160), (255, 214, 64), (64, 224, 208)
+_LOOK = (90, 170, 255)
+_LEAST_SHOWN = 0.08
+"""Attention below this is not drawn over the tube: lines everywhere would say nothing."""
+
+_BUTTONS = ("none", "zap", "fire", "both")
+_TURNS = (12, 9, 6, 3, 1, 0, -1, -3, -6, -9, -12)
+_LEVELS = (0, 12, 9, 6, 3, 1, -1, -3, -6, -9, -12)
+"""Turn per game frame by spinner index (ARCADE F.5)."""
+
+_COLUMNS = tuple(_LEVELS.index(turn) for turn in _TURNS)
+"""Spinner indices in the order of the columns: from a turn to the left to one to the right."""
+
+Picture = NDArray[np.uint8]
+Points = NDArray[np.float64]
+
+
+class Panel:
+    """Draws pictures with a panel.
+
+    Args:
+        name: of the policy, shown at the top.
+
+    Raises:
+        ModuleNotFoundError: Pillow is not installed.
+    """
+
+    def __init__(self, name: str) -> None:
+        """Load what draws."""
+        from PIL import Image, ImageDraw, ImageFont
+
+        self._image, self._draw = Image, ImageDraw
+        self._font = ImageFont.load_default(size=14)
+        self._small = ImageFont.load_default(size=11)
+        self._name = name if len(name) <= 40 else "..." + name[-37:]
+
+    def draw(
+        self,
+        picture: Picture,
+        insight: Insight | None,
+        info: Mapping[str, Any],
+        lanes: Points,
+        enemies: Points,
+    ) -> Picture:
+        """Return the picture with attention over the tube and the panel on its right.
+
+        Args:
+            picture: uint8 ``(height, width, 3)``.
+            insight: the decision taken in this picture; None: none was.
+            info: the environment's, for score, level and lives.
+            lanes: places of the lanes, float ``(16, 2)`` in shares of the picture, NaN where there is none.
+            enemies: likewise of the enemy slots, ``(7, 2)``.
+
+        Returns:
+            uint8 ``(height, width + PANEL_WIDTH, 3)``, a new array.
+        """
+        height, width, _ = picture.shape
+        whole = self._image.new("RGB", (width + PANEL_WIDTH, height), _BACKGROUND)
+        game = self._image.fromarray(picture)
+        if insight is not None and insight.attention is not None:
+            game = self._looks(game, insight.attention, lanes, enemies)
+        whole.paste(game, (0, 0))
+        pen = self._draw.Draw(whole)
+        left = width + _MARGIN
+        pen.text((left, 12), self._name, fill=_TEXT, font=self._font)
+        facts = [f"{key} {info[key]:,}" for key in ("score", "level", "lives") if key in info]
+        pen.text((left, 32), "   ".join(facts), fill=_TEXT, font=self._font)
+        if insight is not None:
+            self._grid(pen, left, insight)
+            if insight.attention is not None:
+                top = _GRID_TOP + len(_BUTTONS) * _ROW_HEIGHT + _TABLE_GAP
+                self._table(pen, left, top, insight.attention, ~np.asarray(np.isnan(enemies).any(axis=1)))
+        return np.array(whole)
+
+    def _looks(self, game: Any, attention: NDArray[np.float32], lanes: Points, enemies: Points) -> Any:
+        """Lines from lanes to the enemies they look at; a lane's dot is as bright as its strongest look."""
+        layer = self._image.new("RGBA", game.size, (0, 0, 0, 0))
+        pen = self._draw.Draw(layer)
+        size = np.array(game.size, float)
+        for lane, place in enumerate(lanes):
+            if np.isnan(place).any():
+                continue
+            at = tuple(place * size)
+            for slot, enemy in enumerate(enemies):
+                weight = float(attention[lane, slot])
+                if weight >= _LEAST_SHOWN and not np.isnan(enemy).any():
+                    ends = (*at, *(enemy * size))
+                    pen.line(ends, fill=(*_LOOK, round(120 * weight)), width=1 + round(weight))
+            strongest = float(attention[lane].max())
+            if strongest > 0.0:
+                box = (at[0] - 4, at[1] - 4, at[0] + 4, at[1] + 4)
+                pen.ellipse(box, fill=(*_LOOK, round(255 * strongest)))
+        return self._image.alpha_composite(game.convert("RGBA"), layer).convert("RGB")
+
+    def _grid(self, pen: Any, left: int, insight: Insight) -> None:
+        """The 44 actions: a row per fire and zap pair, a column per turn, a bar per expected return."""
+        values = insight.q_values
+        low, high = (0.0, 1.0) if values is None else (float(values.min()), float(values.max()))
+        cell = (PANEL_WIDTH - 2 * _MARGIN - _LABEL) // len(_COLUMNS)
+        right = left + _LABEL + cell * len(_COLUMNS)
+        text = "acts without a network"
+        if values is not None:
+            text = f"expected return {low:.2f} to {high:.2f}"
+        pen.text((left, 56), text, fill=_TEXT, font=self._font)
+        pen.text((left + _LABEL, _GRID_TOP - 18), "turn left", fill=_TEXT, font=self._small)
+        pen.text((right, _GRID_TOP - 18), "turn right", fill=_TEXT, font=self._small, anchor="ra")
+        for row, name in enumerate(_BUTTONS):
+            top = _GRID_TOP + row * _ROW_HEIGHT
+            bottom = top + _ROW_HEIGHT - 8
+            pen.text((left, (top + bottom) // 2 - 7), name, fill=_TEXT, font=self._small)
+            for column, spinner in enumerate(_COLUMNS):
+                action = len(_COLUMNS) * row + spinner
+                start = left + _LABEL + column * cell
+                box = (start + 2, top, start + cell - 3, bottom)
+                pen.rectangle(box, fill=_FAINT)
+                share = 0.0 if values is None else (float(values[action]) - low) / max(high - low, 1e-9)
+                chosen = action == insight.action
+                if values is None and chosen:
+                    share = 1.0
+                if share > 0.0:
+                    bar = (box[0], bottom - round(share * (bottom - top)), box[2], bottom)
+                    pen.rectangle(bar, fill=_CHOSEN if chosen else _BAR)
+                if action == insight.expert_action:
+                    pen.rectangle((box[0] - 2, top - 2, box[2] + 2, bottom + 2), outline=_EXPERT, width=2)
+        self._legend(pen, left, _GRID_TOP + len(_BUTTONS) * _ROW_HEIGHT, cell, insight)
+
+    def _legend(self, pen: Any, left: int, top: int, cell: int, insight: Insight) -> None:
+        for column, turn in enumerate(_TURNS):
+            middle = left + _LABEL + column * cell + cell // 2
+            pen.text((middle, top - 4), str(abs(turn)), fill=_TEXT, font=self._small, anchor="ma")
+        pen.rectangle((left, top + 18, left + 12, top + 30), fill=_CHOSEN)
+        pen.text((left + 18, top + 17), f"chosen: {_words(insight.action)}", fill=_TEXT, font=self._small)
+        if insight.expert_action is not None:
+            pen.rectangle((left, top + 36, left + 12, top + 48), outline=_EXPERT, width=2)
+            words = f"expert: {_words(insight.expert_action)}"
+            pen.text((left + 18, top + 35), words, fill=_TEXT, font=self._small)
+
+    def _table(
+        self, pen: Any, left: int, top: int, attention: NDArray[np.float32], used: NDArray[np.bool_]
+    ) -> None:
+        """Attention as a heat table: a row per lane, a column per enemy slot; slots not in use stay dark."""
+        pen.text((left, top - 18), "lane looks at enemy slot", fill=_TEXT, font=self._small)
+        for lane, row in enumerate(attention):
+            y = top + lane * _CELL_HEIGHT
+            pen.text((left + 16, y - 1), str(lane), fill=_TEXT, font=self._small, anchor="ra")
+            for slot, weight in enumerate(row):
+                x = left + 24 + slot * _CELL_WIDTH
+                share = float(weight) if used[slot] else 0.0
+                colour = tuple(
+                    round(dark + share * (light - dark)) for dark, light in zip(_FAINT, _LOOK, strict=True)
+                )
+                pen.rectangle((x, y, x + _CELL_WIDTH - 3, y + _CELL_HEIGHT - 3), fill=colour)
+
+
+def _words(action: int) -> str:
+    """An action in words, such as ``fire, left 12``."""
+    buttons, spinner = divmod(action, len(_LEVELS))
+    turn = _LEVELS[spinner]
+    way = "stand" if turn == 0 else f"{'left' if turn > 0 else 'right'} {abs(turn)}"
+    return f"{_BUTTONS[buttons]}, {way}"

@@ -1,0 +1,139 @@
+"""Watching a policy play, in a window or as a video file, with what it thinks beside the picture."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from tempest_gym.display.video import check_video_name, open_video
+from tempest_gym.display.window import Window
+from tempest_rainbow.collect.environments import make_single
+from tempest_rainbow.collect.sources import check_spaces
+from tempest_rainbow.config.settings import Task
+from tempest_rainbow.policy import Policy, load_policy
+from tempest_rainbow.watch.decision import Insight, look
+from tempest_rainbow.watch.panel import Panel
+
+__all__ = ["watch"]
+
+_log = logging.getLogger(__name__)
+
+Picture = NDArray[np.uint8]
+
+_Show = Callable[[Picture], bool]
+"""Shows a picture and tells whether to go on."""
+
+
+def watch(
+    task: Task,
+    policy: str,
+    *,
+    output: Path | None,
+    games: int,
+    seed: int,
+    seconds: float | None = None,
+    panel: bool = True,
+) -> list[tuple[int, float]]:
+    """Let a policy play and return seed and score of each game (an unfinished last game included).
+
+    Args:
+        task: which environment.
+        policy: expert, random, bundled or a path.
+        output: video file to write, .mp4 or .gif; None opens a window.
+        games: number of games.
+        seed: of the first game.
+        seconds: of play after which to stop; None plays to the end.
+        panel: Tempest only: show expected returns, choices and attention too.
+
+    Raises:
+        ValueError: the file's ending is none of a video, or the environment draws nothing.
+        ModuleNotFoundError, gymnasium.error.DependencyNotInstalled: what draws the panel, opens the window or
+            writes the video is not installed.
+    """
+    if output is not None:
+        check_video_name(output)
+    env = make_single(task, render_mode="rgb_array")
+    try:
+        size, action_count = check_spaces(env.observation_space, env.action_space)
+        player = load_policy(policy, action_count, seed, observation_size=size)
+        rate = float(env.metadata.get("render_fps", 30))
+        limit = None if seconds is None else int(seconds * rate)
+        drawn = Panel(player.name) if panel and task.tempest else None
+        with _window(rate) if output is None else _video(output, rate) as show:
+            return _play(env, player, games, seed, limit, _Film(env, drawn, show))
+    finally:
+        env.close()
+
+
+@contextmanager
+def _window(rate: float) -> Iterator[_Show]:
+    window = Window(rate)
+
+    def show(picture: Picture) -> bool:
+        window.show(picture)
+        return not window.closed
+
+    try:
+        yield show
+    finally:
+        window.close()
+
+
+@contextmanager
+def _video(output: Path, rate: float) -> Iterator[_Show]:
+    with open_video(output, rate) as append:
+
+        def show(picture: Picture) -> bool:
+            append(picture)
+            return True
+
+        yield show
+    _log.info("%s written", output)
+
+
+class _Film:
+    """Shows an environment's pictures, with a panel if there is one."""
+
+    def __init__(self, env: gym.Env[Any, Any], panel: Panel | None, show: _Show) -> None:
+        self._env, self._panel, self._show = env, panel, show
+        self.open = True
+
+    def take(self, insight: Insight | None, info: dict[str, Any]) -> None:
+        """Show the present picture and the decision taken in it."""
+        picture = self._env.render()
+        if not isinstance(picture, np.ndarray):
+            raise ValueError(f"{self._env} renders no pictures")
+        if self._panel is not None:
+            game: Any = self._env.unwrapped
+            picture = self._panel.draw(picture, insight, info, game.lane_positions(), game.enemy_positions())
+        self.open = self._show(picture)
+
+
+def _play(
+    env: gym.Env[Any, Any], policy: Policy, games: int, seed: int, limit: int | None, film: _Film
+) -> list[tuple[int, float]]:
+    results: list[tuple[int, float]] = []
+    shown = 0
+    for game in range(games):
+        observation, info = env.reset(seed=seed + game)
+        total, ended = 0.0, False
+        while not ended and film.open and (limit is None or shown < limit):
+            insight = look(policy, np.asarray(observation, np.float32).reshape(-1), info)
+            film.take(insight, info)
+            observation, reward, terminated, truncated, info = env.step(insight.action)
+            total += float(reward)
+            ended = terminated or truncated
+            shown += 1
+        if ended:
+            film.take(None, info)
+        results.append((seed + game, float(info.get("score", total))))
+        if not film.open or (limit is not None and shown >= limit):
+            break
+    return results
