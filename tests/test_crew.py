@@ -124,7 +124,7 @@ def test_lua_without_jit_shares_slices_instead(
     fleets: tuple[BoardFleet, BoardFleet], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone, _ = fleets
-    monkeypatch.setattr("tempest_gym.machines.board.LuaHost", partial(LuaHost, "lua54"))
+    monkeypatch.setattr("tempest_gym.machines.fleet.LuaHost", partial(LuaHost, "lua54"))
     slow = BoardFleet(squall_rom(), GAMES, 2)
     slow.load_state(alone.save_state())
     for fleet in (alone, slow):

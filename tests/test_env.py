@@ -381,7 +381,7 @@ def test_a_state_of_another_program_is_refused(env, tmp_path, monkeypatch):
     shutil.copytree(lua_directory(), tmp_path / "lua")
     (tmp_path / "lua" / "reward.lua").open("a").write("-- another\n")
     with monkeypatch.context() as patch:
-        patch.setattr("tempest_gym.machines.board.lua_directory", lambda: tmp_path / "lua")
+        patch.setattr("tempest_gym.machines.fleet.lua_directory", lambda: tmp_path / "lua")
         other = TempestEnv()
     with pytest.raises(ValueError, match=r"the state was made with another Lua$"):
         other.restore_state(state)

@@ -127,7 +127,7 @@ def test_only_large_networks_get_processes(monkeypatch):
         (2, NETWORK_PRESETS["fast"], {"processes": False}, False),
         (2, NETWORK_PRESETS["fast"], {"deterministic": True, "processes": True}, False),
     ):
-        monkeypatch.setattr("tempest_rainbow.device.usable_cores", lambda cores=cores: cores)
+        monkeypatch.setattr("tempest_rainbow.learner.processes.usable_cores", lambda cores=cores: cores)
         made = make_learner(network, LearnerConfig(), 195, 44, **{**wanted, **changes})
         assert (made == "processes") == expected
 

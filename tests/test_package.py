@@ -97,9 +97,15 @@ def test_tempest_gym_never_imports_torch():
 # The files of the trainer that may use the game's package, and what of it: the server's side of the wire, which it
 # offers as a pool of environments; windows and video files for any pictures; clients to measure the server with.
 SHARED = {
-    "collect/remote.py": {"admission", "server", "settings"},
-    "watch.py": {"video", "window"},
-    "bench_clients.py": {"board_clients", "client", "machines.mame_process", "roms", "server"},
+    "collect/client_source.py": {"server.admission", "server.pool", "settings"},
+    "watch/watch.py": {"display.video", "display.window"},
+    "bench/clients.py": {
+        "machines.mame_process",
+        "roms",
+        "server.board_clients",
+        "server.mame_clients",
+        "server.pool",
+    },
 }
 
 
