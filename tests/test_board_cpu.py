@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from board_oracle import DECIMAL, assemble
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from py65.devices.mpu6502 import MPU
@@ -156,7 +156,21 @@ def test_no_bridge_point_is_an_error_and_can_be_resumed() -> None:
     assert once.ram.tobytes() == boards.ram.tobytes()
 
 
+def test_a_loop_that_was_left_and_entered_again_is_not_skipped_by_the_time_in_between() -> None:
+    """The loop LDA $10, BNE is entered at its BNE with equal registers, again and again, and left at once."""
+    code = b"\xa9\x05\x4c\x10\x90" + b"\xea" * 9  # 9000: LDA #5, JMP $9010
+    code += b"\xa5\x10\xd0\xfc"  # 900E: LDA $10; 9010: BNE $900E
+    code += b"\xe6\x20\x4c\x00\x90"  # 9012: INC $20, JMP $9000
+    boards = Boards(image(rom_with(code)), 2)
+    boards.fields["skip_idle"][1] = 0
+    for _ in range(5):
+        assert boards.run_one(0, 1_000) == boards.run_one(1, 1_000) == CYCLES_EXHAUSTED
+        assert boards.fields["cycles"][0] == boards.fields["cycles"][1]
+        assert boards.ram[0].tobytes() == boards.ram[1].tobytes()
+
+
 @given(seed=st.integers(0, 2**32 - 1), size=st.sampled_from([16, 256, 8192]))
+@example(seed=1548, size=8192)  # The watchdog ends an idle loop that is entered again.
 @settings(max_examples=150, deadline=None)
 def test_random_programs_stay_inside(seed: int, size: int) -> None:
     """Random bytes as program neither hang nor touch anything but their own row, skip idle loops or not, and

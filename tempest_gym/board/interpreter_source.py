@@ -65,6 +65,7 @@ def run(state, words, rom, table, translated, max_cycles):
                 words[{WORD["irq"]}] = 1
             if words[{WORD["watchdog"]}] <= cyc:
                 cyc = bite(state, words, rom)
+                idle_pc = ZERO - 1
                 pc = rom[0xFFFC] | (np.int64(rom[0xFFFD]) << 8)
                 sp = (sp - 3) & 0xFF
                 i = ZERO + 1
@@ -313,6 +314,8 @@ def _branches() -> list[str]:
         "    cyc += 3",
         "    pc = target",
         "else:",
+        "    if pc == idle_pc:",
+        "        idle_pc = ZERO - 1",
         "    cyc += 2",
         "    pc += 2",
     ]
