@@ -16,8 +16,8 @@ local GAME_STATE, GAME_MODE, LIVES, EDGE, LANE = A.game_state, A.game_mode, A.li
 local RAM_LEVEL, SPINNER = A.level, A.spinner
 local FRAMES, IN_GAME, REAL, ALIVE, DECISION = M.frames, M.in_game, M.real, M.alive, M.decision
 local MOVED, PLAYER_LANE = M.moved, M.player_lane
-local FIRE, ZAP, TURN, SCORE, START_LEVEL = M.fire, M.zap, M.spinner, M.score, M.start_level
-local MENU = M.menu
+local FIRE, ZAP, TURN, START_LEVEL, MENU = M.fire, M.zap, M.spinner, M.start_level, M.menu
+local SCORE, MILLION = M.score, M.million
 
 local bridge = {}
 
@@ -69,7 +69,7 @@ function bridge.observe(ram, mem, values, frame)
 
   frame.objective, frame.done = reward.objective(ram, mem, game_state, was_real, was_alive)
   frame.subjective = reward.subjective(ram, mem)
-  frame.score = mem[SCORE]
+  frame.score = mem[SCORE] + mem[MILLION]
   frame.frame = mem[FRAMES] % 65536
   frame.spinner = mem[TURN]
   frame.fire = mem[FIRE]

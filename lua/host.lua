@@ -11,6 +11,7 @@ local min = math.min
 local host = {}
 
 host.MEMORY = bridge.MEMORY
+host.RANDOM = state.memory.random
 
 -- Far longer than the longest way from one decision to the next, entering three initials by time-out: 96 * 32 frames.
 local LONGEST_WAY = 20000

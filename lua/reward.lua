@@ -8,7 +8,8 @@ local A, M = state.address, state.memory
 local PLAY, START, SELECT = state.PLAY, state.START, state.SELECT
 local at_most, equal, off_board = state.at_most, state.equal, state.off_board
 local RAM_SCORE, RAM_LEVEL, RAM_USES, PENDING = A.score, A.level, A.zapper_uses, A.pending
-local LEVEL, SCORE, USES, WAVE, WAVE_OPEN = M.level, M.score, M.zapper_uses, M.wave, M.wave_open
+local LEVEL, SCORE, MILLION, USES = M.level, M.score, M.million, M.zapper_uses
+local WAVE, WAVE_OPEN = M.wave, M.wave_open
 local REAL, ALIVE, DECISION = M.real, M.alive, M.decision
 local PLAYER_LANE, MOVED, NEAREST = M.player_lane, M.moved, M.nearest
 
@@ -16,6 +17,7 @@ local DEATH = 1000
 local ZAP_PENALTY = 1000 -- for a zap when the whole wave is still to come
 local LARGEST_GAIN = 999 -- greater changes are bonuses and resets
 local SCORE_WRAP = 1000000
+local LARGEST_DROP = 500000 -- a score that falls by more within a game has passed its last digit
 local DANGER_DEPTH = 0x80
 local LANE_WORTH = 2.0
 
@@ -41,6 +43,8 @@ function reward.objective(ram, mem, game_state, was_real, was_alive)
   local score, uses = state.score(ram, RAM_SCORE), ram[RAM_USES]
   local gain = (score - mem[SCORE]) % SCORE_WRAP
   local zapped = min(1, max(0, uses - mem[USES]))
+  local wrapped = real * was_real * (1 - starting) * (1 - at_most(mem[SCORE] - score, LARGEST_DROP))
+  mem[MILLION] = (1 - real * starting) * mem[MILLION] + wrapped * SCORE_WRAP
   mem[SCORE] = score
   mem[USES] = uses
   local died = real * was_real * was_alive * (1 - mem[ALIVE])

@@ -92,7 +92,8 @@ local MEMORY = {
   { "decision", 1 }, -- the player may act in this frame
   { "player_lane", 1 },
   { "moved", 1 }, -- the player's lane differs from the last frame's
-  { "score", 1 },
+  { "score", 1 }, -- of the six digits that the game keeps
+  { "million", 1 }, -- points beyond these: a million for each time they passed 999,999
   { "zapper_uses", 1 },
   { "level", 1 },
   { "wave", 1 }, -- enemies pending at the start of the level

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import json
 from os import PathLike
-from typing import Any, Literal, TypedDict, cast
+from typing import Any, Literal, cast
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
+from gymnasium.utils import seeding
 from numpy.typing import NDArray
 
 from tempest_gym.actions import ACTION_COUNT, CONTROLS, advised_action, decode_action
 from tempest_gym.display.projection import enemy_positions, lane_positions
 from tempest_gym.display.window import Window
 from tempest_gym.frame import FRAMES_PER_SECOND, Frame
+from tempest_gym.info import TempestInfo, step_info
 from tempest_gym.machines import make_machine
 from tempest_gym.machines.machine import Machine, MachineName, Randomness, advance_by_frames
 from tempest_gym.roms import RomImage, resolve_rom
 from tempest_gym.settings import (
-    EPISODE_FRAMES,
-    EpisodeKind,
     Settings,
     action_space,
     checked_levels,
@@ -35,44 +35,6 @@ RenderMode = Literal["rgb_array", "human"]
 
 SEED_COUNT = 2**31 - 1
 """Seeds of games are drawn below this, and given ones taken modulo it: what Lua's generator can hold."""
-
-
-class TempestInfo(TypedDict, total=False):
-    """What `step` and `reset` tell beside the observation.
-
-    Attributes:
-        expert_action: the joint action, 0-43, that the scripted expert would take now.
-        expert_target: the lane the expert steers for, -1 for none.
-        score: player 1's score in points.
-        lives: lives including the one in play.
-        level: the level as the player sees it, 1-99.
-        game_state: RAM $00.
-        player_lane: 0-15.
-        objective_reward: score changes and penalties met on this step, in points.
-        subjective_reward: lane shaping met on this step, unscaled.
-        life_lost: the player died on this step.
-        frames: game frames this step took.
-        episode_frames: game frames since the episode began, the way to its first decision included.
-        game: name of the ROM set; at reset only.
-        machine: ``"board"`` or ``"mame"``; at reset only.
-        seed: the seed of the game; at reset only.
-    """
-
-    expert_action: int
-    expert_target: int
-    score: int
-    lives: int
-    level: int
-    game_state: int
-    player_lane: int
-    objective_reward: float
-    subjective_reward: float
-    life_lost: bool
-    frames: int
-    episode_frames: int
-    game: str
-    machine: str
-    seed: int
 
 
 class TempestEnv(gym.Env[NDArray[np.float32], Any]):
@@ -92,6 +54,7 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
         objective_scale: factor of the score reward, per point.
         subjective_scale: factor of the lane-shaping reward.
         reward_clip: largest absolute reward of a step.
+        time_limit: seconds of game time after which an episode is truncated, None for no limit.
         render_mode: None, ``"rgb_array"`` (`render` returns a picture) or ``"human"`` (a window at true
             speed).
         randomness: ``"seed"``: the seed decides the game's random numbers, on both machines; ``"mame"``:
@@ -108,22 +71,16 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
         self,
         machine: MachineName = "board",
         rom: str | PathLike[str] | RomImage | None = None,
-        start_level: int = 1,
-        episode: EpisodeKind = "game",
-        frame_skip: int = 1,
-        objective_scale: float = 0.01,
-        subjective_scale: float = 0.01,
-        reward_clip: float = 10.0,
+        *,
         render_mode: RenderMode | None = None,
         randomness: Randomness = "seed",
+        **settings: Any,
     ) -> None:
         """Check the arguments and set the machine up."""
-        self.settings = Settings(
-            machine, start_level, episode, frame_skip, objective_scale, subjective_scale, reward_clip
-        )
+        self.settings = Settings.of({"machine": machine, **settings})
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise ValueError(f"render_mode must be None, 'rgb_array' or 'human', got {render_mode!r}")
-        self._start_levels: tuple[int, ...] = (start_level,)
+        self._start_levels: tuple[int, ...] = (self.settings.start_level,)
         self.render_mode = render_mode
         self.observation_space = cast("spaces.Space[NDArray[np.float32]]", observation_space())
         self.action_space = action_space()
@@ -134,9 +91,9 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
         self._playing = False
         self._game_goes_on = False
 
-    def reset(
+    def reset(  # type: ignore[override]
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    ) -> tuple[NDArray[np.float32], TempestInfo]:
         """Run to the first frame of an episode in which the agent acts.
 
         After a life lost with ``episode="life"`` the game goes on, unless a seed or an option asks for a
@@ -164,10 +121,12 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
         frame.objective = frame.subjective = 0.0
         frame.done = False
         info = self._info(frame)
-        info.update(game=self.machine.game, machine=self.machine.name, seed=self._seed)
+        info["game"], info["machine"], info["seed"] = self.machine.game, self.machine.name, self._seed
         return frame.features, info
 
-    def step(self, action: Any) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+    def step(  # type: ignore[override]
+        self, action: Any
+    ) -> tuple[NDArray[np.float32], float, bool, bool, TempestInfo]:
         """Take a joint action and run to the next frame in which the agent acts, or to the episode's end.
 
         Args:
@@ -175,8 +134,8 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
 
         Returns:
             The observation; the reward, clip(objective_scale * objective + subjective_scale * subjective);
-            terminated (game over, or a life lost with ``episode="life"``); truncated (30 minutes of game
-            time); a `TempestInfo`.
+            terminated (game over, or a life lost with ``episode="life"``); truncated (the time
+            limit); a `TempestInfo`.
 
         Raises:
             gymnasium.error.ResetNeeded: the episode has ended, or none has begun.
@@ -189,17 +148,14 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
             decode_action(action)
         fire, zap, spinner = CONTROLS[index]
         settings = self.settings
-        life = settings.episode == "life"
-        frame = self._advance(fire, zap, spinner, life, settings.frame_skip)
+        frame = self._advance(fire, zap, spinner, settings.episode == "life", settings.frame_skip)
         self._episode_frames += frame.frames
-        reward = settings.objective_scale * frame.objective + settings.subjective_scale * frame.subjective
-        clip = settings.reward_clip
-        terminated = frame.over or (life and frame.done)
-        truncated = self._episode_frames >= EPISODE_FRAMES and not terminated
+        terminated, truncated = settings.ends(frame.over, frame.done, self._episode_frames)
         if terminated or truncated:
             self._playing = False
             self._game_goes_on = terminated and not frame.over
-        return frame.features, min(max(reward, -clip), clip), terminated, truncated, self._info(frame)
+        reward = settings.reward(frame.objective, frame.subjective)
+        return frame.features, reward, terminated, truncated, self._info(frame)
 
     def _advance(self, fire: bool, zap: bool, spinner: int, stop_at_death: bool, skip: int) -> Frame:
         if self._window is None:
@@ -217,21 +173,9 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
         if self._window is not None:
             self._window.show(self.machine.picture())
 
-    def _info(self, frame: Frame) -> dict[str, Any]:
-        return {
-            "expert_action": advised_action(frame),
-            "expert_target": frame.expert_target,
-            "score": frame.score,
-            "lives": frame.lives,
-            "level": frame.level + 1,
-            "game_state": frame.game_state,
-            "player_lane": frame.player_lane,
-            "objective_reward": frame.objective,
-            "subjective_reward": frame.subjective,
-            "life_lost": frame.done,
-            "frames": frame.frames,
-            "episode_frames": self._episode_frames,
-        }
+    def _info(self, frame: Frame) -> TempestInfo:
+        info: TempestInfo = step_info(frame, advised_action(frame), self._episode_frames)
+        return info
 
     def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]
         """Return the picture on the screen, shape ``(height, width, 3)``, with ``render_mode="rgb_array"``.
@@ -270,13 +214,18 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
         """
         self._start_levels = checked_levels(levels)
 
-    def clone_state(self) -> bytes:
+    def clone_state(self, *, include_random: bool = True) -> bytes:
         """Return the whole state: machine, Lua's memory, counters, random generator.
 
         The bytes may be kept, sent and restored in another process with the same kind of machine and ROM set.
+
+        Args:
+            include_random: False leaves the random numbers out: after `restore_state` those of the environment that
+                restores go on, so that each restore lives another future.
         """
         header = {
             "identity": self._identity(),
+            "include_random": include_random,
             "seed": self._seed,
             "episode_frames": self._episode_frames,
             "playing": self._playing,
@@ -285,19 +234,33 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
         }
         return json.dumps(header).encode() + b"\n" + self.machine.save_state()
 
-    def restore_state(self, state: bytes) -> None:
+    def restore_state(self, state: bytes, *, seed: int | None = None) -> None:
         """Go back to a state of `clone_state`; what follows is bit for bit what followed then.
 
+        Args:
+            state: the state.
+            seed: gives the game, the expert and the games after this one the random numbers of this seed instead of
+                the state's.
+
         Raises:
-            ValueError: the state is none, or is of another kind of machine or ROM set.
+            ValueError: the state does not come from `clone_state`, or is of another kind of machine or ROM set; or
+                MAME is asked for other random numbers than the state's.
         """
         header, machine_state = split_state(state, self._identity())
+        kept = None if header.get("include_random", True) or seed is not None else self.machine.random_state()
         self.machine.load_state(machine_state)
         self._seed = header["seed"]
         self._episode_frames = header["episode_frames"]
         self._playing = header["playing"]
         self._game_goes_on = header["game_goes_on"]
-        self.np_random.bit_generator.state = header["np_random"]
+        if seed is not None:
+            self._seed = seed % SEED_COUNT
+            self.machine.reseed(self._seed)
+            self.np_random, _ = seeding.np_random(self._seed)
+        elif kept is not None:
+            self.machine.set_random_state(kept)
+        else:
+            self.np_random.bit_generator.state = header["np_random"]
 
     def _identity(self) -> dict[str, str]:
         return {"machine": self.machine.name, "game": self.machine.game}

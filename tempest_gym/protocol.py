@@ -60,6 +60,7 @@ _HELLO_LIMIT = 4096
 _RESPONSE_LIMIT = 16 << 20
 
 _NO_TARGET = (-1, -32768)
+_SCORE_LIMIT = 99_999_999
 _REAL_GAME = 0x80
 _GAME_ENDS = (0x10, 0x12, 0x24)
 _LIVES_FEATURE, _ALIVE_FEATURE = FEATURES["lives"].start, FEATURES["player_alive"].start
@@ -269,7 +270,7 @@ class FrameDecoder:
                 raise _bad_number(f"{name} reward", reward, _REWARD_LIMIT)
         if max(done, save, fire, zap, is_open, expert_fire, expert_zap) > 1:
             raise ProtocolError("range", "a flag of the packet is neither 0 nor 1")
-        if lane > 15 or not (target in _NO_TARGET or 0 <= target <= 15) or score > 999_999:
+        if lane > 15 or not (target in _NO_TARGET or 0 <= target <= 15) or score > _SCORE_LIMIT:
             raise ProtocolError("range", f"a packet with lane {lane}, target {target} or score {score}")
         if not -128 <= spinner <= 127:
             raise ProtocolError("range", f"a packet with spinner {spinner}")

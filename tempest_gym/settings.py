@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -15,8 +16,8 @@ from tempest_gym.frame import FEATURE_COUNT, FRAMES_PER_SECOND
 from tempest_gym.machines.machine import MACHINES, MachineName
 
 __all__ = [
-    "EPISODE_FRAMES",
     "LAST_START_LEVEL",
+    "TIME_LIMIT",
     "EpisodeKind",
     "Settings",
     "action_space",
@@ -30,8 +31,8 @@ __all__ = [
 EpisodeKind = Literal["game", "life"]
 
 
-EPISODE_FRAMES = int(30 * 60 * FRAMES_PER_SECOND)
-"""Game frames after which an episode is truncated: 30 minutes of game time."""
+TIME_LIMIT = 1800.0
+"""Seconds of game time after which an episode is truncated, unless the environment is told otherwise."""
 
 LAST_START_LEVEL = 81
 """The highest level the game's own menu offers to start at (ARCADE C.12)."""
@@ -59,6 +60,7 @@ class Settings:
         objective_scale: factor of the score reward.
         subjective_scale: factor of the lane-shaping reward.
         reward_clip: largest absolute reward of a step.
+        time_limit: seconds of game time after which an episode is truncated; None for no limit.
 
     Raises:
         TypeError: a value has the wrong type.
@@ -72,6 +74,43 @@ class Settings:
     objective_scale: float = 0.01
     subjective_scale: float = 0.01
     reward_clip: float = 10.0
+    time_limit: float | None = TIME_LIMIT
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any]) -> Settings:
+        """Return the settings that an environment's keyword arguments name.
+
+        Raises:
+            TypeError: there is no such argument; or, as for a value out of range, what the class raises.
+        """
+        for name in arguments.keys() - cls.__dataclass_fields__.keys():
+            close = get_close_matches(name, cls.__dataclass_fields__, 1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise TypeError(f"Tempest-v0 has no argument {name!r}{hint}")
+        return cls(**arguments)
+
+    @property
+    def episode_frames(self) -> float:
+        """Game frames after which an episode is truncated, infinity without a time limit."""
+        return math.inf if self.time_limit is None else int(self.time_limit * FRAMES_PER_SECOND)
+
+    def reward(self, objective: Any, subjective: Any) -> Any:
+        """Return the reward of a step from its sums, numbers or arrays of them."""
+        reward, clip = self.objective_scale * objective + self.subjective_scale * subjective, self.reward_clip
+        if isinstance(reward, np.ndarray):
+            return np.minimum(np.maximum(reward, -clip, out=reward), clip, out=reward)
+        return min(max(reward, -clip), clip)
+
+    def ends(self, over: Any, life_lost: Any, episode_frames: Any) -> tuple[Any, Any]:
+        """Return whether a step ends the episode: terminated and truncated, truth values or arrays of them.
+
+        Args:
+            over: the game is over.
+            life_lost: the player died on this step.
+            episode_frames: game frames since the episode began.
+        """
+        terminated = over | life_lost if self.episode == "life" else over
+        return terminated, (episode_frames >= self.episode_frames) > terminated
 
     def __post_init__(self) -> None:
         """Check every value."""
@@ -83,6 +122,8 @@ class Settings:
             _number(name, getattr(self, name))
         if _number("reward_clip", self.reward_clip) <= 0.0:
             raise ValueError(f"reward_clip must be greater than 0, got {self.reward_clip!r}")
+        if self.time_limit is not None and _number("time_limit", self.time_limit) <= 0.0:
+            raise ValueError(f"time_limit must be greater than 0 seconds, or None, got {self.time_limit!r}")
 
 
 def start_levels_of(options: dict[str, Any] | None, default: tuple[int, ...]) -> tuple[int, ...]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
 from functools import partial
-from operator import itemgetter
 from os import PathLike
+from types import SimpleNamespace
 from typing import Any
 
 import gymnasium as gym
@@ -20,15 +22,14 @@ from tempest_gym.actions import ACTION_COUNT, CONTROLS, expert_actions
 from tempest_gym.display.projection import enemy_positions, lane_positions
 from tempest_gym.env import SEED_COUNT, TempestEnv, split_state
 from tempest_gym.frame import FRAME_KINDS
-from tempest_gym.machines.board import Job
+from tempest_gym.info import step_info
+from tempest_gym.machines.board import BoardMachine, Job
 from tempest_gym.machines.fleet import BoardFleet
 from tempest_gym.machines.lua_host import LuaHost
 from tempest_gym.machines.machine import MachineName
 from tempest_gym.machines.worker_threads import usable_cores
 from tempest_gym.roms import RomImage, resolve_rom
 from tempest_gym.settings import (
-    EPISODE_FRAMES,
-    EpisodeKind,
     Settings,
     action_space,
     checked_levels,
@@ -46,17 +47,6 @@ _CONTROLS = np.array(CONTROLS, np.int32).T
 _REALS = list(FRAME_KINDS.values()).count(float)
 _FIELD = {name: place for place, name in enumerate(FRAME_KINDS)}
 
-_shown = itemgetter(
-    *(
-        _FIELD[name] - _REALS
-        for name in (
-            *("expert_target", "player_lane", "open", "expert_fire", "expert_zap", "score", "lives"),
-            *("level", "game_state", "done", "frames"),
-        )
-    )
-)
-"""Picks from the whole numbers of a frame those that ``info`` is made of."""
-
 _Flags = NDArray[np.bool_]
 _Result = tuple[NDArray[np.float32], NDArray[np.float64], _Flags, _Flags, dict[str, Any]]
 
@@ -73,9 +63,9 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
             games for each.
         autoreset_mode: ``"NextStep"``, ``"SameStep"`` or ``"Disabled"``, as Gymnasium defines them.
         machine: must be ``"board"``.
-        rom, start_level, episode, frame_skip, objective_scale, subjective_scale, reward_clip: as for
-            `TempestEnv`.
+        rom: as for `TempestEnv`.
         render_mode: None or ``"rgb_array"``.
+        settings: the other arguments of `TempestEnv`, see `tempest_gym.settings.Settings`.
 
     Raises:
         TypeError, ValueError: an argument is wrong; the message says what came and what was expected.
@@ -90,18 +80,11 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         machine: MachineName = "board",
         rom: str | PathLike[str] | RomImage | None = None,
-        start_level: int = 1,
-        episode: EpisodeKind = "game",
-        frame_skip: int = 1,
-        objective_scale: float = 0.01,
-        subjective_scale: float = 0.01,
-        reward_clip: float = 10.0,
         render_mode: str | None = None,
+        **settings: Any,
     ) -> None:
         """Check the arguments and set the boards up."""
-        self.settings = Settings(
-            machine, start_level, episode, frame_skip, objective_scale, subjective_scale, reward_clip
-        )
+        self.settings = Settings.of({"machine": machine, **settings})
         if machine != "board":
             raise ValueError(
                 f"machine must be 'board' here, got {machine!r}: for many of those use "
@@ -119,7 +102,7 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
             known = ", ".join(repr(mode.value) for mode in AutoresetMode)
             raise ValueError(f"autoreset_mode must be one of {known}, got {autoreset_mode!r}") from None
         self.metadata = {**TempestEnv.metadata, "autoreset_mode": self.autoreset_mode}
-        self._start_levels: tuple[int, ...] = (start_level,)
+        self._start_levels: tuple[int, ...] = (self.settings.start_level,)
         self.render_mode = render_mode
         self.single_observation_space = observation_space()
         self.single_action_space = action_space()
@@ -129,7 +112,8 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         self.fleet = BoardFleet(resolve_rom(rom), self.num_envs, self.threads)
         self._columns = self.fleet.frames.view(np.float64).reshape(self.num_envs, -1).T
         self._rows = np.arange(self.num_envs, dtype=np.int32)
-        self._generators: list[np.random.Generator | None] = [None] * self.num_envs
+        self._generators = np.full(self.num_envs, None, object)
+        self._generator_shared = np.zeros(self.num_envs, np.bool_)
         self._seeds = np.zeros(self.num_envs, np.int64)
         self._episode_frames = np.zeros(self.num_envs, np.int64)
         self._playing = np.zeros(self.num_envs, np.bool_)
@@ -165,6 +149,7 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         for row in rows:
             if seeds[row] is not None or self._generators[row] is None:
                 self._generators[row], _ = seeding.np_random(seeds[row])
+                self._generator_shared[row] = False
             if seeds[row] is not None or options:
                 self._game_goes_on[row] = False
         self.fleet.run([partial(self._restart, int(row), seeds[row], start_levels) for row in rows])
@@ -187,27 +172,21 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
             ValueError: the actions have a wrong shape or value.
         """
         fleet, settings = self.fleet, self.settings
-        fleet.fire[:], fleet.zap[:], fleet.spinner[:] = _CONTROLS[:, self._checked(actions)]
+        fleet.fire[:], fleet.zap[:], fleet.spinner[:] = _CONTROLS[:, self._checked(actions, self.num_envs)]
         rows, ended, restarts = self._rows, None, []
         if not self._all_play:
             ended = ~self._playing
             self._check_autoreset(ended)
             rows, restarts = self._rows[self._playing], self._restarts(ended)
-        by_life = settings.episode == "life"
-        fleet.step(rows, restarts, stop_at_death=by_life, skip=settings.frame_skip)
+        fleet.step(rows, restarts, stop_at_death=settings.episode == "life", skip=settings.frame_skip)
 
         values = self._values()
         passed = values["frames"] if ended is None else np.where(ended, 0, values["frames"])
         self._episode_frames += passed
         values["episode_frames"] += passed
-        rewards = settings.objective_scale * values["objective_reward"]
-        rewards += settings.subjective_scale * values["subjective_reward"]
-        np.minimum(rewards, settings.reward_clip, out=rewards)
-        np.maximum(rewards, -settings.reward_clip, out=rewards)
+        rewards = settings.reward(values["objective_reward"], values["subjective_reward"])
         over = self._columns[_FIELD["over"]] != 0
-        terminations = over | values["life_lost"] if by_life else over
-        truncations = self._episode_frames >= EPISODE_FRAMES
-        truncations &= ~terminations
+        terminations, truncations = settings.ends(over, values["life_lost"], self._episode_frames)
         finished = terminations | truncations
         self._all_play = not finished.any()
         self._playing = ~finished
@@ -226,24 +205,131 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
             infos |= {**self._reset_infos(ended), **final}
         return fleet.features.copy(), rewards, terminations, truncations, infos
 
-    def _checked(self, actions: Any) -> NDArray[np.int64]:
+    def step_rows(self, rows: Sequence[int] | NDArray[np.integer], actions: NDArray[np.int64]) -> _Result:
+        """Take one joint action in some environments; the others stay where they are and cost nothing.
+
+        Nothing is reset: an episode that ends here stays ended until `reset` or `fork` starts another.
+
+        Args:
+            rows: the environments' numbers, each once, shape ``(k,)``.
+            actions: whole numbers 0-43 of shape ``(k,)``.
+
+        Returns:
+            What `step` returns, of these environments alone: observations ``(k, 195)``, rewards, terminations,
+            truncations ``(k,)`` and infos with arrays ``(k,)``.
+
+        Raises:
+            gymnasium.error.ResetNeeded: an episode among them has ended.
+            ValueError: rows or actions have a wrong shape or value.
+        """
+        fleet, settings = self.fleet, self.settings
+        chosen_rows = self._checked_rows("rows", rows, self.num_envs)
+        if len(np.unique(chosen_rows)) != len(chosen_rows):
+            raise ValueError(f"rows must name each environment once, got {chosen_rows.tolist()}")
+        controls = _CONTROLS[:, self._checked(actions, len(chosen_rows))]
+        if not self._playing[chosen_rows].all():
+            self._raise_reset_needed(chosen_rows[~self._playing[chosen_rows]])
+        fleet.fire[chosen_rows], fleet.zap[chosen_rows], fleet.spinner[chosen_rows] = controls
+        fleet.step(chosen_rows, stop_at_death=settings.episode == "life", skip=settings.frame_skip)
+
+        self._episode_frames[chosen_rows] += self._columns[_FIELD["frames"], chosen_rows].astype(np.int64)
+        values = self._values(chosen_rows)
+        over = self._columns[_FIELD["over"], chosen_rows] != 0
+        ends = settings.ends(over, values["life_lost"], values["episode_frames"])
+        terminations, truncations = ends
+        self._playing[chosen_rows] = ~(terminations | truncations)
+        self._game_goes_on[chosen_rows] = terminations & ~over
+        self._all_play = bool(self._playing.all())
+        rewards = settings.reward(values["objective_reward"], values["subjective_reward"])
+        infos = _with_masks(values, np.ones(len(chosen_rows), np.bool_))
+        return fleet.features[chosen_rows], rewards, terminations, truncations, infos
+
+    def fork(
+        self,
+        sources: int | Sequence[int] | NDArray[np.integer],
+        targets: int | Sequence[int] | NDArray[np.integer],
+        seeds: Sequence[int] | NDArray[np.integer] | None = None,
+        *,
+        origin: TempestVectorEnv | TempestEnv | None = None,
+    ) -> None:
+        """Copy games onto other environments, within the process and without bytes in between.
+
+        A copy is in every respect where its source is and lives the very future that its source would. With
+        ``seeds`` everything is equal but the random numbers to come: the game's, the expert's, and those from which
+        later games draw their seeds.
+
+        Args:
+            sources: environments to copy, shape ``(k,)``, or one for all targets.
+            targets: environments to overwrite, each once, shape ``(k,)``.
+            seeds: whole numbers of 0 or more, shape ``(k,)``.
+            origin: what the sources belong to, with the same ROM set: another vector environment, or a single
+                `TempestEnv`, whose only source is 0. By default this environment.
+
+        Raises:
+            ValueError: a number is out of range or given twice, or the origin plays on MAME or another ROM set.
+        """
+        rows = self._checked_rows("targets", np.atleast_1d(targets), self.num_envs)
+        if len(np.unique(rows)) != len(rows):
+            raise ValueError(f"targets must name each environment once, got {rows.tolist()}")
+        games = self if origin is None else _games_of(origin)
+        from_rows = self._checked_rows("sources", np.atleast_1d(sources), len(games._playing))
+        if len(from_rows) not in (1, len(rows)):
+            raise ValueError(
+                f"there are {len(from_rows)} sources for {len(rows)} targets; expected 1 or as many"
+            )
+        self.fleet.fork(from_rows, rows, games.fleet)
+        for name in ("_episode_frames", "_playing", "_game_goes_on", "_seeds", "_generators"):
+            getattr(self, name)[rows] = getattr(games, name)[from_rows]
+        if seeds is None:
+            games._generator_shared[from_rows] = self._generator_shared[rows] = True
+        else:
+            new = _checked_seeds(seeds, len(rows))
+            self.fleet.reseed(rows, new)
+            self._seeds[rows] = new
+            self._generators[rows] = new  # Made into generators where one is needed.
+            self._generator_shared[rows] = False
+        self._all_play = bool(self._playing.all())
+
+    def _generator(self, row: int) -> np.random.Generator:
+        """Return the generator that a row's later games draw from, its own."""
+        generator = self._generators[row]
+        if isinstance(generator, np.random.Generator):
+            own = deepcopy(generator) if self._generator_shared[row] else generator
+        else:
+            own, _ = seeding.np_random(int(generator))
+        self._generators[row], self._generator_shared[row] = own, False
+        return own
+
+    def _checked_rows(self, name: str, rows: Any, count: int) -> NDArray[np.int32]:
+        chosen = np.asarray(rows)
+        if chosen.ndim != 1 or chosen.dtype.kind not in "iu":
+            raise ValueError(f"{name} must be whole numbers of shape (k,), got {rows!r}")
+        if len(chosen) and not 0 <= chosen.min() <= chosen.max() < count:
+            raise ValueError(f"{name} must be from 0 to {count - 1}, got {chosen.min()} to {chosen.max()}")
+        return chosen.astype(np.int32)
+
+    def _checked(self, actions: Any, count: int) -> NDArray[np.int64]:
         chosen = np.asarray(actions)
-        if chosen.shape != (self.num_envs,):
-            raise ValueError(f"actions must have the shape ({self.num_envs},), got {chosen.shape}")
+        if chosen.shape != (count,):
+            raise ValueError(f"actions must have the shape ({count},), got {chosen.shape}")
         if chosen.dtype.kind not in "iu":
             raise ValueError(f"actions must be whole numbers, got an array of {chosen.dtype}")
-        if chosen.astype(np.uint64).max() >= ACTION_COUNT:
+        if count and chosen.astype(np.uint64).max() >= ACTION_COUNT:
             raise ValueError(
                 f"actions must be from 0 to {ACTION_COUNT - 1}, got {chosen.min()} to {chosen.max()}"
             )
         return chosen
 
     def _check_autoreset(self, ended: _Flags) -> None:
-        if self.autoreset_mode == AutoresetMode.NEXT_STEP and None not in self._generators:
+        if self.autoreset_mode == AutoresetMode.NEXT_STEP and not any(
+            each is None for each in self._generators
+        ):
             return
-        raise gym.error.ResetNeeded(
-            f"call reset() first: no episode is on in {np.flatnonzero(ended).tolist()}"
-        )
+        self._raise_reset_needed(np.flatnonzero(ended))
+
+    @staticmethod
+    def _raise_reset_needed(rows: NDArray[np.integer]) -> None:
+        raise gym.error.ResetNeeded(f"call reset() first: no episode is on in {rows.tolist()}")
 
     def _restarts(self, mask: _Flags) -> list[Job]:
         return [partial(self._restart, int(row), None, self._start_levels) for row in np.flatnonzero(mask)]
@@ -255,8 +341,7 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         if going_on:
             fleet.idle(host, row)
         if not going_on or fleet.frames["over"][row]:
-            generator = self._generators[row]
-            assert generator is not None
+            generator = self._generator(row)
             game_seed = int(generator.integers(SEED_COUNT)) if seed is None else seed
             self._seeds[row] = game_seed % SEED_COUNT
             fleet.reset(host, row, int(self._seeds[row]), draw_level(start_levels, generator))
@@ -267,25 +352,18 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         self._episode_frames[row] = frame["frames"]
         self._playing[row], self._game_goes_on[row] = True, False
 
-    def _values(self) -> dict[str, NDArray[Any]]:
-        """Return what `TempestEnv.step` tells, as new arrays."""
-        subjective, objective = self._columns[:_REALS].copy()
-        whole = self._columns[_REALS:].astype(np.int64, order="C")
-        target, lane, is_open, fire, zap, score, lives, level, game_state, done, frames = _shown(whole)
-        return {
-            "expert_action": expert_actions(target, lane, is_open, fire, zap),
-            "expert_target": target,
-            "score": score,
-            "lives": lives,
-            "level": level + 1,
-            "game_state": game_state,
-            "player_lane": lane,
-            "objective_reward": objective,
-            "subjective_reward": subjective,
-            "life_lost": done != 0,
-            "frames": frames,
-            "episode_frames": self._episode_frames.copy(),
-        }
+    def _values(self, rows: NDArray[np.int32] | None = None) -> dict[str, NDArray[Any]]:
+        """Return what every step tells, of some rows or all, as new arrays."""
+        columns = self._columns if rows is None else self._columns[:, rows]
+        reals, whole = columns[:_REALS].copy(), columns[_REALS:].astype(np.int64, order="C")
+        frame = SimpleNamespace(**dict(zip(FRAME_KINDS, (*reals, *whole), strict=True)))
+        frame.done = frame.done != 0
+        advice = expert_actions(
+            frame.expert_target, frame.player_lane, frame.open, frame.expert_fire, frame.expert_zap
+        )
+        passed = self._episode_frames if rows is None else self._episode_frames[rows]
+        values: dict[str, NDArray[Any]] = step_info(frame, advice, passed.copy())
+        return values
 
     def _reset_infos(self, mask: _Flags) -> dict[str, Any]:
         """Return what `TempestEnv.reset` tells beside that."""
@@ -330,33 +408,62 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         """
         self._start_levels = checked_levels(levels)
 
-    def clone_state(self) -> bytes:
-        """Return the whole state of all environments: boards, Lua's memory, counters, random generators."""
+    def clone_state(self, *, include_random: bool = True) -> bytes:
+        """Return the whole state of all environments: boards, Lua's memory, counters, random generators.
+
+        Args:
+            include_random: as for `TempestEnv.clone_state`.
+        """
         header = {
             "identity": self._identity(),
+            "include_random": include_random,
             "seeds": self._seeds.tolist(),
             "episode_frames": self._episode_frames.tolist(),
             "playing": self._playing.tolist(),
             "game_goes_on": self._game_goes_on.tolist(),
-            "generators": [each and each.bit_generator.state for each in self._generators],
+            "generators": [
+                None if each is None else self._generator(row).bit_generator.state
+                for row, each in enumerate(self._generators)
+            ],
         }
         return json.dumps(header).encode() + b"\n" + self.fleet.save_state()
 
-    def restore_state(self, state: bytes) -> None:
+    def restore_state(self, state: bytes, *, seed: int | Sequence[int] | None = None) -> None:
         """Go back to a state of `clone_state`; what follows is bit for bit what followed then.
 
+        Args:
+            state: the state.
+            seed: as for `TempestEnv.restore_state`; environment i gets ``seed + i``, or the i-th of a sequence.
+
         Raises:
-            ValueError: the state is none, or is of another number of environments or ROM set.
+            ValueError: the state does not come from `clone_state`, or is of another number of environments or ROM
+                set.
         """
         header, rest = split_state(state, self._identity())
+        seeds = None
+        if seed is not None:
+            wanted = seed + self._rows.astype(np.int64) if isinstance(seed, (int, np.integer)) else seed
+            seeds = _checked_seeds(wanted, self.num_envs)
+        kept = None
+        if seeds is None and not header.get("include_random", True):
+            kept = [self.fleet.random_state(row) for row in range(self.num_envs)]
         self.fleet.load_state(rest)
         self._seeds[:] = header["seeds"]
         self._episode_frames[:] = header["episode_frames"]
         self._playing[:] = header["playing"]
         self._all_play = bool(self._playing.all())
         self._game_goes_on[:] = header["game_goes_on"]
+        if seeds is not None:
+            self.fleet.reseed(self._rows, seeds)
+            self._seeds[:] = seeds
+            self._generators[:], self._generator_shared[:] = seeds, False
+            return
+        if kept is not None:
+            for row, random_state in enumerate(kept):
+                self.fleet.set_random_state(row, random_state)
+            return
         for row, generator_state in enumerate(header["generators"]):
-            self._generators[row] = None
+            self._generators[row], self._generator_shared[row] = None, False
             if generator_state is not None:
                 generator = np.random.default_rng()
                 generator.bit_generator.state = generator_state
@@ -388,3 +495,45 @@ def _reset_mask(mask: Any, count: int) -> _Flags:
             f"options['reset_mask'] must be a bool array of shape ({count},) with a True, got {mask!r}"
         )
     return mask.copy()
+
+
+def _checked_seeds(seeds: Any, count: int) -> NDArray[np.int64]:
+    chosen = np.asarray(seeds)
+    if chosen.shape != (count,) or chosen.dtype.kind not in "iu" or (count and chosen.min() < 0):
+        raise ValueError(f"seeds must be {count} whole numbers of 0 or more, got {seeds!r}")
+    return chosen.astype(np.int64) % SEED_COUNT
+
+
+@dataclass
+class _SingleGame:
+    """A single environment as if it were a vector of one, to fork from."""
+
+    fleet: BoardFleet
+    _episode_frames: NDArray[np.int64]
+    _playing: _Flags
+    _game_goes_on: _Flags
+    _seeds: NDArray[np.int64]
+    _generators: NDArray[np.object_]
+    _generator_shared: _Flags
+
+
+def _games_of(origin: TempestVectorEnv | TempestEnv) -> TempestVectorEnv | _SingleGame:
+    if isinstance(origin, TempestVectorEnv):
+        return origin
+    if not isinstance(origin, TempestEnv):
+        raise ValueError(
+            f"origin must be a TempestEnv or a TempestVectorEnv (use .unwrapped), got {origin!r}"
+        )
+    if not isinstance(origin.machine, BoardMachine):
+        raise ValueError("games on MAME cannot be forked: play with machine='board'")
+    generators = np.full(1, None, object)
+    generators[0] = deepcopy(origin.np_random)
+    return _SingleGame(
+        origin.machine.fleet,
+        np.array([origin._episode_frames]),
+        np.array([origin._playing]),
+        np.array([origin._game_goes_on]),
+        np.array([origin._seed]),
+        generators,
+        np.zeros(1, np.bool_),
+    )

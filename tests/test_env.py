@@ -10,7 +10,6 @@ import pytest
 from gymnasium.utils.env_checker import check_env, data_equivalence
 from stable_baselines3.common.env_checker import check_env as check_env_by_sb3
 
-import tempest_gym.env
 from tempest_gym.actions import ACTION_COUNT, CONTROLS
 from tempest_gym.display.projection import enemy_positions, lane_positions
 from tempest_gym.env import TempestEnv, TempestInfo
@@ -18,7 +17,7 @@ from tempest_gym.machines import make_machine
 from tempest_gym.machines.machine import advance_by_frames
 from tempest_gym.paths import lua_directory
 from tempest_gym.roms import squall_rom
-from tempest_gym.settings import EPISODE_FRAMES
+from tempest_gym.settings import Settings
 
 PLAY, DESCENT = 0x04, 0x20
 
@@ -177,7 +176,7 @@ def test_the_seed_of_a_game_given_to_reset_replays_it(env):
 def test_a_whole_game_ends_with_the_last_life(env):
     _, info = env.reset(seed=2)
     lives, lost, frames = info["lives"], 0, info["episode_frames"]
-    for _ in range(EPISODE_FRAMES):
+    for _ in range(Settings().episode_frames):
         _, _, terminated, truncated, info = env.step(0)
         lost += info["life_lost"]
         frames += info["frames"]
@@ -232,9 +231,10 @@ def test_lives_and_the_whole_game_are_the_same_game():
     assert over
 
 
-def test_time_runs_out_after_thirty_minutes_of_game_time(env, monkeypatch):
-    assert EPISODE_FRAMES == 49_218  # 30 * 60 * 27.34375
-    monkeypatch.setattr(tempest_gym.env, "EPISODE_FRAMES", 400)
+def test_time_runs_out_at_the_time_limit():
+    assert Settings().episode_frames == 49_218  # 30 * 60 * 27.34375
+    assert Settings(time_limit=None).episode_frames == float("inf")
+    env = TempestEnv(time_limit=400 / 27.34375)
     env.reset(seed=0)
     _, _, terminated, truncated, info = play_until_the_end(env)
     assert (terminated, truncated) == (False, True)

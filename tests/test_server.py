@@ -37,7 +37,7 @@ from tempest_gym.roms import squall_rom
 from tempest_gym.server.admission import read_token
 from tempest_gym.server.episodes import Episodes
 from tempest_gym.server.pool import Arrivals, ClientPool
-from tempest_gym.settings import EPISODE_FRAMES, Settings
+from tempest_gym.settings import Settings
 
 OURS = encode_hello(Hello(PROTOCOL_VERSION, "", "tempest1", "squall", "0.251"))
 LEGACY = b"\0\0"
@@ -229,11 +229,11 @@ def test_episodes_follow_the_rules_of_the_environment(
 def test_episode_is_truncated_after_thirty_minutes() -> None:
     episodes = Episodes(Settings("mame"))
     assert episodes.take(sample())
-    for number in range(1, EPISODE_FRAMES + 1):
+    for number in range(1, Settings().episode_frames + 1):
         episodes.act(0)
         step = episodes.take(sample())
         assert step
-        assert step.truncated == (number == EPISODE_FRAMES)
+        assert step.truncated == (number == Settings().episode_frames)
     assert not episodes.playing
 
 

@@ -29,7 +29,7 @@ class Tampered(BoardMachine):
             elif self.memory == "features":
                 frame.features[self.address] += 0.25
             else:
-                getattr(self._fleet.boards, self.memory)[0, self.address] ^= 1
+                getattr(self.fleet.boards, self.memory)[0, self.address] ^= 1
         return frame
 
 

@@ -40,6 +40,7 @@ class BoardBench(TypedDict):
         share: of a step's time, by what is spent in it: ``cpu`` (the board), ``lua``, ``python``.
         bytes_per_env: arrays that one environment owns.
         single_step_us: one `TempestEnv.step`.
+        forks_per_second: copies of games within the process, each with random numbers of its own, on one core.
         mame_game_frames_per_second: of one MAME with the same ROM set, or None without MAME.
         ratio_to_mame: env_steps_per_second to that.
     """
@@ -53,6 +54,7 @@ class BoardBench(TypedDict):
     share: dict[str, float]
     bytes_per_env: int
     single_step_us: float
+    forks_per_second: float
     mame_game_frames_per_second: float | None
     ratio_to_mame: float | None
 
@@ -64,12 +66,13 @@ def bench_board(rom: RomImage, envs: int, threads: int, seconds: float, seed: in
         rom: the ROM set.
         envs: environments in the vector.
         threads: threads that share them.
-        seconds: about how long each of the four measurements takes.
+        seconds: about how long each of the five measurements takes.
         seed: seed of the first game.
     """
     with ExitStack() as stack:
         single = _Single(stack.enter_context(closing(TempestEnv(rom=rom))), seed)
         vector = _Vector(stack.enter_context(closing(TempestVectorEnv(envs, threads=threads, rom=rom))), seed)
+        forks = _Forks(stack.enter_context(closing(TempestVectorEnv(2 * envs, threads=1, rom=rom))), seed)
         mame = None
         with suppress(MameMissingError):
             mame = MamePlay(stack.enter_context(closing(MameMachine(rom))), seed)
@@ -77,6 +80,7 @@ def bench_board(rom: RomImage, envs: int, threads: int, seconds: float, seed: in
             single.play(seconds / _ROUNDS)
             vector.play(seconds / _ROUNDS)
             vector.run_without_lua(seconds / _ROUNDS)
+            forks.copy(seconds / _ROUNDS)
             if mame:
                 mame.play(seconds / _ROUNDS)
         mame_frames = mame.frames / mame.seconds if mame else None
@@ -96,6 +100,7 @@ def bench_board(rom: RomImage, envs: int, threads: int, seconds: float, seed: in
                 "python": (vector.seconds - vector.in_fleet) / vector.seconds,
             },
             bytes_per_env=len(vector.env.fleet.save_state()) // envs,
+            forks_per_second=forks.count / forks.seconds,
             single_step_us=1e6 * single.seconds / single.steps,
             mame_game_frames_per_second=mame_frames,
             ratio_to_mame=None if mame_frames is None else steps / mame_frames,
@@ -122,6 +127,24 @@ class _Single:
             self.steps += 1
             if terminated or truncated:
                 _, self._info = self.env.reset()
+
+
+class _Forks:
+    """A vector environment whose first half is copied onto its second, again and again."""
+
+    def __init__(self, env: TempestVectorEnv, seed: int) -> None:
+        self.env = env
+        self.seconds, self.count = 0.0, 0
+        env.reset(seed=seed)
+        self._sources, self._targets = np.split(np.arange(env.num_envs), 2)
+
+    def copy(self, seconds: float) -> None:
+        until = self.seconds + seconds
+        while self.seconds < until:
+            start = time.perf_counter()
+            self.env.fork(self._sources, self._targets, seeds=self._sources + self.count)
+            self.seconds += time.perf_counter() - start
+            self.count += len(self._targets)
 
 
 class _Vector:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from statistics import fmean, median
-from typing import Any, Literal, TypedDict
+from typing import Literal, TypedDict
 
 import numpy as np
 
 from tempest_gym.actions import ACTION_COUNT
-from tempest_gym.env import TempestEnv
+from tempest_gym.env import TempestEnv, TempestInfo
 
 __all__ = ["POLICIES", "GameResult", "PlayResult", "play_games", "summary"]
 
 POLICIES = ("expert", "random")
 
-_Policy = Callable[[dict[str, Any]], int]
+_Policy = Callable[[TempestInfo], int]
 
 
 class GameResult(TypedDict):

@@ -200,7 +200,7 @@ class _HandGame:
         self._machine, self._window, self._hands = machine, window, hands
         self._clock, self._sound = clock, sound
         self._settings = Settings()
-        self._points = 0.0
+        self._objective = self._subjective = 0.0
 
     def play(self, seed: int, start_level: int) -> GameResult:
         machine, window, hands, clock = self._machine, self._window, self._hands, self._clock
@@ -221,10 +221,11 @@ class _HandGame:
                 hands.rest()
             frame = machine.step(*hands.take() if frame.decision else (False, False, 0))
             frames += 1
-            self._points += self._settings.objective_scale * frame.objective
-            self._points += self._settings.subjective_scale * frame.subjective
+            self._objective += frame.objective
+            self._subjective += frame.subjective
             if frame.decision or frame.over:
-                reward += self._step_reward()
+                reward += self._settings.reward(self._objective, self._subjective)
+                self._objective = self._subjective = 0.0
             due = max(due + _FRAME_SECONDS, now - _FRAMES_BEHIND * _FRAME_SECONDS)
             if self._sound is not None:
                 self._sound()
@@ -233,12 +234,6 @@ class _HandGame:
         if frame.over:
             self._show_end(frame.score)
         return GameResult(seed=seed, score=frame.score, level=frame.level + 1, frames=frames, reward=reward)
-
-    def _step_reward(self) -> float:
-        """The environment's reward of all frames since the decision before."""
-        clip = self._settings.reward_clip
-        reward, self._points = max(-clip, min(clip, self._points)), 0.0
-        return reward
 
     def _pause(self) -> bool:
         """Hear the player; while the pause lasts, wait. Returns whether there was one."""

@@ -70,7 +70,7 @@ def play_session(
     mode: RenderMode | None = "human" if render and policy != "human" else None
     if policy == "human" and machine != "board":
         raise ValueError("by hand the game is played on the board: leave --machine out")
-    env = TempestEnv(machine, image, start_level, render_mode=mode)
+    env = TempestEnv(machine, image, start_level=start_level, render_mode=mode)
     with contextlib.closing(env), _recording(env, record, policy, image):
         if policy == "human":
             played = _play_by_hand(env, range(seed, seed + games), start_level, mute, mouse)

@@ -47,7 +47,7 @@ FRAMES_MAX = 1 << 20
 """Game frames that a recording may have: more than ten hours."""
 
 _HEADER_MAX = 4096
-_SCORE_MAX = 999_999
+_SCORE_MAX = 99_999_999
 _FIRE, _ZAP, _SPINNER, _SIGN = 0x80, 0x40, 0x3F, 0x20
 
 Controls = tuple[bool, bool, int]
@@ -317,6 +317,20 @@ class Recorder:
         """Go back to a saved state, which ends the recording: it could not be played from its start."""
         self._controls = self._frame = None
         return self.machine.load_state(state)
+
+    def random_state(self) -> tuple[int, float]:
+        """Return where the machine's random numbers are."""
+        return self.machine.random_state()
+
+    def set_random_state(self, state: tuple[int, float]) -> None:
+        """Move the random numbers, which ends the recording."""
+        self._controls = self._frame = None
+        self.machine.set_random_state(state)
+
+    def reseed(self, seed: int) -> None:
+        """Reseed the machine, which ends the recording."""
+        self._controls = self._frame = None
+        self.machine.reseed(seed)
 
     def ram(self) -> NDArray[np.uint8]:
         """Return a copy of RAM."""

@@ -21,20 +21,23 @@ class BoardMachine:
 
     Args:
         rom: the ROM set.
+
+    Attributes:
+        fleet: the board as a fleet of one.
     """
 
     name = "board"
 
     def __init__(self, rom: RomImage) -> None:
         """Power the board on and start its Lua."""
-        self._fleet = BoardFleet(rom, 1)
-        self.game = self._fleet.game
-        self._host = self._fleet.hosts[0]
+        self.fleet = BoardFleet(rom, 1)
+        self.game = self.fleet.game
+        self._host = self.fleet.hosts[0]
         self._rows = np.zeros(1, np.int32)
 
     def reset(self, seed: int, start_level: int) -> Frame:
         """Power on, seed, and return the first frame."""
-        fleet = self._fleet
+        fleet = self.fleet
         fleet.reset(self._host, 0, seed, start_level)
         return fleet.frame(0)
 
@@ -51,7 +54,7 @@ class BoardMachine:
     def _play(
         self, fire: bool, zap: bool, spinner: int, stop_at_death: bool, skip: int, limit: int | None
     ) -> Frame:
-        fleet = self._fleet
+        fleet = self.fleet
         fleet.fire[0], fleet.zap[0], fleet.spinner[0] = fire, zap, spinner
         fleet.advance(self._host, self._rows, stop_at_death=stop_at_death, skip=skip, limit=limit)
         fleet.check(0)
@@ -59,35 +62,47 @@ class BoardMachine:
 
     def save_state(self) -> bytes:
         """Return the whole state of the board and of the Lua."""
-        return self._fleet.save_state()
+        return self.fleet.save_state()
 
     def load_state(self, state: bytes) -> Frame:
         """Go back to a saved state and return its frame."""
-        self._fleet.load_state(state)
-        return self._fleet.frame(0)
+        self.fleet.load_state(state)
+        return self.fleet.frame(0)
+
+    def random_state(self) -> tuple[int, float]:
+        """Return where the random numbers are, for `set_random_state`."""
+        return self.fleet.random_state(0)
+
+    def set_random_state(self, state: tuple[int, float]) -> None:
+        """Let the random numbers continue from a `random_state`."""
+        self.fleet.set_random_state(0, state)
+
+    def reseed(self, seed: int) -> None:
+        """Let the random numbers to come be those of another seed."""
+        self.fleet.reseed(self._rows, np.array([seed], np.int64))
 
     def ram(self) -> NDArray[np.uint8]:
         """Return a copy of RAM, shape ``(2048,)``."""
-        return self._fleet.boards.ram[0].copy()
+        return self.fleet.boards.ram[0].copy()
 
     def colour_ram(self) -> NDArray[np.uint8]:
         """Return a copy of colour RAM, shape ``(16,)``."""
-        return self._fleet.boards.colour[0].copy()
+        return self.fleet.boards.colour[0].copy()
 
     def vector_ram(self) -> NDArray[np.uint8]:
         """Return a copy of vector RAM, shape ``(4096,)``."""
-        return self._fleet.boards.vram[0].copy()
+        return self.fleet.boards.vram[0].copy()
 
     def picture(self) -> NDArray[np.uint8]:
         """Draw what the screen shows, shape ``(height, width, 3)``."""
-        return self._fleet.picture(0)
+        return self.fleet.picture(0)
 
     def sound_registers(self) -> NDArray[np.uint8]:
         """Return AUDF1, AUDC1 ... AUDF4, AUDC4 and AUDCTL of both POKEYs as last written, shape ``(2, 9)``."""
-        fields = self._fleet.boards.fields
+        fields = self.fleet.boards.fields
         control = [[fields["audctl1"][0]], [fields["audctl2"][0]]]
         return np.hstack([fields["audio"][0], np.array(control, np.uint8)])
 
     def close(self) -> None:
         """Nothing to give up."""
-        self._fleet.close()
+        self.fleet.close()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tempest_gym.board import STATE_DTYPE, Boards
 from tempest_gym.frame import FEATURE_COUNT, FRAME_DTYPE, FRAME_KINDS, Frame
 from tempest_gym.machines.lua_host import LuaHost
-from tempest_gym.machines.seeding import phase_of
+from tempest_gym.machines.seeding import PHASE_COUNT, expert_random, fork_phases, phase_of
 from tempest_gym.machines.worker_threads import Crew, Job
 from tempest_gym.paths import lua_directory
 from tempest_gym.roms import RomImage
@@ -55,6 +55,7 @@ class BoardFleet:
         self._memory = np.zeros((count, self.hosts[0].memory_size), np.float64)
         self.features = np.zeros((count, FEATURE_COUNT), np.float32)
         self.frames = np.zeros(count, FRAME_DTYPE)
+        self._frame_rows = self.frames.view(np.float64).reshape(count, -1)
         self._errors = self.boards.fields["error"]
         self.fire, self.zap, self.spinner = np.zeros((3, count), np.int32)
         self.threads = threads
@@ -120,6 +121,42 @@ class BoardFleet:
         host.init(self._memory[row], seed, start_level, self.game)
         host.observe(self.boards.state, self._memory, self._row(row), self.features, self.frames)
         self.frames["frames"][row] = 1
+
+    def fork(self, sources: NDArray[np.int32], targets: NDArray[np.int32], origin: BoardFleet) -> None:
+        """Copy boards of ``origin``, with their Lua's memory and what was observed last, onto boards of this fleet.
+
+        Raises:
+            ValueError: the origin plays another ROM set.
+        """
+        if origin._origin != self._origin:
+            raise ValueError(
+                f"the games to copy are of {origin.game}, or other bytes of it; these of {self.game}"
+            )
+        for mine, theirs in zip(self._rows_of_parts(), origin._rows_of_parts(), strict=True):
+            mine[targets] = theirs[sources]
+
+    def reseed(self, rows: NDArray[np.int32], seeds: NDArray[np.int64]) -> None:
+        """Let the random numbers to come be those of other seeds, below 2^31: the game's and the expert's."""
+        self.boards.fields["phase"][rows] = fork_phases(seeds)
+        self._memory[rows, self.hosts[0].random_slot] = expert_random(seeds)
+
+    def random_state(self, row: int) -> tuple[int, float]:
+        """Return where a board's random numbers are in their sequence, and the expert's."""
+        return (self._released(row) + self._phase(row)) % PHASE_COUNT, float(
+            self._memory[row, self.hosts[0].random_slot]
+        )
+
+    def set_random_state(self, row: int, state: tuple[int, float]) -> None:
+        """Let a board's random numbers continue from a `random_state`."""
+        self.boards.fields["phase"][row] = (state[0] - self._released(row)) % PHASE_COUNT
+        self._memory[row, self.hosts[0].random_slot] = state[1]
+
+    def _phase(self, row: int) -> int:
+        return int(self.boards.fields["phase"][row])
+
+    def _released(self, row: int) -> int:
+        """Return the CPU cycles since the first POKEY's release."""
+        return int(self.boards.fields["cycles"][row] - self.boards.fields["release1"][row])
 
     def set_start_level(self, host: LuaHost, row: int, level: int) -> None:
         """Choose another start level for the games to come on one board."""
@@ -214,6 +251,10 @@ class BoardFleet:
 
     def _parts(self) -> tuple[NDArray[Any], ...]:
         return self.boards.state, self._memory, self.features, self.frames
+
+    def _rows_of_parts(self) -> tuple[NDArray[Any], ...]:
+        """Return the same as matrices of plain numbers, a board a row."""
+        return self.boards.state, self._memory, self.features, self._frame_rows
 
     @staticmethod
     def _row(row: int) -> NDArray[np.int32]:

@@ -68,6 +68,7 @@ class LuaHost:
         runtime: the name of the runtime in use.
         version: the Lua's own name and version.
         memory_size: float64 values of Lua memory per board.
+        random_slot: which of them is the state of the expert's random generator.
         signals: addresses of the functions by which threads tell each other things, by name.
 
     Raises:
@@ -101,6 +102,7 @@ class LuaHost:
         module = self._load()
         self.version: str = self._lua.eval(b"jit and jit.version or _VERSION").decode()
         self.memory_size = int(module[b"MEMORY"])
+        self.random_slot = int(module[b"RANDOM"])
         self._known: dict[int, Array] = {}
         self._plan: Any = None
         self._lead: Any = None

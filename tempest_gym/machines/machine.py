@@ -63,6 +63,30 @@ class Machine(Protocol):
         """Go back to a saved state and return its frame."""
         ...
 
+    def random_state(self) -> tuple[int, float]:
+        """Return where the game's and the expert's random numbers are, for `set_random_state`.
+
+        Raises:
+            ValueError: this machine cannot tell.
+        """
+        ...
+
+    def set_random_state(self, state: tuple[int, float]) -> None:
+        """Let the random numbers continue from a `random_state`.
+
+        Raises:
+            ValueError: this machine cannot.
+        """
+        ...
+
+    def reseed(self, seed: int) -> None:
+        """Let the random numbers to come be those of another seed, everything else as it is.
+
+        Raises:
+            ValueError: this machine cannot.
+        """
+        ...
+
     def ram(self) -> NDArray[np.uint8]:
         """Return a copy of RAM $0000-$07FF, shape ``(2048,)``."""
         ...

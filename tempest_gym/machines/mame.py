@@ -36,6 +36,8 @@ _STATE = struct.Struct(">8s20sBII")
 _STATE_MAGIC = b"TGMAME01"
 _RAM, _COLOUR, _VECTOR = 2048, 16, 4096
 _LUA_LIMIT, _PICTURE_LIMIT = 1 << 16, 1 << 24
+_NO_RESEED = "a state of MAME comes with its random numbers; to give it others play with machine='board'"
+
 _START_SECONDS = 60.0
 
 
@@ -143,6 +145,18 @@ class MameMachine:
         frame = FrameDecoder().decode(packet)
         self._frames.in_game = in_game
         return frame
+
+    def random_state(self) -> tuple[int, float]:
+        """Refuse: MAME keeps the random numbers to itself."""
+        raise ValueError(_NO_RESEED)
+
+    def set_random_state(self, state: tuple[int, float]) -> None:
+        """Refuse, as `random_state` does."""
+        raise ValueError(_NO_RESEED)
+
+    def reseed(self, seed: int) -> None:
+        """Refuse, as `random_state` does."""
+        raise ValueError(_NO_RESEED)
 
     def ram(self) -> NDArray[np.uint8]:
         """Return a copy of RAM, shape ``(2048,)``."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["PHASE_COUNT", "phase_of"]
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["PHASE_COUNT", "expert_random", "fork_phases", "phase_of"]
 
 PHASE_COUNT = 131_071
 """Period of the 17-bit polynomial counter behind RANDOM (HARDWARE 1); a Mersenne prime."""
@@ -25,3 +28,22 @@ def phase_of(seed: int) -> int:
     if seed < 0:
         raise ValueError(f"seed must not be negative, got {seed}")
     return (seed * _STEP + _OFFSET) % PHASE_COUNT
+
+
+_FORK_OFFSET = _OFFSET + 65_537
+"""Keeps the copy of a game apart from the game even if it is given the very seed that the game began with."""
+
+
+def fork_phases(seeds: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the phases that seeds below 2^31 give to running games, other ones than to games that start with them."""
+    return (seeds * _STEP + _FORK_OFFSET) % PHASE_COUNT
+
+
+_MODULUS = 2**31 - 1
+_FOUR_STEPS = pow(48271, 4, _MODULUS)
+"""Four steps of Park and Miller's generator at once."""
+
+
+def expert_random(seeds: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the state in which seeds start the expert's random generator, as `state.seed` of the Lua does."""
+    return (seeds % (_MODULUS - 1) + 1) * _FOUR_STEPS % _MODULUS

@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tempest_gym.actions import CONTROLS, advised_action
 from tempest_gym.frame import Frame
-from tempest_gym.settings import EPISODE_FRAMES, Settings
+from tempest_gym.info import TempestInfo, step_info
+from tempest_gym.settings import Settings
 
-__all__ = ["INFO_DTYPES", "EpisodeStep", "Episodes"]
-
-INFO_DTYPES: dict[str, type[np.generic]] = {
-    "expert_action": np.int64,
-    "expert_target": np.int64,
-    "score": np.int64,
-    "lives": np.int64,
-    "level": np.int64,
-    "game_state": np.int64,
-    "player_lane": np.int64,
-    "objective_reward": np.float64,
-    "subjective_reward": np.float64,
-    "life_lost": np.bool_,
-    "frames": np.int64,
-    "episode_frames": np.int64,
-}
-"""The keys of a step's ``info``, as `tempest_gym.env.TempestInfo` explains them, and their dtypes."""
+__all__ = ["EpisodeStep", "Episodes"]
 
 _IDLE = (False, False, 0)
 
@@ -43,7 +27,7 @@ class EpisodeStep:
         terminated: the game is over, or a life lost with ``episode="life"``.
         truncated: the time is up, or the client is gone.
         first: the observation begins an episode; reward and ends then mean nothing.
-        info: a value for every key of `INFO_DTYPES`.
+        info: a value for every key of `tempest_gym.info.INFO_DTYPES`.
     """
 
     observation: NDArray[np.float32]
@@ -51,7 +35,7 @@ class EpisodeStep:
     terminated: bool
     truncated: bool
     first: bool
-    info: dict[str, Any]
+    info: TempestInfo
 
 
 class Episodes:
@@ -99,33 +83,23 @@ class Episodes:
             self._objective = self._subjective = 0.0
             self._died = False
             return self._step(frame, first=True)
-        life = self._settings.episode == "life"
-        terminated = frame.over or (life and self._died)
+        terminated, truncated = self._settings.ends(frame.over, self._died, self._frames)
         self._repeat -= frame.decision
         if not terminated and not (frame.decision and (self._repeat <= 0 or self._died)):
             return None
-        truncated = not terminated and self._frames >= EPISODE_FRAMES
         self._playing = not (terminated or truncated)
         return self._step(frame, terminated=terminated, truncated=truncated)
 
     def _step(
         self, frame: Frame, *, terminated: bool = False, truncated: bool = False, first: bool = False
     ) -> EpisodeStep:
-        settings = self._settings
-        reward = settings.objective_scale * self._objective + settings.subjective_scale * self._subjective
-        clip = settings.reward_clip
-        info = {
-            "expert_action": advised_action(frame),
-            "expert_target": frame.expert_target,
-            "score": frame.score,
-            "lives": frame.lives,
-            "level": frame.level + 1,
-            "game_state": frame.game_state,
-            "player_lane": frame.player_lane,
-            "objective_reward": self._objective,
-            "subjective_reward": self._subjective,
-            "life_lost": self._died,
-            "frames": self._passed,
-            "episode_frames": self._frames,
-        }
-        return EpisodeStep(frame.features, min(max(reward, -clip), clip), terminated, truncated, first, info)
+        whole = replace(
+            frame,
+            objective=self._objective,
+            subjective=self._subjective,
+            done=self._died,
+            frames=self._passed,
+        )
+        reward = self._settings.reward(self._objective, self._subjective)
+        info: TempestInfo = step_info(whole, advised_action(frame), self._frames)
+        return EpisodeStep(frame.features, reward, terminated, truncated, first, info)

@@ -14,13 +14,14 @@ import time
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tempest_gym.actions import ACTION_COUNT
 from tempest_gym.frame import FEATURE_COUNT
+from tempest_gym.info import INFO_DTYPES
 from tempest_gym.protocol import (
     Command,
     FrameDecoder,
@@ -33,7 +34,7 @@ from tempest_gym.protocol import (
     encode_reply,
 )
 from tempest_gym.server.admission import Admission, Legacy
-from tempest_gym.server.episodes import INFO_DTYPES, Episodes, EpisodeStep
+from tempest_gym.server.episodes import Episodes, EpisodeStep
 from tempest_gym.settings import Settings
 
 __all__ = ["Arrivals", "ClientPool"]
@@ -60,7 +61,7 @@ class Arrivals:
         terminated: bool ``(k,)``: the game is over, or a life lost with ``episode="life"``.
         truncated: bool ``(k,)``: the time is up, or the client is gone.
         first: bool ``(k,)``: the observation begins an episode; rewards and ends then mean nothing.
-        info: an array ``(k,)`` for each key of `tempest_gym.server.episodes.INFO_DTYPES`.
+        info: an array ``(k,)`` for each key of `tempest_gym.info.INFO_DTYPES`.
     """
 
     ids: NDArray[np.int64]
@@ -421,8 +422,10 @@ class ClientPool:
         last = slot.last
         if last is None or not slot.episodes.playing:
             return
-        nothing = {"objective_reward": 0.0, "subjective_reward": 0.0, "life_lost": False, "frames": 0}
-        slot.step = replace(last, reward=0.0, truncated=True, first=False, info=last.info | nothing)
+        info = last.info.copy()
+        info["objective_reward"] = info["subjective_reward"] = 0.0
+        info["life_lost"], info["frames"] = False, 0
+        slot.step = replace(last, reward=0.0, truncated=True, first=False, info=info)
         slot.episodes = Episodes(self._settings)
         self._ready.append(slot)
 
@@ -432,6 +435,7 @@ def _arrivals(slots: list[_Slot]) -> Arrivals:
     observations = np.empty((len(steps), FEATURE_COUNT), np.float32)
     for row, step in zip(observations, steps, strict=True):
         row[:] = step.observation
+    infos = [cast("dict[str, Any]", step.info) for step in steps]
     return Arrivals(
         ids=np.array([slot.number for slot in slots], np.int64),
         observations=observations,
@@ -439,7 +443,7 @@ def _arrivals(slots: list[_Slot]) -> Arrivals:
         terminated=np.array([step.terminated for step in steps], np.bool_),
         truncated=np.array([step.truncated for step in steps], np.bool_),
         first=np.array([step.first for step in steps], np.bool_),
-        info={key: np.array([step.info[key] for step in steps], dtype) for key, dtype in INFO_DTYPES.items()},
+        info={key: np.array([info[key] for info in infos], dtype) for key, dtype in INFO_DTYPES.items()},
     )
 
 

@@ -1,0 +1,85 @@
+"""What ``info`` tells of a step, the same for an environment, a vector of them and the server's clients."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict, get_type_hints
+
+import numpy as np
+
+__all__ = ["INFO_DTYPES", "TempestInfo", "step_info"]
+
+
+class TempestInfo(TypedDict, total=False):
+    """What `reset` and `step` return beside the observation.
+
+    Attributes:
+        expert_action: the joint action, 0-43, that the scripted expert would take now.
+        expert_target: the lane the expert steers for, -1 for none.
+        score: player 1's score in points; it counts on where the game's six digits wrap.
+        lives: lives including the one in play.
+        level: the level as the player sees it, 1-99.
+        game_state: RAM $00.
+        player_lane: 0-15.
+        objective_reward: score changes and penalties met on this step, in points.
+        subjective_reward: lane shaping met on this step, unscaled.
+        life_lost: the player died on this step.
+        frames: game frames this step took.
+        episode_frames: game frames since the episode began, the way to its first decision included.
+        game: name of the ROM set; at reset only.
+        machine: ``"board"`` or ``"mame"``; at reset only.
+        seed: the seed of the game; at reset only.
+    """
+
+    expert_action: int
+    expert_target: int
+    score: int
+    lives: int
+    level: int
+    game_state: int
+    player_lane: int
+    objective_reward: float
+    subjective_reward: float
+    life_lost: bool
+    frames: int
+    episode_frames: int
+    game: str
+    machine: str
+    seed: int
+
+
+def step_info(frame: Any, expert_action: Any, episode_frames: Any) -> Any:
+    """Return what every step tells.
+
+    Args:
+        frame: a `Frame` that stands for the whole step; for many environments anything with the same attributes,
+            each an array.
+        expert_action: the expert's joint action or actions.
+        episode_frames: game frames since the episode began.
+
+    Returns:
+        A `TempestInfo`; for many environments its keys with arrays.
+    """
+    return {
+        "expert_action": expert_action,
+        "expert_target": frame.expert_target,
+        "score": frame.score,
+        "lives": frame.lives,
+        "level": frame.level + 1,
+        "game_state": frame.game_state,
+        "player_lane": frame.player_lane,
+        "objective_reward": frame.objective,
+        "subjective_reward": frame.subjective,
+        "life_lost": frame.done,
+        "frames": frame.frames,
+        "episode_frames": episode_frames,
+    }
+
+
+_RESET_ONLY = ("game", "machine", "seed")
+
+_DTYPES: dict[type, type[np.generic]] = {int: np.int64, float: np.float64, bool: np.bool_}
+
+INFO_DTYPES = {
+    name: _DTYPES[kind] for name, kind in get_type_hints(TempestInfo).items() if name not in _RESET_ONLY
+}
+"""The keys of a step's ``info`` and the dtypes of their arrays."""
