@@ -264,15 +264,14 @@ def _bench(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 
 def _verify(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
-    from tempest_gym.commands.verify import verify
-    from tempest_gym.machines import make_machine
+    from tempest_gym.commands.verify import matching_model, verify
+    from tempest_gym.machines.board import BoardMachine
+    from tempest_gym.machines.mame import MameMachine
     from tempest_gym.roms import resolve_rom
 
     rom = resolve_rom(options.rom)
-    with (
-        contextlib.closing(make_machine("mame", rom)) as mame,
-        contextlib.closing(make_machine("board", rom)) as board,
-    ):
+    with contextlib.closing(MameMachine(rom)) as mame:
+        board = BoardMachine(rom, matching_model(mame, rom))
         result = verify(mame, board, options.frames, options.seed)
     return dict(result), 0 if result["equal"] else 1
 
@@ -280,7 +279,8 @@ def _verify(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
 def _show_verify(result: dict[str, Any]) -> str:
     levels = ", ".join(map(str, result["levels_seen"]))
     if result["equal"]:
-        return f"equal over {result['frames']} frames; levels seen: {levels}"
+        model = result["board_model"]
+        return f"equal over {result['frames']} frames (board model {model}); levels seen: {levels}"
     found = result["first_difference"]
     address = f"${found['address']:04X}" if isinstance(found["address"], int) else found["address"]
     return (

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import warnings
 from dataclasses import dataclass
@@ -17,8 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tempest_gym.board import Boards, translation
+from tempest_gym.board.layout import DEFAULT_MODEL
 from tempest_gym.board.opcodes import OPCODES
 from tempest_gym.board.translation.compiler import compile_program
+from tempest_gym.machines.mame_process import find_mame
 from tempest_gym.roms import load_roms, squall_rom
 
 _CODES = {(opcode.name, opcode.mode): opcode.code for opcode in OPCODES}
@@ -204,7 +205,7 @@ def run_mame(
     buttons: tuple[int, ...] = (),
     fields: str = "",
 ) -> Trace:
-    """Run a ROM set in MAME to bridge point number `bridges`.
+    """Run a ROM set in the MAME that the package finds, to bridge point number `bridges`.
 
     Args:
         folder: an empty folder of the test.
@@ -223,10 +224,10 @@ def run_mame(
         **os.environ,
         "HOME": str(home),
         "SDL_NO_SIGNAL_HANDLERS": "1",
+        "SDL_VIDEODRIVER": "dummy",
         "BOARD_ORACLE": f"{output}\n{bridges}\n{phase}\n{','.join(map(str, buttons))}\n{folder / 'setup.lua'}\n",
     }
-    mame = shutil.which("mame", path=os.environ["PATH"] + os.pathsep + "/usr/games") or "mame"
-    command = [mame, "tempest1", "-rompath", str(folder / "roms"), "-autoboot_script", str(_LUA)]
+    command = [str(find_mame()), "tempest1", "-rompath", str(folder / "roms"), "-autoboot_script", str(_LUA)]
     command += ["-autoboot_delay", "0", "-video", "none", "-sound", "none", "-nothrottle", "-skip_gameinfo"]
     command += ["-frameskip", "10", "-nonvram_save", "-noreadconfig"]
     for option in ("cfg", "nvram", "snapshot", "state", "diff", "comment", "input"):
@@ -247,10 +248,11 @@ def run_board(
     buttons: tuple[int, ...] = (),
     skip_idle: bool = True,
     translate: bool = False,
+    model: str = DEFAULT_MODEL,
     **fields: int,
 ) -> Trace:
-    """Run the same on the board; `fields` are set in the state after power-on."""
-    boards = load_boards(files, folder)
+    """Run the same on a board of that model; `fields` are set in the state after power-on."""
+    boards = load_boards(files, folder, model=model)
     if translate:
         boards.use_translation(translation.load_table(compile_program(boards.rom, [])))
     state = boards.fields
@@ -269,7 +271,7 @@ def run_board(
     return Trace(records["cycle"], records["ram"], records["vram"], records["colour"])
 
 
-def load_boards(files: dict[str, bytes], folder: Path, n: int = 1) -> Boards:
+def load_boards(files: dict[str, bytes], folder: Path, n: int = 1, model: str = DEFAULT_MODEL) -> Boards:
     """Boards with such a ROM set."""
     target = folder / "board" / "tempest1"
     target.mkdir(parents=True)
@@ -277,7 +279,7 @@ def load_boards(files: dict[str, bytes], folder: Path, n: int = 1) -> Boards:
         (target / name).write_bytes(content)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return Boards(load_roms(target.parent, "tempest1"), n)
+        return Boards(load_roms(target.parent, "tempest1"), n, model=model)
 
 
 def assert_equal(mame: Trace, board: Trace) -> None:

@@ -1,13 +1,22 @@
-"""Small programs of our own on real MAME and on the board: the same memory at the same cycle."""
+"""Small programs of our own on real MAME and on the board: the same memory at the same cycle.
+
+With the variable MAME set to another version they hold for that one; the board is of the model that equals it.
+"""
 
 from __future__ import annotations
 
+import functools
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from board_oracle import DECIMAL, assert_equal, rom_files, run_board, run_mame
+
+from tempest_gym.commands.verify import matching_model
+from tempest_gym.machines.mame import MameMachine
+from tempest_gym.roms import squall_rom
 
 START = """
 reset:
@@ -24,6 +33,14 @@ stay:
 """
 
 
+@functools.cache
+def board_model() -> str:
+    """The board model that equals this MAME."""
+    rom = squall_rom()
+    with closing(MameMachine(rom)) as mame:
+        return matching_model(mame, rom)
+
+
 def compare(
     folder: Path,
     source: str,
@@ -37,13 +54,14 @@ def compare(
     """Run `source` on both to that bridge point and hold everything equal: interpreted with and without skipping of
     idle loops, and translated."""
     files = rom_files(source, vectors)
+    model = board_model()
     mame = run_mame(folder / "mame", files, bridges, fields=fields, **both)
     for way, chosen in {
         "skipping": {"skip_idle": True},
         "stepping": {"skip_idle": False},
         "translated": {"translate": True},
     }.items():
-        ours = run_board(files, bridges, folder / way, **chosen, **both, **(board or {}))
+        ours = run_board(files, bridges, folder / way, model=model, **chosen, **both, **(board or {}))
         assert_equal(mame, ours)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tiny_rom import HANG, SHOW, tiny_rom
 
+from tempest_gym.board.layout import MODELS
 from tempest_gym.commands.doctor import examine
 from tempest_gym.machines import mame_process
 
@@ -21,13 +22,14 @@ def test_a_whole_installation_has_no_problems() -> None:
     assert Path(path).is_file()
     assert version
     assert version.startswith("0.")
+    assert found["mame"]["board_model"] in MODELS
     assert found["lua"]["runtime"] in ("luajit", "lua54", "lua53")
 
 
 def test_missing_mame_is_a_problem_with_a_cure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAME", "/nowhere/mame")
     found = examine()
-    assert found["mame"] == {"path": None, "version": None}
+    assert found["mame"] == {"path": None, "version": None, "board_model": None}
     assert len(found["problems"]) == 1
     assert "apt-get install mame" in found["problems"][0]
 
@@ -37,7 +39,7 @@ def test_a_program_that_is_no_mame(monkeypatch: pytest.MonkeyPatch) -> None:
     assert program
     monkeypatch.setenv("MAME", program)
     found = examine()
-    assert found["mame"] == {"path": program, "version": None}
+    assert found["mame"] == {"path": program, "version": None, "board_model": None}
     assert "no MAME's version" in found["problems"][0]
 
 

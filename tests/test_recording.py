@@ -10,8 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tempest_gym.board.layout import MODELS
 from tempest_gym.commands import recording as module
 from tempest_gym.commands.games import play_games
+from tempest_gym.commands.play import replay_session
 from tempest_gym.commands.recording import (
     Header,
     Recorder,
@@ -27,6 +29,7 @@ from tempest_gym.commands.recording import (
 from tempest_gym.commands.replay import recorded_rom, replay_game
 from tempest_gym.env import TempestEnv
 from tempest_gym.machines import make_machine
+from tempest_gym.machines.board import BoardMachine
 from tempest_gym.roms import squall_rom
 
 HASHES = st.text("0123456789abcdef", min_size=40, max_size=40)
@@ -87,6 +90,25 @@ def test_recordings_survive_the_file(controls, name, rom, ram, seed, start_level
         over=over,
     )
     assert decode(encode(there)) == there
+
+
+def test_a_recording_of_version_0_1_names_no_board_model():
+    line, newline, controls = encode(recording_of(b"\0")).partition(b"\n")
+    values = json.loads(line)
+    assert values.pop("board_model") == "mame-0.251"
+    assert decode(json.dumps(values).encode() + newline + controls) == recording_of(b"\0")
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_recording_is_played_again_on_its_board_model(model, tmp_path):
+    board = BoardMachine(squall_rom(), model)
+    recorder = Recorder(board, model)
+    recorder.reset(5, 1)
+    for _ in range(400):
+        recorder.step(True, False, 3)
+    file = tmp_path / "game"
+    write_recording(file, recorder.recording("random", squall_rom().sha1))
+    assert replay_session(file, visible=False)["equal"]
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -1,10 +1,16 @@
 """The comparison of two machines finds what differs, where and when; here the board stands in for MAME."""
 
+import subprocess
+from contextlib import closing
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from tempest_gym.commands.verify import GAME_FRAMES, verify
+from tempest_gym.board.layout import MODELS
+from tempest_gym.commands.verify import GAME_FRAMES, matching_model, verify
 from tempest_gym.machines.board import BoardMachine
+from tempest_gym.machines.mame import MameMachine
 from tempest_gym.roms import squall_rom
 
 
@@ -42,6 +48,7 @@ def test_a_machine_equals_itself_in_every_game(board):
     frames = GAME_FRAMES + 200
     result = verify(BoardMachine(squall_rom()), board, frames, seed=4)
     assert result == {
+        "board_model": "mame-0.251",
         "frames": frames,
         "equal": True,
         "first_difference": None,
@@ -80,3 +87,52 @@ def test_the_seed_decides_the_games(board):
         rams.append(board.ram())
     np.testing.assert_array_equal(rams[0], rams[1])
     assert (rams[0] != rams[2]).any()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_model_of_a_machine_is_found_by_its_play(model):
+    class Unnamed:
+        """A board that does not name its model, in place of a MAME."""
+
+        def __init__(self):
+            board = BoardMachine(squall_rom(), model)
+            self.reset, self.step, self.ram = board.reset, board.step, board.ram
+
+    assert matching_model(Unnamed(), squall_rom()) == model
+
+
+def test_board_models_play_different_games():
+    result = verify(BoardMachine(squall_rom()), BoardMachine(squall_rom(), MODELS[1]), 100, seed=5)
+    assert (result["board_model"], result["equal"]) == (MODELS[1], False)
+
+
+def test_a_saved_state_keeps_its_board_model(board):
+    newer = BoardMachine(squall_rom(), MODELS[1])
+    newer.reset(5, 1)
+    restored = BoardMachine(squall_rom())
+    restored.load_state(newer.save_state())
+    assert restored.model == MODELS[1]
+    for _ in range(200):
+        newer.step(True, False, 3)
+        restored.step(True, False, 3)
+    np.testing.assert_array_equal(newer.ram(), restored.ram())
+
+
+def test_an_unknown_board_model_is_refused():
+    with pytest.raises(ValueError, match=r"one of 'mame-0.251', 'mame-0.276', got 'mame-0.1'"):
+        BoardMachine(squall_rom(), "mame-0.1")
+
+
+@pytest.mark.newer_mame
+@pytest.mark.parametrize("suite", ["trixie", "sid"])
+def test_newer_mames_equal_the_board(suite, monkeypatch):
+    """Fetches MAME 0.276 and the newest of Debian, as root: ``pytest -m newer_mame``."""
+    script = Path(__file__).parent / "newer_mame.sh"
+    run = subprocess.run(["bash", script, suite], stdout=subprocess.PIPE, text=True, check=True)
+    monkeypatch.setenv("MAME", run.stdout.strip())
+    rom = squall_rom()
+    with closing(MameMachine(rom)) as mame:
+        model = matching_model(mame, rom)
+        assert model == MODELS[1]
+        result = verify(mame, BoardMachine(rom, model), 3_000, seed=5)
+    assert result["equal"], result

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from tempest_gym.board.layout import IRQ_CYCLES, WATCHDOG_CYCLES, WORD
+from tempest_gym.board.layout import IRQ_CYCLES, MODEL, WATCHDOG_CYCLES, WORD
 from tempest_gym.board.opcodes import OPCODES
 from tempest_gym.board.pokey import potgo
 
@@ -111,7 +111,8 @@ def bite(state, words, rom):
     words[_RESETS] += 1
     words[_WATCHDOG] = cycle + WATCHDOG_CYCLES
     words[_NEXT_IRQ] = cycle + IRQ_CYCLES
-    words[_IRQ] = 0
+    if state[MODEL] == 0:
+        words[_IRQ] = 0
     words[_IRQ_LATE] = 0
     words[_IRQ_FLAG_DELAY] = 0
     potgo(state, words, 0, cycle)

@@ -13,6 +13,7 @@ from tempest_gym.board.layout import (
     BRIDGE_REACHED,
     CPU_HZ,
     CYCLES_EXHAUSTED,
+    DEFAULT_MODEL,
     LINK,
     ROM_BYTES,
     STATE_BYTES,
@@ -40,6 +41,7 @@ class Boards:
         n: number of boards.
         translate: run the program translated into machine code, where that can be: the same, faster. The first time
             ever that takes some seconds for a ROM.
+        model: one of `tempest_gym.board.layout.MODELS`.
 
     Attributes:
         rom: the 64 KiB image the boards run, uint8.
@@ -48,7 +50,9 @@ class Boards:
         ram: view, shape (n, 2048). vram: (n, 4096). colour: (n, 16).
     """
 
-    def __init__(self, rom: HasMemory, n: int, *, translate: bool = False) -> None:
+    def __init__(
+        self, rom: HasMemory, n: int, *, translate: bool = False, model: str = DEFAULT_MODEL
+    ) -> None:
         if n < 1:
             raise ValueError(f"need at least one board, got n={n}")
         memory = np.array(rom.memory, np.uint8)
@@ -60,7 +64,7 @@ class Boards:
         if translate:
             self.use_translation(translation.table_for(memory))
         self._native = native.load()
-        self._initial = power_on_state(memory)
+        self._initial = power_on_state(memory, model)
         self.state = np.tile(self._initial, (n, 1))
         self.fields = self.state.view(STATE_DTYPE)[:, 0]
         self.ram: NDArray[np.uint8] = self.fields["ram"]

@@ -3,7 +3,8 @@
 Every opcode becomes one branch of a chain that LLVM turns into a jump table. Registers are locals: ``a x y sp pc``,
 the flags ``c v d i`` as 0/1, and lazily ``n`` (bit 7 is N) and ``z`` (zero is Z). ``cyc`` is the cycle of the opcode
 fetch; an access in the k-th cycle of an instruction happens at ``cyc + k - 1``. ``event`` is the cycle at which the
-core has to look up from executing: next interrupt, end of the run, or 0 for "now".
+core has to look up from executing: next interrupt, end of the run, or 0 for "now". ``ahead`` is by how many cycles an
+interrupt may come after the fetch that sees it: 0 or 1, by the board's model (`layout.MODELS`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from tempest_gym.board.layout import (
     BRIDGE_REACHED,
     CYCLES_EXHAUSTED,
     IRQ_CYCLES,
+    MODEL,
     SKIP_IDLE,
     UNDOCUMENTED_OPCODE,
     WORD,
@@ -47,6 +49,7 @@ def run(state, words, rom, table, translated, max_cycles):
     idle_registers = ZERO
     idle_cyc = ZERO
     result = ZERO + {CYCLES_EXHAUSTED}
+    ahead = np.int64(state[{MODEL}])
     words[{WORD["stop"]}] = 0
     if state[{SKIP_IDLE}] == 0:
         loop_bytes = ZERO
@@ -57,8 +60,8 @@ def run(state, words, rom, table, translated, max_cycles):
             if words[{WORD["stop"]}] != 0:
                 result = ZERO + {BRIDGE_REACHED}
                 break
-            seen = cyc
-            if words[{WORD["synced"]}] == cyc:
+            seen = cyc + ahead
+            if words[{WORD["synced"]}] == cyc and ahead == 0:
                 seen = cyc - 1
             while words[{WORD["next_irq"]}] <= seen:
                 words[{WORD["next_irq"]}] += {IRQ_CYCLES}
@@ -73,7 +76,7 @@ def run(state, words, rom, table, translated, max_cycles):
                 continue
             if cyc >= limit:
                 break
-            event = min(min(words[{WORD["next_irq"]}], words[{WORD["watchdog"]}]), limit)
+            event = min(min(words[{WORD["next_irq"]}] - ahead, words[{WORD["watchdog"]}]), limit)
             masked = i
             if words[{WORD["irq_flag_delay"]}] != 0:
                 masked = words[{WORD["irq_flag_delay"]}] - 1

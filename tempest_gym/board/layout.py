@@ -37,6 +37,19 @@ ROM_BYTES = 0x10000
 LINK = 0x8800
 """Where a `Boards`' ROM image keeps the address of its translation's table, or 0; the CPU cannot see it."""
 
+MODELS = ("mame-0.251", "mame-0.276")
+"""Board models, each named after the oldest MAME that it was measured equal to; their index is the row's ``model``.
+
+They differ in when an interrupt is taken. With the first, an opcode fetch sees a line asserted before it; a device
+access in the cycle before delays that by a cycle; an acknowledgement in the cycle before comes too late; the watchdog
+clears the line. With the second, an opcode fetch sees a line asserted up to its end, whatever the cycle before was; an
+acknowledgement in the cycle before counts; the line survives the watchdog.
+"""
+
+DEFAULT_MODEL = MODELS[0]
+"""The NMOS 6502 decides before an instruction's last cycle, so an acknowledgement in that cycle comes too late there
+too. Neither model, and no MAME, has the chip's delay by an instruction after a taken branch within a page."""
+
 # Fields after the memories, all int64 so that compiled code reaches them through one view.
 WORDS = (
     "pc",
@@ -148,7 +161,8 @@ _MEMORIES = (
     ("dip2", np.uint8, ()),
     ("skip_idle", np.uint8, ()),  # 1: jump over idle loops (same results, faster)
     ("audio", np.uint8, (2, 8)),  # what was last written to AUDF and AUDC of each POKEY's four voices
-    ("spare", np.uint8, (24,)),
+    ("model", np.uint8, ()),  # index into MODELS
+    ("spare", np.uint8, (23,)),
     ("earom", np.uint8, (64,)),
 )
 
@@ -180,6 +194,7 @@ IN2 = offset("in2")
 DIP1 = offset("dip1")
 DIP2 = offset("dip2")
 SKIP_IDLE = offset("skip_idle")
+MODEL = offset("model")
 AUDIO = offset("audio")
 PHASE = offset("phase")
 CYCLES = offset("cycles")
@@ -199,13 +214,20 @@ POWER_ON_CYCLES = 7
 """Cycles that the 6502's reset sequence takes."""
 
 
-def power_on_state(rom: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """One row, shape (STATE_BYTES,), uint8: a board just switched on, with no input and factory DIP switches."""
+def power_on_state(rom: NDArray[np.uint8], model: str = DEFAULT_MODEL) -> NDArray[np.uint8]:
+    """One row, shape (STATE_BYTES,), uint8: a board just switched on, with no input and factory DIP switches.
+
+    Raises:
+        ValueError: ``model`` is not one of `MODELS`.
+    """
+    if model not in MODELS:
+        raise ValueError(f"the board model must be one of {', '.join(map(repr, MODELS))}, got {model!r}")
     row = np.zeros(STATE_BYTES, np.uint8)
     fields = row.view(STATE_DTYPE)[0]
     fields["earom"] = 0xFF
     fields["in0"] = 0x3F
     fields["skip_idle"] = 1
+    fields["model"] = MODELS.index(model)
     fields["pc"] = int(rom[0xFFFC]) | int(rom[0xFFFD]) << 8
     fields["sp"] = 0xFD
     fields["p"] = 0x36

@@ -16,6 +16,7 @@ from tempest_gym.board.layout import (
     DIP2,
     IN0,
     IRQ_CYCLES,
+    MODEL,
     VRAM,
     WATCHDOG_CYCLES,
     WORD,
@@ -107,10 +108,10 @@ def io_write(state, words, rom, address, value, cycle):
         return 0
     if address == 0x5000:
         synchronise(state, words, rom, cycle)
-        words[_IRQ_LATE] = words[_IRQ]
         while words[_NEXT_IRQ] <= cycle:
             words[_NEXT_IRQ] += IRQ_CYCLES
-            words[_IRQ_LATE] = 1
+            words[_IRQ] = 1
+        words[_IRQ_LATE] = words[_IRQ] if state[MODEL] == 0 else 0
         words[_IRQ] = 0
         words[_WATCHDOG] = cycle + WATCHDOG_CYCLES
         return 1

@@ -6,6 +6,7 @@ import warnings
 from contextlib import closing
 from typing import TypedDict
 
+from tempest_gym.commands.verify import matching_model
 from tempest_gym.machines.lua_host import LuaHost
 from tempest_gym.machines.mame import MameMachine
 from tempest_gym.machines.mame_process import MameError, find_mame, mame_version
@@ -14,14 +15,13 @@ from tempest_gym.roms import RomError, RomImage, RomWarning, resolve_rom
 
 __all__ = ["Diagnosis", "LuaFound", "MameFound", "RomFound", "examine"]
 
-_TRIAL_FRAMES = 30
-
 
 class MameFound(TypedDict):
-    """MAME's program and version, None where it was not found."""
+    """MAME's program and version, None where it was not found, and the board model that equals it."""
 
     path: str | None
     version: str | None
+    board_model: str | None
 
 
 class RomFound(TypedDict):
@@ -54,7 +54,7 @@ def examine() -> Diagnosis:
     rom = _rom(problems)
     mame = _mame(problems)
     if rom is not None and mame["version"] is not None:
-        _try_mame(rom, problems)
+        mame["board_model"] = _try_mame(rom, problems)
     return Diagnosis(
         mame=mame,
         rom=RomFound(name=rom.name if rom else None, kind=rom.kind if rom else None),
@@ -89,17 +89,16 @@ def _mame(problems: list[str]) -> MameFound:
     path = None
     try:
         path = find_mame()
-        return MameFound(path=str(path), version=mame_version(path))
+        return MameFound(path=str(path), version=mame_version(path), board_model=None)
     except MameError as error:
         problems.append(f"{error}. Only machine='mame' and MAME clients need it; the board works without")
-        return MameFound(path=str(path) if path else None, version=None)
+        return MameFound(path=str(path) if path else None, version=None, board_model=None)
 
 
-def _try_mame(rom: RomImage, problems: list[str]) -> None:
+def _try_mame(rom: RomImage, problems: list[str]) -> str | None:
     try:
         with closing(MameMachine(rom)) as machine:
-            machine.reset(0, 1)
-            for _ in range(_TRIAL_FRAMES):
-                machine.step(False, False, 0)
+            return matching_model(machine, rom)
     except MameError as error:
         problems.append(f"MAME does not run {rom.name}: {error}")
+    return None

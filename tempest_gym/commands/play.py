@@ -13,6 +13,7 @@ from typing import Literal, cast
 from tempest_gym.commands.games import GameResult, PlayResult, play_games, summary
 from tempest_gym.commands.recording import Recorder, read_recording, write_recording
 from tempest_gym.commands.replay import ReplayResult, recorded_rom, replay_game
+from tempest_gym.commands.verify import matching_model
 from tempest_gym.display.video import check_video_name, open_video
 from tempest_gym.env import SEED_COUNT, RenderMode, TempestEnv
 from tempest_gym.frame import FRAMES_PER_SECOND
@@ -93,7 +94,7 @@ def _recording(env: TempestEnv, file: Path | None, policy: str, rom: RomImage) -
     if file is None:
         yield
         return
-    env.machine = recorder = Recorder(env.machine)
+    env.machine = recorder = Recorder(env.machine, matching_model(env.machine, rom))
     try:
         yield
     finally:
@@ -167,7 +168,10 @@ def replay_session(
     first = round(start * FRAMES_PER_SECOND)
     last = None if seconds is None else first + round(seconds * FRAMES_PER_SECOND)
     play = partial(replay_game, recording, every=every, first=first, last=last)
-    with contextlib.closing(make_machine(machine, recorded_rom(recording, rom))) as game:
+    image, model = recorded_rom(recording, rom), recording.header.board_model
+    with contextlib.closing(make_machine(machine, image, board_model=model)) as game:
+        if (other := matching_model(game, image)) != model:
+            _log.warning("This game was recorded on a board of model %s, this MAME equals %s.", model, other)
         if not visible:
             return play(game)
         with _video(game, output, rate) if output is not None else _window(game, rate) as show:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tempest_gym import __version__
+from tempest_gym.board.layout import MODELS
 from tempest_gym.frame import Frame
 from tempest_gym.machines.machine import Machine
 from tempest_gym.settings import LAST_START_LEVEL
@@ -90,6 +91,8 @@ class Header:
         over: the game was played to its end.
         ram: SHA-1 of RAM $0000-$07FF after the last frame, in hexadecimal.
         project: version of tempest-gym that played.
+        board_model: the board model that the game was played on, or that its MAME equals. Recordings of version 0.1
+            do not name it; all were made with the first model.
     """
 
     game: str
@@ -103,6 +106,7 @@ class Header:
     over: bool
     ram: str
     project: str = __version__
+    board_model: str = MODELS[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +141,7 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "over": lambda value: isinstance(value, bool),
     "ram": _is_hash,
     "project": _is_text,
+    "board_model": lambda value: value in MODELS,
 }
 
 
@@ -168,6 +173,7 @@ def decode(content: bytes) -> Recording:
             f"a recording of format version {_short(version)}, this tempest-gym reads {FORMAT_VERSION}"
         )
     digest = values.pop("controls", None)
+    values.setdefault("board_model", MODELS[0])
     names = {field.name for field in fields(Header)}
     if set(values) != names:
         raise RecordingError(
@@ -232,14 +238,16 @@ class Recorder:
 
     Args:
         machine: the machine to play on.
+        board_model: its board model.
 
     Attributes:
         machine: that machine.
     """
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, board_model: str = MODELS[0]) -> None:
         """Record the machine's games from its next reset on."""
         self.machine = machine
+        self._board_model = board_model
         self.name, self.game = machine.name, machine.game
         self._controls: bytearray | None = None
         self._seed = self._start_level = 0
@@ -274,6 +282,7 @@ class Recorder:
             level=frame.level + 1,
             over=frame.over,
             ram=ram_digest(self.machine),
+            board_model=self._board_model,
         )
         return Recording(header, bytes(controls))
 

@@ -1,27 +1,34 @@
-"""Runs two machines side by side on one ROM set and looks for the first byte in which they differ."""
+"""Runs MAME and the board side by side on one ROM set and finds the first byte in which they differ."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import fields
 from typing import TypedDict
 
 import numpy as np
 
 from tempest_gym.actions import ACTION_COUNT, CONTROLS, advised_action
+from tempest_gym.board.layout import DEFAULT_MODEL, MODELS
 from tempest_gym.frame import Frame
+from tempest_gym.machines.board import BoardMachine
 from tempest_gym.machines.machine import Machine
+from tempest_gym.roms import RomImage
 
-__all__ = ["GAME_FRAMES", "Difference", "VerifyResult", "verify"]
+__all__ = ["GAME_FRAMES", "Difference", "VerifyResult", "matching_model", "verify"]
 
 GAME_FRAMES = 2_500
-"""Game frames after which another game is begun at another level."""
+"""Game frames after which another game starts at another level."""
+
+_MODEL_FRAMES = 30
+"""Game frames by which board models are told apart; they differ from the second on."""
 
 _START_LEVELS = (1, 5, 9, 13, 17, 22, 27, 33, 40, 46, 49, 52, 55, 58, 62, 65, 73, 81, 3, 7, 11, 15, 20, 24)
 """Levels to start at, so that all colours and most shapes of tube come early."""
 
 _EXPERT_SHARE = 0.8
-"""Part of the actions that are the expert's, so that levels get cleared; the others are random."""
+"""Share of the expert's actions, so that levels are cleared; the others are random."""
 
 _FRAME_FIELDS = tuple(field.name for field in fields(Frame) if field.name != "features")
 
@@ -37,35 +44,65 @@ class Difference(TypedDict):
 
 
 class VerifyResult(TypedDict):
-    """Outcome of a comparison: frames compared, and the player's levels (1-99) that play came through."""
+    """Outcome of a comparison: the board's model, frames compared, and the player's levels (1-99) that were played."""
 
+    board_model: str
     frames: int
     equal: bool
     first_difference: Difference | None
     levels_seen: list[int]
 
 
-def verify(mame: Machine, board: Machine, frames: int, seed: int) -> VerifyResult:
-    """Play the same games on both machines and compare all that a program or the Lua can see.
+def matching_model(machine: Machine, rom: RomImage) -> str:
+    """Return the model of a board, or the one that equals a MAME: the default model if none does.
+
+    Args:
+        machine: the machine; a MAME's game is lost.
+        rom: its ROM set.
+    """
+    if isinstance(machine, BoardMachine):
+        return machine.model
+    for model in MODELS:
+        machine.reset(0, 1)
+        with closing(BoardMachine(rom, model)) as board:
+            board.reset(0, 1)
+            for _ in range(_MODEL_FRAMES):
+                machine.step(False, False, 0)
+                board.step(False, False, 0)
+                if (machine.ram() != board.ram()).any():
+                    break
+            else:
+                return model
+    return DEFAULT_MODEL
+
+
+def verify(mame: Machine, board: BoardMachine, frames: int, seed: int) -> VerifyResult:
+    """Play the same games on both machines and compare everything that a program or the Lua can see.
 
     Compared at every bridge point: RAM, colour RAM, vector RAM, and the frame the Lua hands over.
 
     Args:
         mame: the machine to trust.
-        board: the machine to try.
+        board: the machine to try, of the model that `matching_model` returns.
         frames: game frames to run; the comparison ends earlier at a difference.
         seed: seed of the first game, later games count up; it seeds the actions too.
     """
     levels: set[int] = set()
-    for index, (ours, theirs) in enumerate(_games(mame, board, frames, seed)):
-        found = _difference(index, mame, board, theirs, ours)
+    compared, found = 0, None
+    for ours, theirs in _games(mame, board, frames, seed):
+        found = _difference(compared, mame, board, theirs, ours)
+        compared += 1
         if theirs.decision:
             levels.add(theirs.level + 1)
         if found:
-            return VerifyResult(
-                frames=index + 1, equal=False, first_difference=found, levels_seen=sorted(levels)
-            )
-    return VerifyResult(frames=frames, equal=True, first_difference=None, levels_seen=sorted(levels))
+            break
+    return VerifyResult(
+        board_model=board.model,
+        frames=compared,
+        equal=found is None,
+        first_difference=found,
+        levels_seen=sorted(levels),
+    )
 
 
 def _games(mame: Machine, board: Machine, frames: int, seed: int) -> Iterator[tuple[Frame, Frame]]:

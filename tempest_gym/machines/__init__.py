@@ -12,13 +12,16 @@ if TYPE_CHECKING:
 __all__ = ["MACHINES", "Machine", "MachineName", "Randomness", "advance_by_frames", "make_machine"]
 
 
-def make_machine(name: str, rom: RomImage, randomness: Randomness = "seed") -> Machine:
+def make_machine(
+    name: str, rom: RomImage, randomness: Randomness = "seed", board_model: str | None = None
+) -> Machine:
     """Build a machine by name.
 
     Args:
         name: ``"board"`` (in process) or ``"mame"``.
         rom: the ROM set to run.
         randomness: ``"seed"``, or ``"mame"`` for MAME's own random numbers.
+        board_model: the model of a board, one of `tempest_gym.board.layout.MODELS`; None is the default.
 
     Raises:
         ValueError: no machine has that name, or it cannot give that randomness.
@@ -28,7 +31,7 @@ def make_machine(name: str, rom: RomImage, randomness: Randomness = "seed") -> M
             raise ValueError(f"randomness must be 'seed' on the board, got {randomness!r}")
         from tempest_gym.machines.board import BoardMachine
 
-        return BoardMachine(rom)
+        return BoardMachine(rom) if board_model is None else BoardMachine(rom, board_model)
     if name == "mame":
         from tempest_gym.machines.mame import MameMachine
 

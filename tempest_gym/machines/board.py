@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from tempest_gym.board.layout import DEFAULT_MODEL, MODEL, MODELS
 from tempest_gym.frame import Frame
 from tempest_gym.machines.fleet import BoardFleet
 from tempest_gym.machines.worker_threads import Job
@@ -21,6 +22,7 @@ class BoardMachine:
 
     Args:
         rom: the ROM set.
+        model: the board model, one of `tempest_gym.board.layout.MODELS`.
 
     Attributes:
         fleet: the board as a fleet of one.
@@ -28,12 +30,17 @@ class BoardMachine:
 
     name = "board"
 
-    def __init__(self, rom: RomImage) -> None:
+    def __init__(self, rom: RomImage, model: str = DEFAULT_MODEL) -> None:
         """Power the board on and start its Lua."""
-        self.fleet = BoardFleet(rom, 1)
+        self.fleet = BoardFleet(rom, 1, model=model)
         self.game = self.fleet.game
         self._host = self.fleet.hosts[0]
         self._rows = np.zeros(1, np.int32)
+
+    @property
+    def model(self) -> str:
+        """The board model; a loaded state brings its own."""
+        return MODELS[self.fleet.boards.state[0, MODEL]]
 
     def reset(self, seed: int, start_level: int) -> Frame:
         """Power on, seed, and return the first frame."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tempest_gym.board import STATE_DTYPE, Boards
+from tempest_gym.board.layout import DEFAULT_MODEL
 from tempest_gym.frame import FEATURE_COUNT, FRAME_DTYPE, FRAME_KINDS, Frame
 from tempest_gym.machines.lua_host import LuaHost
 from tempest_gym.machines.seeding import PHASE_COUNT, expert_random, fork_phases, phase_of
@@ -39,6 +40,7 @@ class BoardFleet:
         rom: the ROM set.
         count: number of boards.
         threads: number of threads that share the work.
+        model: the board model, one of `tempest_gym.board.layout.MODELS`.
 
     Attributes:
         features: float32 ``(count, 195)``, what was observed last.
@@ -47,10 +49,10 @@ class BoardFleet:
         hosts: the Luas, one per thread.
     """
 
-    def __init__(self, rom: RomImage, count: int, threads: int = 1) -> None:
+    def __init__(self, rom: RomImage, count: int, threads: int = 1, model: str = DEFAULT_MODEL) -> None:
         """Power every board on and start the Luas."""
         self.game = rom.name
-        self.boards = Boards(rom, count, translate=True)
+        self.boards = Boards(rom, count, translate=True, model=model)
         self.hosts = [LuaHost() for _ in range(threads)]
         self._memory = np.zeros((count, self.hosts[0].memory_size), np.float64)
         self.features = np.zeros((count, FEATURE_COUNT), np.float32)
