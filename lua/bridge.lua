@@ -67,7 +67,7 @@ function bridge.observe(ram, mem, values, frame)
   state.decode(ram, mem)
   features.write(ram, mem, values)
 
-  frame.objective, frame.done = reward.objective(ram, mem, game_state, was_real, was_alive)
+  frame.objective, frame.life_lost = reward.objective(ram, mem, game_state, was_real, was_alive)
   frame.subjective = reward.subjective(ram, mem)
   frame.score = mem[SCORE] + mem[MILLION]
   frame.frame = mem[FRAMES] % 65536

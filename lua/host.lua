@@ -33,7 +33,7 @@ local PASSED, DECISIONS, DEATHS, OBJECTIVE, SUBJECTIVE = M.passed, M.decisions, 
 --- Whether a board has come far enough after a frame; the sums over the way are kept in its memory until then.
 local function progress(mem, frame, stop_at_death, skip, limit)
   local passed, decision = mem[PASSED] + 1, frame.decision
-  local decisions, deaths = mem[DECISIONS] + decision, mem[DEATHS] + frame.done
+  local decisions, deaths = mem[DECISIONS] + decision, mem[DEATHS] + frame.life_lost
   local objective, subjective = mem[OBJECTIVE] + frame.objective, mem[SUBJECTIVE] + frame.subjective
   mem[PASSED], mem[DECISIONS], mem[DEATHS] = passed, decisions, deaths
   mem[OBJECTIVE], mem[SUBJECTIVE] = objective, subjective
@@ -44,7 +44,7 @@ local function progress(mem, frame, stop_at_death, skip, limit)
     or passed >= limit
   then
     frame.frames = passed
-    frame.done = min(deaths, 1)
+    frame.life_lost = min(deaths, 1)
     frame.objective = objective
     frame.subjective = subjective
     mem[PASSED], mem[DECISIONS], mem[DEATHS] = 0, 0, 0

@@ -23,7 +23,7 @@ function packet.encode(frame, values)
       frame.objective,
       frame.game_state,
       frame.game_mode,
-      frame.done,
+      frame.life_lost,
       frame.frame,
       frame.score,
       frame.save,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from os import PathLike
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import gymnasium as gym
 import numpy as np
@@ -19,50 +19,61 @@ from tempest_gym.frame import FRAMES_PER_SECOND, Frame
 from tempest_gym.info import TempestInfo, step_info
 from tempest_gym.machines import make_machine
 from tempest_gym.machines.machine import Machine, MachineName, Randomness, advance_by_frames
+from tempest_gym.machines.seeding import SEED_COUNT
 from tempest_gym.roms import RomImage, resolve_rom
 from tempest_gym.settings import (
     Settings,
+    SettingsArguments,
     action_space,
     checked_levels,
     draw_level,
     observation_space,
     start_levels_of,
+    with_settings,
 )
 
-__all__ = ["SEED_COUNT", "RenderMode", "TempestEnv", "TempestInfo"]
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+__all__ = ["RenderMode", "TempestEnv", "TempestInfo", "frames_per_second", "split_state"]
 
 RenderMode = Literal["rgb_array", "human"]
 
-SEED_COUNT = 2**31 - 1
-"""Seeds of games are drawn below this, and given ones taken modulo it: what Lua's generator can hold."""
 
-
+@with_settings
 class TempestEnv(gym.Env[NDArray[np.float32], Any]):
     """One game of Tempest on one machine.
 
     An observation is 195 numbers within [-1, 1] (`tempest_gym.features`), an action one of 44
-    (`tempest_gym.actions`). The agent acts where a player could: in play and in the descent. Everything
-    else (coin, start, level select, death, initials) the pilot plays; rewards met there belong to the step.
+    (`tempest_gym.actions`). The agent acts where a player could: in play and in the descent. The pilot plays
+    everything else (coin, start, level select, death, initials); rewards on the way belong to the step.
+
+    Environments can be pickled and deep-copied; the copy continues exactly where the original is.
 
     Args:
-        machine: ``"board"`` for the hardware in process, ``"mame"`` for a MAME of your own.
-        rom: a folder or zip with a Tempest ROM set, a set's name, or an image already loaded; without it the
-            path in the variable ``TEMPEST_ROM``, without that Squall, the bundled free game.
-        start_level: level a game starts at, 1-81; the menu's last entry that is not above it is chosen.
-        episode: ``"game"`` ends with the last life; ``"life"`` with each, and reset goes on in the same game.
-        frame_skip: decision frames that one action lasts.
-        objective_scale: factor of the score reward, per point.
-        subjective_scale: factor of the lane-shaping reward.
-        reward_clip: largest absolute reward of a step.
-        time_limit: seconds of game time after which an episode is truncated, None for no limit.
+        machine: as in `tempest_gym.settings.Settings`.
+        rom: a folder or zip with a Tempest ROM set, a set's name, or a loaded image. By default the path in the
+            variable ``TEMPEST_ROM``, or else Squall, the bundled free game.
         render_mode: None, ``"rgb_array"`` (`render` returns a picture) or ``"human"`` (a window at true
             speed).
         randomness: ``"seed"``: the seed decides the game's random numbers, on both machines; ``"mame"``:
             they are MAME's own, and a seed fixes less.
+        settings: start level, episode, frame skip, rewards and time limit: the fields of
+            `tempest_gym.settings.Settings`.
 
     Raises:
         TypeError, ValueError: an argument is wrong; the message says what came and what was expected.
         tempest_gym.roms.RomError: the ROM set is incomplete or wrong.
+
+    Example:
+        >>> env = TempestEnv(start_level=9, episode="life")
+        >>> observation, info = env.reset(seed=7)
+        >>> observation.shape, info["game"], info["level"], info["lives"]
+        ((195,), 'squall', 9, 3)
+        >>> observation, reward, terminated, truncated, info = env.step(info["expert_action"])
+        >>> terminated, truncated, info["frames"]
+        (False, False, 1)
+        >>> env.close()
     """
 
     metadata = {"render_modes": ["rgb_array", "human"], "render_fps": round(FRAMES_PER_SECOND)}  # noqa: RUF012
@@ -74,34 +85,52 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
         *,
         render_mode: RenderMode | None = None,
         randomness: Randomness = "seed",
-        **settings: Any,
+        **settings: Unpack[SettingsArguments],
     ) -> None:
         """Check the arguments and set the machine up."""
         self.settings = Settings.of({"machine": machine, **settings})
+        self.metadata = {**self.metadata, "render_fps": frames_per_second(self.settings)}
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise ValueError(f"render_mode must be None, 'rgb_array' or 'human', got {render_mode!r}")
         self._start_levels: tuple[int, ...] = (self.settings.start_level,)
         self.render_mode = render_mode
         self.observation_space = cast("spaces.Space[NDArray[np.float32]]", observation_space())
         self.action_space = action_space()
-        self.machine: Machine = make_machine(machine, resolve_rom(rom), randomness)
-        self._window = Window(unseen=True) if render_mode == "human" else None
+        self._rom, self._randomness = resolve_rom(rom), randomness
+        self._open()
         self._seed = 0
         self._episode_frames = 0
         self._playing = False
         self._game_goes_on = False
+
+    def _open(self) -> None:
+        self.machine: Machine = make_machine(self.settings.machine, self._rom, self._randomness)
+        self._window = Window(unseen=True) if self.render_mode == "human" else None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the attributes, with the machine's state in place of the machine."""
+        kept = {name: value for name, value in vars(self).items() if name not in ("machine", "_window")}
+        return {**kept, "machine_state": self.machine.save_state()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Set up another machine in that state."""
+        machine_state = state.pop("machine_state")
+        vars(self).update(state)
+        self._open()
+        self.machine.load_state(machine_state)
 
     def reset(  # type: ignore[override]
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], TempestInfo]:
         """Run to the first frame of an episode in which the agent acts.
 
-        After a life lost with ``episode="life"`` the game goes on, unless a seed or an option asks for a
+        After a life lost with ``episode="life"`` the game continues, unless a seed or a start level asks for a
         new one.
 
         Args:
             seed: fixes the whole game and, as usual, the games drawn after it.
-            options: ``{"start_level": n}`` starts this game at another level.
+            options: ``{"start_level": n}`` starts this game at another level. Other keys are ignored, since
+                wrappers and collectors put their own there.
 
         Returns:
             The observation and a `TempestInfo`.
@@ -109,7 +138,7 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
         super().reset(seed=seed)
         start_levels = start_levels_of(options, self._start_levels)
         frame = None
-        if self._game_goes_on and seed is None and not options:
+        if self._game_goes_on and seed is None and "start_level" not in (options or {}):
             frame = self._advance(False, False, 0, False, 1)
         if frame is None or frame.over:
             game_seed = int(self.np_random.integers(SEED_COUNT)) if seed is None else seed
@@ -119,10 +148,8 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
         self._episode_frames = frame.frames
         self._playing, self._game_goes_on = True, False
         frame.objective = frame.subjective = 0.0
-        frame.done = False
-        info = self._info(frame)
-        info["game"], info["machine"], info["seed"] = self.machine.game, self.machine.name, self._seed
-        return frame.features, info
+        frame.life_lost = False
+        return frame.features, self._info(frame)
 
     def step(  # type: ignore[override]
         self, action: Any
@@ -138,11 +165,13 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
             limit); a `TempestInfo`.
 
         Raises:
-            gymnasium.error.ResetNeeded: the episode has ended, or none has begun.
+            gymnasium.error.ResetNeeded: the episode has ended, or none has started.
             ValueError: the action is not a whole number within 0-43.
         """
         if not self._playing:
-            raise gym.error.ResetNeeded("the episode has ended or none has begun: call reset() before step()")
+            raise gym.error.ResetNeeded(
+                "the episode has ended or none has started: call reset() before step()"
+            )
         index = int(action)
         if index != action or not 0 <= index < ACTION_COUNT:
             decode_action(action)
@@ -150,7 +179,7 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
         settings = self.settings
         frame = self._advance(fire, zap, spinner, settings.episode == "life", settings.frame_skip)
         self._episode_frames += frame.frames
-        terminated, truncated = settings.ends(frame.over, frame.done, self._episode_frames)
+        terminated, truncated = settings.ends(frame.over, frame.life_lost, self._episode_frames)
         if terminated or truncated:
             self._playing = False
             self._game_goes_on = terminated and not frame.over
@@ -174,13 +203,20 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
             self._window.show(self.machine.picture())
 
     def _info(self, frame: Frame) -> TempestInfo:
-        info: TempestInfo = step_info(frame, advised_action(frame), self._episode_frames)
+        info: TempestInfo = step_info(
+            frame,
+            advised_action(frame),
+            self._episode_frames,
+            game=self.machine.game,
+            machine=self.machine.name,
+            seed=self._seed,
+        )
         return info
 
     def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]
         """Return the picture on the screen, shape ``(height, width, 3)``, with ``render_mode="rgb_array"``.
 
-        With ``"human"`` the window already shows it, and None comes back.
+        With ``"human"`` the window already shows it, and None is returned.
         """
         if self.render_mode is None:
             gym.logger.warn(
@@ -191,7 +227,7 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
 
     @property
     def window_closed(self) -> bool:
-        """Whether the window of ``render_mode="human"`` was closed, or Esc pressed in it; the game would go on."""
+        """Whether the window of ``render_mode="human"`` was closed, or Esc pressed in it; the game can continue."""
         return self._window is not None and self._window.closed
 
     def picture(self) -> NDArray[np.uint8]:
@@ -207,10 +243,10 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
         return enemy_positions(self.machine.ram())
 
     def set_start_level(self, *levels: int) -> None:
-        """Let the games that begin from now on start at another level, 1-81, or each at one of several, by chance.
+        """Choose the start level of later games, 1-81; among several each game draws one.
 
         Raises:
-            TypeError, ValueError: one is no such level, or there is none.
+            TypeError, ValueError: a level is not within 1-81, or there is none.
         """
         self._start_levels = checked_levels(levels)
 
@@ -266,17 +302,22 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
         return {"machine": self.machine.name, "game": self.machine.game}
 
     def close(self) -> None:
-        """Give up the machine and the window."""
+        """Close the machine and the window."""
         self.machine.close()
         if self._window is not None:
             self._window.close()
+
+
+def frames_per_second(settings: Settings) -> int:
+    """Return the steps per second of game time: the rate at which a film with a picture per step plays."""
+    return max(1, round(FRAMES_PER_SECOND / settings.frame_skip))
 
 
 def split_state(state: bytes, identity: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     """Split what ``clone_state`` returned into its header and the state of the machine.
 
     Raises:
-        ValueError: the state is none, or another kind of environment's.
+        ValueError: the bytes are not a state, or belong to another kind of environment.
     """
     text, _, rest = bytes(state).partition(b"\n")
     try:

@@ -15,7 +15,7 @@ PLAY, DESCENT = 0x04, 0x20
 
 FRAME_KINDS: dict[str, type] = {
     **dict.fromkeys(("subjective", "objective"), float),
-    **dict.fromkeys(("done", "over", "save", "fire", "zap", "open"), bool),
+    **dict.fromkeys(("life_lost", "over", "save", "fire", "zap", "open"), bool),
     **dict.fromkeys(("expert_fire", "expert_zap", "alive", "decision"), bool),
     **dict.fromkeys(("expert_target", "score", "lives", "level", "game_state", "player_lane"), int),
     **dict.fromkeys(("frames", "frame", "spinner", "game_mode"), int),
@@ -29,7 +29,7 @@ so that a fleet's frames are a matrix too.
 The wire packet (``protocol.py``) carries all of them but ``lives``, ``alive``, ``decision``, ``over`` and ``frames``:
 the first three follow from the features and the game state and mode; ``over`` is 1 in the frame that ends a
 real game; ``frames`` is the number of game frames that one call of the host advanced, over which it sums
-``objective`` and ``subjective`` and ors ``done``."""
+``objective`` and ``subjective`` and ors ``life_lost``."""
 
 
 @dataclass(slots=True)
@@ -44,7 +44,7 @@ class Frame:
         frame: number of processed frames, modulo 65,536.
         game_state: RAM $00.
         game_mode: RAM $05 (bit 7: a real game is on).
-        done: the player died in this frame.
+        life_lost: the player died in this frame.
         save: the client asks the server to save.
         fire: fire commanded last.
         zap: superzapper commanded last.
@@ -69,7 +69,7 @@ class Frame:
     frame: int
     game_state: int
     game_mode: int
-    done: bool
+    life_lost: bool
     save: bool
     fire: bool
     zap: bool

@@ -1,4 +1,4 @@
-"""What ``info`` tells of a step, the same for an environment, a vector of them and the server's clients."""
+"""The ``info`` of a step, the same for an environment, a vector of them and the server's clients."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ __all__ = ["INFO_DTYPES", "TempestInfo", "step_info"]
 
 
 class TempestInfo(TypedDict, total=False):
-    """What `reset` and `step` return beside the observation.
+    """What `reset` and `step` return beside the observation, with the same keys.
 
     Attributes:
-        expert_action: the joint action, 0-43, that the scripted expert would take now.
-        expert_target: the lane the expert steers for, -1 for none.
-        score: player 1's score in points; it counts on where the game's six digits wrap.
+        expert_action: joint action, 0-43, that the scripted expert would take now.
+        expert_target: lane that the expert steers for, -1 for none.
+        score: player 1's score in points; it keeps counting where the game's six digits wrap.
         lives: lives including the one in play.
-        level: the level as the player sees it, 1-99.
+        level: level as the player sees it, 1-99.
         game_state: RAM $00.
         player_lane: 0-15.
-        objective_reward: score changes and penalties met on this step, in points.
-        subjective_reward: lane shaping met on this step, unscaled.
-        life_lost: the player died on this step.
-        frames: game frames this step took.
-        episode_frames: game frames since the episode began, the way to its first decision included.
-        game: name of the ROM set; at reset only.
-        machine: ``"board"`` or ``"mame"``; at reset only.
-        seed: the seed of the game; at reset only.
+        objective_reward: score changes and penalties of this step, in points.
+        subjective_reward: lane shaping of this step, unscaled.
+        life_lost: whether the player died on this step.
+        frames: game frames that this step took.
+        episode_frames: game frames since the episode started, those before its first decision included.
+        game: name of the ROM set.
+        machine: ``"board"`` or ``"mame"``.
+        seed: seed of the game.
     """
 
     expert_action: int
@@ -47,14 +47,15 @@ class TempestInfo(TypedDict, total=False):
     seed: int
 
 
-def step_info(frame: Any, expert_action: Any, episode_frames: Any) -> Any:
-    """Return what every step tells.
+def step_info(frame: Any, expert_action: Any, episode_frames: Any, **game: Any) -> Any:
+    """Return the info of a step.
 
     Args:
-        frame: a `Frame` that stands for the whole step; for many environments anything with the same attributes,
+        frame: a `Frame` that stands for the whole step; for many environments any object with the same attributes,
             each an array.
         expert_action: the expert's joint action or actions.
-        episode_frames: game frames since the episode began.
+        episode_frames: game frames since the episode started.
+        game: ``game``, ``machine`` and ``seed``, where they are known.
 
     Returns:
         A `TempestInfo`; for many environments its keys with arrays.
@@ -69,17 +70,18 @@ def step_info(frame: Any, expert_action: Any, episode_frames: Any) -> Any:
         "player_lane": frame.player_lane,
         "objective_reward": frame.objective,
         "subjective_reward": frame.subjective,
-        "life_lost": frame.done,
+        "life_lost": frame.life_lost,
         "frames": frame.frames,
         "episode_frames": episode_frames,
+        **game,
     }
 
 
-_RESET_ONLY = ("game", "machine", "seed")
+_OF_THE_GAME = ("game", "machine", "seed")
 
 _DTYPES: dict[type, type[np.generic]] = {int: np.int64, float: np.float64, bool: np.bool_}
 
 INFO_DTYPES = {
-    name: _DTYPES[kind] for name, kind in get_type_hints(TempestInfo).items() if name not in _RESET_ONLY
+    name: _DTYPES[kind] for name, kind in get_type_hints(TempestInfo).items() if name not in _OF_THE_GAME
 }
-"""The keys of a step's ``info`` and the dtypes of their arrays."""
+"""The keys that a server's clients have too, and the dtypes of their arrays."""

@@ -202,7 +202,7 @@ def encode_frame(frame: Frame) -> bytes:
             frame.objective,
             frame.game_state,
             frame.game_mode,
-            frame.done,
+            frame.life_lost,
             frame.frame,
             frame.score,
             frame.save,
@@ -245,7 +245,7 @@ class FrameDecoder:
             objective,
             state,
             mode,
-            done,
+            life_lost,
             number,
             score,
             save,
@@ -268,7 +268,7 @@ class FrameDecoder:
         for name, reward in (("subjective", subjective), ("objective", objective)):
             if not abs(reward) <= _REWARD_LIMIT:
                 raise _bad_number(f"{name} reward", reward, _REWARD_LIMIT)
-        if max(done, save, fire, zap, is_open, expert_fire, expert_zap) > 1:
+        if max(life_lost, save, fire, zap, is_open, expert_fire, expert_zap) > 1:
             raise ProtocolError("range", "a flag of the packet is neither 0 nor 1")
         if lane > 15 or not (target in _NO_TARGET or 0 <= target <= 15) or score > _SCORE_LIMIT:
             raise ProtocolError("range", f"a packet with lane {lane}, target {target} or score {score}")
@@ -290,7 +290,7 @@ class FrameDecoder:
             expert_target=max(target, -1),
             game_state=state,
             game_mode=mode,
-            done=bool(done),
+            life_lost=bool(life_lost),
             save=bool(save),
             fire=bool(fire),
             zap=bool(zap),

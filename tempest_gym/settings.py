@@ -1,12 +1,17 @@
-"""The settings of a Tempest environment, checked at the door, and what follows from them alone."""
+"""The settings of a Tempest environment, checked on construction, and what follows from them alone.
+
+A new keyword of the environments is a field of `Settings` and of `SettingsArguments`, and nothing else: the
+environments' signatures, their error messages and the documentation of the keyword come from here.
+"""
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from difflib import get_close_matches
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypedDict, TypeVar, get_args
 
 import numpy as np
 from gymnasium import spaces
@@ -20,22 +25,25 @@ __all__ = [
     "TIME_LIMIT",
     "EpisodeKind",
     "Settings",
+    "SettingsArguments",
     "action_space",
     "checked_levels",
     "draw_level",
     "observation_space",
     "start_levels_of",
     "whole_number",
+    "with_settings",
 ]
 
 EpisodeKind = Literal["game", "life"]
 
-
 TIME_LIMIT = 1800.0
-"""Seconds of game time after which an episode is truncated, unless the environment is told otherwise."""
+"""Default limit of an episode, in seconds of game time."""
 
 LAST_START_LEVEL = 81
-"""The highest level the game's own menu offers to start at (ARCADE C.12)."""
+"""The highest level that the game's own menu offers to start at (ARCADE C.12)."""
+
+_Class = TypeVar("_Class", bound=type)
 
 
 def observation_space() -> spaces.Box:
@@ -48,16 +56,28 @@ def action_space() -> spaces.Discrete:
     return spaces.Discrete(ACTION_COUNT)
 
 
+class SettingsArguments(TypedDict, total=False):
+    """The keyword arguments that become `Settings`, beside ``machine``: for type checkers."""
+
+    start_level: int
+    episode: EpisodeKind
+    frame_skip: int
+    objective_scale: float
+    subjective_scale: float
+    reward_clip: float
+    time_limit: float | None
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How an environment plays and rewards; wrong values raise at once.
 
     Attributes:
-        machine: ``"board"`` (in process) or ``"mame"``.
-        start_level: level a game starts at, 1-81; the menu's last entry that is not above it is chosen.
-        episode: ``"game"`` (until the last life is lost) or ``"life"`` (one life; reset goes on in the game).
-        frame_skip: decision frames that one action lasts.
-        objective_scale: factor of the score reward.
+        machine: ``"board"`` for the hardware in process, ``"mame"`` for a MAME of your own.
+        start_level: level at which a game starts, 1-81; the menu's last entry that is not above it is chosen.
+        episode: ``"game"`` ends with the last life; ``"life"`` with each, and reset continues the same game.
+        frame_skip: decision frames for which one action is held.
+        objective_scale: factor of the score reward, per point.
         subjective_scale: factor of the lane-shaping reward.
         reward_clip: largest absolute reward of a step.
         time_limit: seconds of game time after which an episode is truncated; None for no limit.
@@ -65,6 +85,13 @@ class Settings:
     Raises:
         TypeError: a value has the wrong type.
         ValueError: a value is out of range.
+
+    Example:
+        >>> Settings(frame_skip=4).reward(objective=250, subjective=-50)
+        2.0
+        >>> Settings.of({"frameskip": 4})
+        Traceback (most recent call last):
+        TypeError: Tempest-v0 has no argument 'frameskip'; did you mean 'frame_skip'?
     """
 
     machine: MachineName = "board"
@@ -81,7 +108,7 @@ class Settings:
         """Return the settings that an environment's keyword arguments name.
 
         Raises:
-            TypeError: there is no such argument; or, as for a value out of range, what the class raises.
+            TypeError: an argument is unknown; or, as for a value out of range, what the class raises.
         """
         for name in arguments.keys() - cls.__dataclass_fields__.keys():
             close = get_close_matches(name, cls.__dataclass_fields__, 1)
@@ -107,7 +134,7 @@ class Settings:
         Args:
             over: the game is over.
             life_lost: the player died on this step.
-            episode_frames: game frames since the episode began.
+            episode_frames: game frames since the episode started.
         """
         terminated = over | life_lost if self.episode == "life" else over
         return terminated, (episode_frames >= self.episode_frames) > terminated
@@ -126,18 +153,33 @@ class Settings:
             raise ValueError(f"time_limit must be greater than 0 seconds, or None, got {self.time_limit!r}")
 
 
-def start_levels_of(options: dict[str, Any] | None, default: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the start levels to draw from: the one that reset's options ask for, or else the usual ones.
+def with_settings(cls: _Class) -> _Class:
+    """Let `inspect.signature` show the settings in place of the ``**settings`` of a class."""
+    signature = inspect.signature(cls)
+    own = [each for each in signature.parameters.values() if each.kind is not each.VAR_KEYWORD]
+    names = {each.name for each in own}
+    ours = [
+        inspect.Parameter(
+            each.name, inspect.Parameter.KEYWORD_ONLY, default=each.default, annotation=each.type
+        )
+        for each in fields(Settings)
+        if each.name not in names
+    ]
+    cls.__signature__ = signature.replace(parameters=[*own, *ours])  # type: ignore[attr-defined]
+    return cls
+
+
+def start_levels_of(options: Mapping[str, Any] | None, default: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the start levels to draw from: the one in reset's options, or else the usual ones.
+
+    Options that belong to others, such as those of wrappers, are ignored.
 
     Raises:
-        ValueError: an option is unknown, or the level is out of range.
+        ValueError: the level is out of range.
         TypeError: the level is not a whole number.
     """
-    if not options:
+    if not options or "start_level" not in options:
         return default
-    unknown = sorted(set(options) - {"start_level"})
-    if unknown:
-        raise ValueError(f"reset knows the option 'start_level', got {', '.join(map(repr, unknown))} as well")
     return (whole_number("options['start_level']", options["start_level"], 1, LAST_START_LEVEL),)
 
 
@@ -145,16 +187,16 @@ def checked_levels(levels: Sequence[int]) -> tuple[int, ...]:
     """Return start levels.
 
     Raises:
-        ValueError: there is none, or one is out of range.
+        ValueError: there are none, or one is out of range.
         TypeError: one is not a whole number.
     """
     if not levels:
-        raise ValueError("set_start_level needs a level at least")
+        raise ValueError("set_start_level needs at least one level")
     return tuple(whole_number("start_level", level, 1, LAST_START_LEVEL) for level in levels)
 
 
 def draw_level(levels: tuple[int, ...], generator: np.random.Generator) -> int:
-    """Return one of the levels; one alone costs no random number."""
+    """Return one of the levels; a single one uses up no random number."""
     return levels[0] if len(levels) == 1 else levels[int(generator.integers(len(levels)))]
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from os import PathLike
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import numpy as np
@@ -20,24 +20,30 @@ from numpy.typing import NDArray
 
 from tempest_gym.actions import ACTION_COUNT, CONTROLS, expert_actions
 from tempest_gym.display.projection import enemy_positions, lane_positions
-from tempest_gym.env import SEED_COUNT, TempestEnv, split_state
+from tempest_gym.env import TempestEnv, frames_per_second, split_state
 from tempest_gym.frame import FRAME_KINDS
 from tempest_gym.info import step_info
 from tempest_gym.machines.board import BoardMachine, Job
 from tempest_gym.machines.fleet import BoardFleet
 from tempest_gym.machines.lua_host import LuaHost
 from tempest_gym.machines.machine import MachineName
+from tempest_gym.machines.seeding import SEED_COUNT
 from tempest_gym.machines.worker_threads import usable_cores
 from tempest_gym.roms import RomImage, resolve_rom
 from tempest_gym.settings import (
     Settings,
+    SettingsArguments,
     action_space,
     checked_levels,
     draw_level,
     observation_space,
     start_levels_of,
     whole_number,
+    with_settings,
 )
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["TempestVectorEnv"]
 
@@ -51,25 +57,39 @@ _Flags = NDArray[np.bool_]
 _Result = tuple[NDArray[np.float32], NDArray[np.float64], _Flags, _Flags, dict[str, Any]]
 
 
+@with_settings
 class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any]]):
     """N independent games on N boards, equal step by step to N single environments.
 
     Every array returned is new. ``info`` follows Gymnasium's convention: a key holds an array over the
-    environments, ``_key`` tells for which of them it is set (one array serves all keys that are set alike).
+    environments, and ``_key`` is True where it is set. Keys that are set alike share one such array.
+
+    Vector environments can be pickled and deep-copied; the copy continues exactly where the original is.
 
     Args:
         num_envs: number of games.
         threads: threads that share the work; None takes one per core that this process may use, but at least 8
             games for each.
         autoreset_mode: ``"NextStep"``, ``"SameStep"`` or ``"Disabled"``, as Gymnasium defines them.
+        max_episode_steps: steps after which an episode is truncated, as for `gymnasium.make`; None for no limit.
         machine: must be ``"board"``.
         rom: as for `TempestEnv`.
         render_mode: None or ``"rgb_array"``.
-        settings: the other arguments of `TempestEnv`, see `tempest_gym.settings.Settings`.
+        settings: the fields of `tempest_gym.settings.Settings`.
 
     Raises:
         TypeError, ValueError: an argument is wrong; the message says what came and what was expected.
         tempest_gym.roms.RomError: the ROM set is incomplete or wrong.
+
+    Example:
+        >>> envs = TempestVectorEnv(num_envs=3, frame_skip=2)
+        >>> observations, infos = envs.reset(seed=7)
+        >>> observations.shape, infos["level"].tolist()
+        ((3, 195), [1, 1, 1])
+        >>> observations, rewards, terminations, truncations, infos = envs.step(infos["expert_action"])
+        >>> rewards.shape, infos["frames"].tolist()
+        ((3,), [2, 2, 2])
+        >>> envs.close()
     """
 
     def __init__(
@@ -78,10 +98,11 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         *,
         threads: int | None = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        max_episode_steps: int | None = None,
         machine: MachineName = "board",
         rom: str | PathLike[str] | RomImage | None = None,
         render_mode: str | None = None,
-        **settings: Any,
+        **settings: Unpack[SettingsArguments],
     ) -> None:
         """Check the arguments and set the boards up."""
         self.settings = Settings.of({"machine": machine, **settings})
@@ -101,7 +122,16 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         except ValueError:
             known = ", ".join(repr(mode.value) for mode in AutoresetMode)
             raise ValueError(f"autoreset_mode must be one of {known}, got {autoreset_mode!r}") from None
-        self.metadata = {**TempestEnv.metadata, "autoreset_mode": self.autoreset_mode}
+        self.max_episode_steps = (
+            None
+            if max_episode_steps is None
+            else whole_number("max_episode_steps", max_episode_steps, 1, 2**62)
+        )
+        self.metadata = {
+            **TempestEnv.metadata,
+            "render_fps": frames_per_second(self.settings),
+            "autoreset_mode": self.autoreset_mode,
+        }
         self._start_levels: tuple[int, ...] = (self.settings.start_level,)
         self.render_mode = render_mode
         self.single_observation_space = observation_space()
@@ -109,16 +139,33 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
 
-        self.fleet = BoardFleet(resolve_rom(rom), self.num_envs, self.threads)
-        self._columns = self.fleet.frames.view(np.float64).reshape(self.num_envs, -1).T
+        self._rom = resolve_rom(rom)
+        self._open()
         self._rows = np.arange(self.num_envs, dtype=np.int32)
         self._generators = np.full(self.num_envs, None, object)
         self._generator_shared = np.zeros(self.num_envs, np.bool_)
         self._seeds = np.zeros(self.num_envs, np.int64)
         self._episode_frames = np.zeros(self.num_envs, np.int64)
+        self._episode_steps = np.zeros(self.num_envs, np.int64)
         self._playing = np.zeros(self.num_envs, np.bool_)
         self._all_play = False
         self._game_goes_on = np.zeros(self.num_envs, np.bool_)
+
+    def _open(self) -> None:
+        self.fleet = BoardFleet(self._rom, self.num_envs, self.threads)
+        self._columns = self.fleet.frames.view(np.float64).reshape(self.num_envs, -1).T
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the attributes, with the boards' state in place of the boards."""
+        kept = {name: value for name, value in vars(self).items() if name not in ("fleet", "_columns")}
+        return {**kept, "fleet_state": self.fleet.save_state()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Set up other boards in that state."""
+        fleet_state = state.pop("fleet_state")
+        vars(self).update(state)
+        self._open()
+        self.fleet.load_state(fleet_state)
 
     def reset(
         self,
@@ -131,7 +178,7 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         Args:
             seed: environment i gets ``seed + i``, or the i-th of a sequence.
             options: ``{"start_level": n}`` starts these games at another level; ``{"reset_mask": mask}``
-                (bool array of shape ``(num_envs,)``) resets only some.
+                (bool array of shape ``(num_envs,)``) resets only some. Other keys are ignored.
 
         Returns:
             Observations, float32 of shape ``(num_envs, 195)``, and infos.
@@ -150,12 +197,11 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
             if seeds[row] is not None or self._generators[row] is None:
                 self._generators[row], _ = seeding.np_random(seeds[row])
                 self._generator_shared[row] = False
-            if seeds[row] is not None or options:
+            if seeds[row] is not None or "start_level" in options:
                 self._game_goes_on[row] = False
         self.fleet.run([partial(self._restart, int(row), seeds[row], start_levels) for row in rows])
         self._all_play = bool(self._playing.all())
-        infos = _with_masks(_within(self._values(), mask), mask)
-        return self.fleet.features.copy(), {**infos, **self._reset_infos(mask)}
+        return self.fleet.features.copy(), _with_masks(_within(self._values(), mask), mask)
 
     def step(self, actions: NDArray[np.int64]) -> _Result:
         """Take one joint action per environment.
@@ -186,7 +232,8 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         values["episode_frames"] += passed
         rewards = settings.reward(values["objective_reward"], values["subjective_reward"])
         over = self._columns[_FIELD["over"]] != 0
-        terminations, truncations = settings.ends(over, values["life_lost"], self._episode_frames)
+        self._episode_steps += 1 if ended is None else ~ended
+        terminations, truncations = self._ends(slice(None), over, values["life_lost"])
         finished = terminations | truncations
         self._all_play = not finished.any()
         self._playing = ~finished
@@ -197,12 +244,10 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
             final = {"final_obs": self._final_observations(finished), "_final_obs": finished.copy()}
             last = _with_masks(_within(values, finished), finished)
             final |= {"final_info": last, "_final_info": finished.copy()}
-            ended, self._all_play = finished, True
-            fleet.run(self._restarts(ended))
+            self._all_play = True
+            fleet.run(self._restarts(finished))
             values = self._values()
-        infos = _with_masks(values, np.ones(self.num_envs, np.bool_))
-        if ended is not None:
-            infos |= {**self._reset_infos(ended), **final}
+        infos = _with_masks(values, np.ones(self.num_envs, np.bool_)) | final
         return fleet.features.copy(), rewards, terminations, truncations, infos
 
     def step_rows(self, rows: Sequence[int] | NDArray[np.integer], actions: NDArray[np.int64]) -> _Result:
@@ -235,8 +280,8 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         self._episode_frames[chosen_rows] += self._columns[_FIELD["frames"], chosen_rows].astype(np.int64)
         values = self._values(chosen_rows)
         over = self._columns[_FIELD["over"], chosen_rows] != 0
-        ends = settings.ends(over, values["life_lost"], values["episode_frames"])
-        terminations, truncations = ends
+        self._episode_steps[chosen_rows] += 1
+        terminations, truncations = self._ends(chosen_rows, over, values["life_lost"])
         self._playing[chosen_rows] = ~(terminations | truncations)
         self._game_goes_on[chosen_rows] = terminations & ~over
         self._all_play = bool(self._playing.all())
@@ -278,7 +323,14 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
                 f"there are {len(from_rows)} sources for {len(rows)} targets; expected 1 or as many"
             )
         self.fleet.fork(from_rows, rows, games.fleet)
-        for name in ("_episode_frames", "_playing", "_game_goes_on", "_seeds", "_generators"):
+        for name in (
+            "_episode_frames",
+            "_episode_steps",
+            "_playing",
+            "_game_goes_on",
+            "_seeds",
+            "_generators",
+        ):
             getattr(self, name)[rows] = getattr(games, name)[from_rows]
         if seeds is None:
             games._generator_shared[from_rows] = self._generator_shared[rows] = True
@@ -289,6 +341,13 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
             self._generators[rows] = new  # Made into generators where one is needed.
             self._generator_shared[rows] = False
         self._all_play = bool(self._playing.all())
+
+    def _ends(self, rows: Any, over: _Flags, life_lost: _Flags) -> tuple[_Flags, _Flags]:
+        """Return the terminations and truncations of a step of some rows."""
+        terminations, truncations = self.settings.ends(over, life_lost, self._episode_frames[rows])
+        if self.max_episode_steps is not None:
+            truncations |= (self._episode_steps[rows] >= self.max_episode_steps) & ~terminations
+        return terminations, truncations
 
     def _generator(self, row: int) -> np.random.Generator:
         """Return the generator that a row's later games draw from, its own."""
@@ -348,28 +407,30 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
             fleet.idle(host, row)
         frame = fleet.frames[row]
         frame["objective"] = frame["subjective"] = 0.0
-        frame["done"] = 0
+        frame["life_lost"] = 0
         self._episode_frames[row] = frame["frames"]
+        self._episode_steps[row] = 0
         self._playing[row], self._game_goes_on[row] = True, False
 
     def _values(self, rows: NDArray[np.int32] | None = None) -> dict[str, NDArray[Any]]:
-        """Return what every step tells, of some rows or all, as new arrays."""
+        """Return the info of a step, of some rows or all, as new arrays."""
         columns = self._columns if rows is None else self._columns[:, rows]
         reals, whole = columns[:_REALS].copy(), columns[_REALS:].astype(np.int64, order="C")
         frame = SimpleNamespace(**dict(zip(FRAME_KINDS, (*reals, *whole), strict=True)))
-        frame.done = frame.done != 0
+        frame.life_lost = frame.life_lost != 0
         advice = expert_actions(
             frame.expert_target, frame.player_lane, frame.open, frame.expert_fire, frame.expert_zap
         )
-        passed = self._episode_frames if rows is None else self._episode_frames[rows]
-        values: dict[str, NDArray[Any]] = step_info(frame, advice, passed.copy())
+        chosen = self._rows if rows is None else rows
+        values: dict[str, NDArray[Any]] = step_info(
+            frame,
+            advice,
+            self._episode_frames[chosen],
+            game=np.full(len(chosen), self.fleet.game, object),
+            machine=np.full(len(chosen), "board", object),
+            seed=self._seeds[chosen],
+        )
         return values
-
-    def _reset_infos(self, mask: _Flags) -> dict[str, Any]:
-        """Return what `TempestEnv.reset` tells beside that."""
-        game, machine = np.full((2, self.num_envs), None, object)
-        game[mask], machine[mask] = self.fleet.game, "board"
-        return _with_masks({"game": game, "machine": machine, "seed": np.where(mask, self._seeds, 0)}, mask)
 
     def _final_observations(self, mask: _Flags) -> NDArray[np.object_]:
         rows = np.full(self.num_envs, None, object)
@@ -401,10 +462,10 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         return enemy_positions(self.fleet.boards.ram[index])
 
     def set_start_level(self, *levels: int) -> None:
-        """Let the games that begin from now on start at another level, 1-81, or each at one of several, by chance.
+        """Choose the start level of later games, 1-81; among several each game draws one.
 
         Raises:
-            TypeError, ValueError: one is no such level, or there is none.
+            TypeError, ValueError: a level is not within 1-81, or there is none.
         """
         self._start_levels = checked_levels(levels)
 
@@ -419,6 +480,7 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
             "include_random": include_random,
             "seeds": self._seeds.tolist(),
             "episode_frames": self._episode_frames.tolist(),
+            "episode_steps": self._episode_steps.tolist(),
             "playing": self._playing.tolist(),
             "game_goes_on": self._game_goes_on.tolist(),
             "generators": [
@@ -450,6 +512,7 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         self.fleet.load_state(rest)
         self._seeds[:] = header["seeds"]
         self._episode_frames[:] = header["episode_frames"]
+        self._episode_steps[:] = header.get("episode_steps", 0)
         self._playing[:] = header["playing"]
         self._all_play = bool(self._playing.all())
         self._game_goes_on[:] = header["game_goes_on"]
@@ -479,7 +542,10 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
 
 def _within(values: dict[str, NDArray[Any]], mask: _Flags) -> dict[str, NDArray[Any]]:
     """Return numbers with 0 outside of the mask."""
-    return {key: np.where(mask, value, value.dtype.type(0)) for key, value in values.items()}
+    return {
+        key: np.where(mask, value, np.array(None if value.dtype == object else 0, value.dtype))
+        for key, value in values.items()
+    }
 
 
 def _with_masks(values: dict[str, Any], mask: _Flags) -> dict[str, Any]:
@@ -510,6 +576,7 @@ class _SingleGame:
 
     fleet: BoardFleet
     _episode_frames: NDArray[np.int64]
+    _episode_steps: NDArray[np.int64]
     _playing: _Flags
     _game_goes_on: _Flags
     _seeds: NDArray[np.int64]
@@ -531,6 +598,7 @@ def _games_of(origin: TempestVectorEnv | TempestEnv) -> TempestVectorEnv | _Sing
     return _SingleGame(
         origin.machine.fleet,
         np.array([origin._episode_frames]),
+        np.zeros(1, np.int64),
         np.array([origin._playing]),
         np.array([origin._game_goes_on]),
         np.array([origin._seed]),

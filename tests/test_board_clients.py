@@ -12,8 +12,9 @@ import pytest
 
 from tempest_gym.env import TempestEnv
 from tempest_gym.roms import squall_rom
+from tempest_gym.server.arrivals import Arrivals
 from tempest_gym.server.board_clients import BoardClientSummary, run_board_clients
-from tempest_gym.server.pool import Arrivals, ClientPool
+from tempest_gym.server.pool import ClientPool
 from tempest_gym.settings import Settings
 
 TOKEN = "correct horse battery staple"

@@ -1,6 +1,9 @@
 """The single environment on the board: Gymnasium's rules, determinism, episodes, rewards, states."""
 
+import copy
 import dataclasses
+import inspect
+import pickle
 import shutil
 import typing
 
@@ -17,7 +20,8 @@ from tempest_gym.machines import make_machine
 from tempest_gym.machines.machine import advance_by_frames
 from tempest_gym.paths import lua_directory
 from tempest_gym.roms import squall_rom
-from tempest_gym.settings import Settings
+from tempest_gym.settings import Settings, SettingsArguments
+from tempest_gym.vector import TempestVectorEnv
 
 PLAY, DESCENT = 0x04, 0x20
 
@@ -111,9 +115,17 @@ def test_a_wrong_action_is_refused(env, action):
         env.step(action)
 
 
-def test_an_unknown_option_is_refused(env):
-    with pytest.raises(ValueError, match="'start_level', got 'difficulty'"):
-        env.reset(options={"difficulty": 3})
+def test_options_of_others_change_nothing(env):
+    """Wrappers and collectors put keys of their own into reset's options."""
+    expected = env.reset(seed=3)
+    assert data_equivalence(env.reset(seed=3, options={"autoseed": True}), expected, exact=True)
+    env = TempestEnv(episode="life")
+    env.reset(seed=2)
+    play_until_the_end(env, action=22)
+    assert env.reset(options={"autoseed": True})[1]["lives"] == 2
+
+
+def test_a_wrong_start_level_in_the_options_is_refused(env):
     with pytest.raises(ValueError, match="from 1 to 81, got 99"):
         env.reset(options={"start_level": 99})
 
@@ -129,7 +141,6 @@ def test_a_step_without_an_episode_is_refused(env):
 
 def test_info_has_the_documented_keys_and_types(env):
     kinds = typing.get_type_hints(TempestInfo)
-    at_reset = {"game", "machine", "seed"}
     observation, info = env.reset(seed=5)
     assert set(info) == set(kinds)
     assert (info["objective_reward"], info["subjective_reward"], info["life_lost"]) == (0.0, 0.0, False)
@@ -138,10 +149,34 @@ def test_info_has_the_documented_keys_and_types(env):
         assert {key: type(value) for key, value in info.items()} == {key: kinds[key] for key in info}
         assert 0 <= info["expert_action"] < ACTION_COUNT
         observation, _, terminated, _, info = env.step(action)
-        assert set(info) == set(kinds) - at_reset
+        assert set(info) == set(kinds)
         if terminated:
             break
         assert info["game_state"] in (PLAY, DESCENT)
+
+
+def test_every_setting_is_in_the_signature_and_for_type_checkers():
+    """A new keyword is a field of `Settings`; all else follows, or this fails."""
+    fields = {field.name: field for field in dataclasses.fields(Settings)}
+    hints = typing.get_type_hints(Settings)
+    assert typing.get_type_hints(SettingsArguments) == {
+        name: hint for name, hint in hints.items() if name != "machine"
+    }
+    assert list(SettingsArguments.__annotations__) == [name for name in fields if name != "machine"]
+    for cls in (TempestEnv, TempestVectorEnv):
+        parameters = inspect.signature(cls).parameters
+        assert {name: parameters[name].default for name in fields} == {
+            name: field.default for name, field in fields.items()
+        }
+        assert not any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+    documented = inspect.getdoc(Settings)
+    assert all(f"{name}: " in documented for name in fields)
+
+
+@pytest.mark.parametrize("make", [gym.make, gym.make_vec])
+def test_a_misspelt_keyword_is_named_with_the_right_one(make):
+    with pytest.raises(TypeError, match="no argument 'frameskip'; did you mean 'frame_skip'"):
+        make("tempest_gym:Tempest-v0", frameskip=4)
 
 
 def test_twins_with_one_seed_live_the_same_life():
@@ -334,7 +369,7 @@ def test_games_start_at_several_levels_by_chance_and_by_seed(env):
     assert set(levels) == {1, 9, 17}
     assert levels == [env.reset(seed=seed)[1]["level"] for seed in range(30)]
     assert env.reset(seed=0, options={"start_level": 5})[1]["level"] == 5
-    with pytest.raises(ValueError, match="a level at least"):
+    with pytest.raises(ValueError, match="at least one level"):
         env.set_start_level()
 
 
@@ -348,6 +383,29 @@ def test_a_restored_state_goes_on_bit_for_bit(env):
     other = TempestEnv()
     other.restore_state(state)
     assert data_equivalence(future, rollout(other, actions(22, 500)), exact=True)
+
+
+@pytest.mark.parametrize("copy", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
+@pytest.mark.parametrize("started", [True, False], ids=["started", "fresh"])
+def test_a_copy_goes_on_bit_for_bit_and_leaves_the_original_alone(copy, started):
+    env = TempestEnv(episode="life", start_level=3, render_mode="rgb_array")
+    env.set_start_level(1, 9, 17)
+    if started:
+        env.reset(seed=21)
+        rollout(env, actions(21, 150))
+    twin = copy(env)
+    for each in (env, twin):
+        if not started:
+            each.reset(seed=4)
+    future = rollout(env, actions(22, 800))
+    assert data_equivalence(future, rollout(twin, actions(22, 800)), exact=True)
+    np.testing.assert_array_equal(env.render(), twin.render())
+
+
+@pytest.mark.parametrize(("frame_skip", "rate"), [(1, 27), (4, 7), (1000, 1)])
+def test_films_of_skipped_frames_play_at_the_game_s_speed(frame_skip, rate):
+    for env in (TempestEnv(frame_skip=frame_skip), TempestVectorEnv(frame_skip=frame_skip)):
+        assert env.metadata["render_fps"] == rate
 
 
 def test_a_state_between_two_lives_goes_on_with_the_next():

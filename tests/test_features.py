@@ -130,7 +130,7 @@ def test_objective_reward_of_a_recorded_game_is_that_of_the_facts(start_level: i
     got = []
     for _ in images:
         show.advance(limit=1)
-        got.append((float(show.frames["objective"][0]), bool(show.frames["done"][0])))
+        got.append((float(show.frames["objective"][0]), bool(show.frames["life_lost"][0])))
         assert show.frames["score"][0] == feature_oracle.score(images[len(got) - 1])
     assert got[1:] == feature_oracle.objectives(images)
     assert any(points > 0 for points, _ in got)

@@ -24,7 +24,7 @@ RUNTIMES = tuple(MODULES)
 
 
 WIRE_FIELDS = [
-    *("subjective", "objective", "game_state", "game_mode", "done", "frame", "score", "save", "fire", "zap"),
+    *("subjective", "objective", "game_state", "game_mode", "life_lost", "frame", "score", "save", "fire", "zap"),
     *("spinner", "expert_target", "player_lane", "open", "expert_fire", "expert_zap", "level"),
 ]
 
@@ -219,10 +219,10 @@ def test_decision_frames_are_those_where_a_player_could_act(cells: dict[str, int
 def test_a_death_is_an_edge_in_a_real_game() -> None:
     alive, dead = play_state(), play_state(x0201=0x80)
     frames = observe_all(alive, dead, dead, alive, dead)
-    assert [int(frame["done"]) for frame in frames] == [0, 1, 0, 0, 1]
+    assert [int(frame["life_lost"]) for frame in frames] == [0, 1, 0, 0, 1]
     assert [float(frame["objective"]) for frame in frames] == [0, -1000, 0, 0, -1000]
     demo = observe_all(play_state(x05=0), play_state(x05=0, x0201=0x80))
-    assert [int(frame["done"]) for frame in demo] == [0, 0]
+    assert [int(frame["life_lost"]) for frame in demo] == [0, 0]
 
 
 @pytest.mark.parametrize(
@@ -402,7 +402,7 @@ def by_frames(show: Slideshow, stop_at_death: bool, skip: int) -> tuple[float, f
         frames += 1
         objective += float(frame["objective"])
         subjective += float(frame["subjective"])
-        died = died or bool(frame["done"])
+        died = died or bool(frame["life_lost"])
         skip -= int(frame["decision"])
         if frame["over"] or (stop_at_death and died) or (frame["decision"] and (skip <= 0 or died)):
             return objective, subjective, died, frames
@@ -418,7 +418,7 @@ def test_advance_is_so_many_single_frames(runtime: str, skip: int, stop_at_death
         whole.advance(stop_at_death=stop_at_death, skip=skip)
         wanted = by_frames(single, stop_at_death, skip)
         frame = whole.frames[0]
-        assert (frame["objective"], frame["subjective"], bool(frame["done"]), frame["frames"]) == wanted
+        assert (frame["objective"], frame["subjective"], bool(frame["life_lost"]), frame["frames"]) == wanted
         assert np.array_equal(whole.features, single.features)
 
 

@@ -35,8 +35,9 @@ from tempest_gym.protocol import (
 )
 from tempest_gym.roms import squall_rom
 from tempest_gym.server.admission import read_token
+from tempest_gym.server.arrivals import Arrivals, Truncation
 from tempest_gym.server.episodes import Episodes
-from tempest_gym.server.pool import Arrivals, ClientPool
+from tempest_gym.server.pool import ClientPool
 from tempest_gym.settings import Settings
 
 OURS = encode_hello(Hello(PROTOCOL_VERSION, "", "tempest1", "squall", "0.251"))
@@ -142,7 +143,7 @@ def test_a_client_plays_a_game(pool: ClientPool, hello: bytes) -> None:
     assert not arrivals.terminated[0]
     pool.send(arrivals.ids, [0])
     client.reply()
-    client.send(frame_of(DYING, objective=-1000.0, subjective=0.0, done=True))
+    client.send(frame_of(DYING, objective=-1000.0, subjective=0.0, life_lost=True))
     assert len(pool.recv(0.05).ids) == 0
     assert client.reply() == (False, False, 0)
     client.send(frame_of(OVER, objective=0.0, subjective=0.0))
@@ -191,7 +192,7 @@ def test_episodes_follow_the_rules_of_the_environment(
                 objective=50.0 * points,
                 subjective=float(points),
                 over=over,
-                done=died,
+                life_lost=died,
                 decision=decision,
             )
         )
@@ -215,7 +216,7 @@ def test_episodes_follow_the_rules_of_the_environment(
             waited += frame.frames
             if playing:
                 reward = np.clip(0.01 * frame.objective + 0.01 * frame.subjective, -10, 10)
-                terminated = frame.over or (life and frame.done)
+                terminated = frame.over or (life and frame.life_lost)
                 expected.append((False, terminated, pytest.approx(reward), waited))
                 playing, waited = not terminated, 0
             elif frame.decision:
@@ -233,7 +234,7 @@ def test_episode_is_truncated_after_thirty_minutes() -> None:
         episodes.act(0)
         step = episodes.take(sample())
         assert step
-        assert step.truncated == (number == Settings().episode_frames)
+        assert bool(step.truncation) == (number == Settings().episode_frames)
     assert not episodes.playing
 
 
@@ -277,7 +278,7 @@ def test_lost_client_is_truncated_with_its_last_observation_and_its_place_goes_t
     client.close()
     lost = gather(pool, 1)
     assert lost.ids.tolist() == arrivals.ids.tolist()
-    assert lost.truncated.tolist() == [True]
+    assert lost.truncations.tolist() == [Truncation.DEPARTURE]
     assert lost.rewards.tolist() == [0.0]
     assert np.array_equal(lost.observations, arrivals.observations)
     assert pool.dropped["left"] == 1
@@ -287,6 +288,39 @@ def test_lost_client_is_truncated_with_its_last_observation_and_its_place_goes_t
     again = gather(pool, 1)
     assert again.ids.tolist() == lost.ids.tolist()
     assert again.first.tolist() == [True]
+
+
+@pytest.mark.parametrize(
+    ("ending", "truncation"),
+    [
+        ("time is up", Truncation.TIME_LIMIT),
+        ("game over", Truncation.NONE),
+        ("leaves", Truncation.DEPARTURE),
+        ("leaves with a frame unread", Truncation.DEPARTURE),
+        ("sends rubbish", Truncation.FAULT),
+        ("sends rubbish with a frame unread", Truncation.FAULT),
+    ],
+)
+def test_a_time_limit_a_departure_and_a_fault_are_three_things(ending: str, truncation: Truncation) -> None:
+    limit = 1.5 / 27.3 if ending == "time is up" else None
+    with closing(ClientPool(port=0, settings=Settings("mame", time_limit=limit))) as pool:
+        client = Client(pool)
+        client.send(sample())
+        pool.send(gather(pool, 1).ids, [0])
+        client.reply()
+        if ending not in ("leaves", "sends rubbish"):
+            client.send(frame_of(OVER if ending == "game over" else sample()))
+            while not pool._ready:
+                pool._serve(WAIT)
+        if ending.startswith("leaves"):
+            client.close()
+        elif ending.startswith("sends"):
+            client.socket.sendall(b"\0\5hello")
+        while pool.clients() and ending not in ("time is up", "game over"):
+            pool._serve(WAIT)
+        last = pool.recv(WAIT)
+        assert last.truncations.tolist() == [truncation]
+        assert last.terminated.tolist() == [ending == "game over"]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from tempest_gym.commands.recording import SPINNER_REACH, Controls
 from tempest_gym.display.sound import SAMPLE_RATE, Synthesizer
 from tempest_gym.display.window import Window, import_pygame
 from tempest_gym.frame import FRAMES_PER_SECOND
-from tempest_gym.machines.machine import Machine
+from tempest_gym.machines.machine import Advance, Machine
 from tempest_gym.settings import Settings
 
 __all__ = ["Clock", "Hands", "Speaker", "play_by_hand"]
@@ -200,13 +200,12 @@ class _HandGame:
         self._machine, self._window, self._hands = machine, window, hands
         self._clock, self._sound = clock, sound
         self._settings = Settings()
-        self._objective = self._subjective = 0.0
 
     def play(self, seed: int, start_level: int) -> GameResult:
         machine, window, hands, clock = self._machine, self._window, self._hands, self._clock
         frame = machine.reset(seed, start_level)
         window.draw(machine.picture())
-        frames, reward = 0, 0.0
+        frames, reward, advance = 0, 0.0, Advance()
         polled = due = clock.now()
         while not (window.closed or frame.over):
             if self._pause():
@@ -221,11 +220,10 @@ class _HandGame:
                 hands.rest()
             frame = machine.step(*hands.take() if frame.decision else (False, False, 0))
             frames += 1
-            self._objective += frame.objective
-            self._subjective += frame.subjective
-            if frame.decision or frame.over:
-                reward += self._settings.reward(self._objective, self._subjective)
-                self._objective = self._subjective = 0.0
+            whole = advance.add(frame)
+            if whole is not None:
+                reward += self._settings.reward(whole.objective, whole.subjective)
+                advance = Advance()
             due = max(due + _FRAME_SECONDS, now - _FRAMES_BEHIND * _FRAME_SECONDS)
             if self._sound is not None:
                 self._sound()

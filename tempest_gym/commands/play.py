@@ -15,10 +15,11 @@ from tempest_gym.commands.recording import Recorder, read_recording, write_recor
 from tempest_gym.commands.replay import ReplayResult, recorded_rom, replay_game
 from tempest_gym.commands.verify import matching_model
 from tempest_gym.display.video import check_video_name, open_video
-from tempest_gym.env import SEED_COUNT, RenderMode, TempestEnv
+from tempest_gym.env import RenderMode, TempestEnv
 from tempest_gym.frame import FRAMES_PER_SECOND
 from tempest_gym.machines import make_machine
 from tempest_gym.machines.machine import Machine, MachineName
+from tempest_gym.machines.seeding import SEED_COUNT
 from tempest_gym.roms import RomImage, resolve_rom
 from tempest_gym.settings import LAST_START_LEVEL, whole_number
 

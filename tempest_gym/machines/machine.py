@@ -43,8 +43,8 @@ class Machine(Protocol):
     ) -> Frame:
         """Act, then run to the next decision frame, the end of the game or, if wished, a death.
 
-        The frame returned stands for all on the way: its ``objective`` and ``subjective`` are sums, ``done``
-        tells of a death, ``frames`` counts them.
+        The frame returned stands for all on the way: its ``objective`` and ``subjective`` are sums, ``life_lost``
+        is set after a death, ``frames`` counts them.
 
         Args:
             fire: press fire.
@@ -108,6 +108,39 @@ class Machine(Protocol):
         ...
 
 
+class Advance:
+    """Sums game frames up to the next one that an agent must see: the rule of `Machine.advance`.
+
+    Args:
+        stop_at_death: stop at the frame in which the player dies too.
+        skip: stop at that many decision frames.
+    """
+
+    def __init__(self, *, stop_at_death: bool = False, skip: int = 1) -> None:
+        """Start with no frames."""
+        self._stop_at_death, self._skip = stop_at_death, skip
+        self._objective = self._subjective = 0.0
+        self._frames, self._life_lost = 0, False
+
+    def add(self, frame: Frame) -> Frame | None:
+        """Add a frame; return one that stands for all of them if the agent must see it."""
+        self._frames += 1
+        self._objective += frame.objective
+        self._subjective += frame.subjective
+        self._life_lost = self._life_lost or frame.life_lost
+        self._skip -= frame.decision
+        decides = frame.decision and (self._skip <= 0 or self._life_lost)
+        if not (frame.over or (self._stop_at_death and self._life_lost) or decides):
+            return None
+        return replace(
+            frame,
+            objective=self._objective,
+            subjective=self._subjective,
+            life_lost=self._life_lost,
+            frames=self._frames,
+        )
+
+
 def advance_by_frames(
     step: Callable[[bool, bool, int], Frame],
     fire: bool,
@@ -118,14 +151,8 @@ def advance_by_frames(
     skip: int = 1,
 ) -> Frame:
     """Do what `Machine.advance` promises, one game frame at a time by ``step``."""
-    objective = subjective = 0.0
-    frames, died = 0, False
+    advance = Advance(stop_at_death=stop_at_death, skip=skip)
     while True:
-        frame = step(fire, zap, spinner)
-        frames += 1
-        objective += frame.objective
-        subjective += frame.subjective
-        died = died or frame.done
-        skip -= frame.decision
-        if frame.over or (stop_at_death and died) or (frame.decision and (skip <= 0 or died)):
-            return replace(frame, objective=objective, subjective=subjective, done=died, frames=frames)
+        whole = advance.add(step(fire, zap, spinner))
+        if whole is not None:
+            return whole

@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["PHASE_COUNT", "expert_random", "fork_phases", "phase_of"]
+__all__ = ["PHASE_COUNT", "SEED_COUNT", "expert_random", "fork_phases", "phase_of"]
+
+SEED_COUNT = 2**31 - 1
+"""Seeds of games are drawn below this, and given seeds taken modulo it: the range of Lua's generator."""
 
 PHASE_COUNT = 131_071
 """Period of the 17-bit polynomial counter behind RANDOM (HARDWARE 1); a Mersenne prime."""
@@ -39,11 +42,10 @@ def fork_phases(seeds: NDArray[np.int64]) -> NDArray[np.int64]:
     return (seeds * _STEP + _FORK_OFFSET) % PHASE_COUNT
 
 
-_MODULUS = 2**31 - 1
-_FOUR_STEPS = pow(48271, 4, _MODULUS)
+_FOUR_STEPS = pow(48271, 4, SEED_COUNT)
 """Four steps of Park and Miller's generator at once."""
 
 
 def expert_random(seeds: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the state in which seeds start the expert's random generator, as `state.seed` of the Lua does."""
-    return (seeds % (_MODULUS - 1) + 1) * _FOUR_STEPS % _MODULUS
+    return (seeds % (SEED_COUNT - 1) + 1) * _FOUR_STEPS % SEED_COUNT

@@ -16,6 +16,7 @@ import numpy as np
 
 from tempest_gym.machines.fleet import BoardFleet
 from tempest_gym.machines.lua_host import LuaHost
+from tempest_gym.machines.seeding import SEED_COUNT
 from tempest_gym.protocol import (
     PROTOCOL_VERSION,
     REPLY_BYTES,
@@ -127,7 +128,7 @@ def run_board_clients(
         OSError: the server cannot be reached.
     """
     host_name, _, port = address.rpartition(":")
-    seeds = seeds or [secrets.randbelow(2**31 - 1) for _ in range(count)]
+    seeds = seeds or [secrets.randbelow(SEED_COUNT) for _ in range(count)]
     stop = stop or threading.Event()
     fleet = BoardFleet(rom, count)
     host = fleet.hosts[0]

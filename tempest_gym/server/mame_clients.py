@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from tempest_gym.machines.mame_process import MameProcess
+from tempest_gym.machines.seeding import SEED_COUNT
 from tempest_gym.roms import RomImage
 
 __all__ = ["ClientSummary", "run_clients"]
@@ -108,7 +109,7 @@ def _look_after(client: _Instance, rom: RomImage, variables: dict[str, str], win
         return False
     if client.process is None:
         again = client.started > 0.0
-        seed = {"TEMPEST_SEED": str(secrets.randbelow(2**31 - 1))}
+        seed = {"TEMPEST_SEED": str(secrets.randbelow(SEED_COUNT))}
         client.process = MameProcess(rom, variables | seed, window=window)
         client.started = now
         return again

@@ -12,12 +12,11 @@ import selectors
 import socket
 import time
 from collections import Counter, deque
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from tempest_gym.actions import ACTION_COUNT
 from tempest_gym.frame import FEATURE_COUNT
@@ -34,10 +33,11 @@ from tempest_gym.protocol import (
     encode_reply,
 )
 from tempest_gym.server.admission import Admission, Legacy
+from tempest_gym.server.arrivals import Arrivals, Truncation
 from tempest_gym.server.episodes import Episodes, EpisodeStep
 from tempest_gym.settings import Settings
 
-__all__ = ["Arrivals", "ClientPool"]
+__all__ = ["Arrivals", "ClientPool", "Truncation"]
 
 _log = logging.getLogger(__name__)
 
@@ -48,29 +48,6 @@ _STRANGERS = 64
 _TICK = 0.2
 _FAREWELL = 1.0
 _REMEMBERED_REPLIES = 50_000
-
-
-@dataclass(frozen=True)
-class Arrivals:
-    """What k clients have to say; each then awaits its action.
-
-    Attributes:
-        ids: int64 ``(k,)``, distinct slots.
-        observations: float32 ``(k, 195)``; after an end the final observation.
-        rewards: float32 ``(k,)``, of the step that led here.
-        terminated: bool ``(k,)``: the game is over, or a life lost with ``episode="life"``.
-        truncated: bool ``(k,)``: the time is up, or the client is gone.
-        first: bool ``(k,)``: the observation begins an episode; rewards and ends then mean nothing.
-        info: an array ``(k,)`` for each key of `tempest_gym.info.INFO_DTYPES`.
-    """
-
-    ids: NDArray[np.int64]
-    observations: NDArray[np.float32]
-    rewards: NDArray[np.float32]
-    terminated: NDArray[np.bool_]
-    truncated: NDArray[np.bool_]
-    first: NDArray[np.bool_]
-    info: Mapping[str, NDArray[Any]]
 
 
 class _Client:
@@ -102,6 +79,7 @@ class _Slot:
         self.step: EpisodeStep | None = None
         self.last: EpisodeStep | None = None
         self.delivered = False
+        self.lost_by = Truncation.DEPARTURE
 
     @property
     def free(self) -> bool:
@@ -395,22 +373,20 @@ class ClientPool:
         self.dropped[reason] += 1
         level, who = (logging.WARNING, client.slot.number) if client.slot else (logging.INFO, "none yet")
         _log.log(level, "client %s from %s dropped, %s: %s", who, client.address, reason, text)
-        self._dismiss(client, text)
-
-    def _dismiss(self, client: _Client, reason: str) -> None:
-        _say_goodbye(client, reason)
+        _say_goodbye(client, text)
         self._remove(client)
         slot = client.slot
         if slot is None:
             return
         slot.client = None
+        slot.lost_by = Truncation.DEPARTURE if reason == "left" else Truncation.FAULT
         if slot.step is None:
             self._truncate(slot)
         elif not slot.delivered and slot.step.first:
             self._ready.remove(slot)
             slot.step = None
-        elif not slot.delivered:
-            slot.step.truncated = not slot.step.terminated
+        elif not (slot.delivered or slot.step.terminated or slot.step.truncation):
+            slot.step.truncation = slot.lost_by
 
     def _remove(self, client: _Client) -> None:
         self._selector.unregister(client.connection)
@@ -425,7 +401,7 @@ class ClientPool:
         info = last.info.copy()
         info["objective_reward"] = info["subjective_reward"] = 0.0
         info["life_lost"], info["frames"] = False, 0
-        slot.step = replace(last, reward=0.0, truncated=True, first=False, info=info)
+        slot.step = replace(last, reward=0.0, truncation=slot.lost_by, first=False, info=info)
         slot.episodes = Episodes(self._settings)
         self._ready.append(slot)
 
@@ -441,7 +417,7 @@ def _arrivals(slots: list[_Slot]) -> Arrivals:
         observations=observations,
         rewards=np.array([step.reward for step in steps], np.float32),
         terminated=np.array([step.terminated for step in steps], np.bool_),
-        truncated=np.array([step.truncated for step in steps], np.bool_),
+        truncations=np.array([step.truncation for step in steps], np.int8),
         first=np.array([step.first for step in steps], np.bool_),
         info={key: np.array([info[key] for info in infos], dtype) for key, dtype in INFO_DTYPES.items()},
     )
