@@ -24,8 +24,9 @@ RUNTIMES = tuple(MODULES)
 
 
 WIRE_FIELDS = [
-    *("subjective", "objective", "game_state", "game_mode", "life_lost", "frame", "score", "save", "fire", "zap"),
-    *("spinner", "expert_target", "player_lane", "open", "expert_fire", "expert_zap", "level"),
+    *("subjective", "objective", "game_state", "game_mode", "life_lost", "frame", "score"),
+    *("save", "fire", "zap", "spinner"),
+    *("expert_target", "player_lane", "open", "expert_fire", "expert_zap", "level"),
 ]
 
 
