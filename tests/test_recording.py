@@ -5,6 +5,7 @@ import json
 import os
 import tracemalloc
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -97,6 +98,12 @@ def test_a_recording_of_version_0_1_names_no_board_model():
     values = json.loads(line)
     assert values.pop("board_model") == "mame-0.251"
     assert decode(json.dumps(values).encode() + newline + controls) == recording_of(b"\0")
+
+
+def test_a_game_that_version_0_1_recorded_is_played_again():
+    """With the Squall of that version, which left other addresses on the stack."""
+    result = replay_session(Path(__file__).parent / "version_0_1" / "squall.recording", visible=False)
+    assert result["equal"]
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shutil
 import subprocess
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tempest_gym.machines.board import BoardMachine
+from tempest_gym.roms import squall_rom
 from tempest_gym.squall import ROMS, SQUALL, build
 from tempest_gym.squall.sounds import SOUNDS
 
@@ -75,3 +78,18 @@ def test_volumes_fade_without_spilling_into_the_kind_of_tone() -> None:
             assert set(volumes) <= set(range(16)), sound.name
             pitches = [segment.pitch + step * segment.slide for step in range(segment.steps)]
             assert set(pitches) <= set(range(256)), sound.name
+
+
+def test_what_the_original_client_writes_into_the_program_changes_nothing() -> None:
+    """It writes two NOPs to $A591, and the program never runs what stands there."""
+    rom = squall_rom()
+    assert rom.memory[0xA591:0xA593].tolist() == [0xEA, 0xEA]
+    memory = rom.memory.copy()
+    memory[0xA591:0xA593] = 0x02  # A program that came here would stop with an error.
+    plain, changed = BoardMachine(rom), BoardMachine(dataclasses.replace(rom, memory=memory))
+    for level in (1, 9):
+        plain.reset(7, level)
+        changed.reset(7, level)
+        for _ in range(1_500):
+            assert plain.step(True, False, 5).score == changed.step(True, False, 5).score
+        assert plain.ram().tobytes() == changed.ram().tobytes()

@@ -312,7 +312,20 @@ read_spoke:
         sta     num+1
         rts
 
-; Calls the tube's picture, which is made anew when the view has moved.
+keep:   jsr     flush
+        lda     dl
+        sta     ax
+        lda     dl+1
+        sta     ax+1
+        rts
+
+; Clients written for the arcade's program write two NOPs here in each frame.
+        .res    1, $EA
+client_patch:
+        .res    2, $EA
+        .assert client_patch = $A591, lderror, "the client's two NOPs go to $A591"
+
+; Calls the tube's picture, which is rebuilt when the view has moved. Leaves X = back.
 draw_tube:
         ldx     back
         lda     tube_dirty,x
@@ -328,11 +341,16 @@ draw_tube:
         pla
         sta     dl
         ldy     #0
-@ready: lda     back
-        bne     @b
-        emit    CALL_TUBE_A
-        rts
-@b:     emit    CALL_TUBE_B
+@ready: lda     #<CALL_TUBE_A
+        cpx     #0
+        beq     @a
+        lda     #<CALL_TUBE_B
+@a:     sta     (dl),y
+        iny
+        lda     #>CALL_TUBE_A
+        .assert >CALL_TUBE_A = >CALL_TUBE_B, error
+        sta     (dl),y
+        iny
         rts
 
 ; New scales in the list of the buffer that is being built.
@@ -432,12 +450,7 @@ restore:
         ldy     #0
         rts
 
-keep:   jsr     flush
-        lda     dl
-        sta     ax
-        lda     dl+1
-        sta     ax+1
-        rts
+        .res    6, $EA          ; what follows stays where it was: its time depends on where its tables lie
 
 ; The ten bytes of lane X's spike. Keeps X.
 no_spike:
