@@ -135,19 +135,20 @@ def test_the_code_is_clean(command):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_readme_lists_every_feature_where_it_is():
+OBSERVATION = ROOT / "tempest_gym" / "docs" / "observation.md"
+
+
+def test_the_page_lists_every_feature_where_it_is():
     from tempest_gym.features import FEATURES
 
-    rows = re.findall(
-        r"^\| (\d+)(?:-(\d+))? \| (\d+) \| `(\w+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE
-    )
+    rows = re.findall(r"^\| (\d+)(?:-(\d+))? \| (\d+) \| `(\w+)` \|", OBSERVATION.read_text(), re.MULTILINE)
     listed = {name: slice(int(first), int(last or first) + 1) for first, last, _, name in rows}
     assert listed == FEATURES
     assert [int(count) for _, _, count, _ in rows] == [part.stop - part.start for part in FEATURES.values()]
 
 
-def test_the_readme_names_every_command_that_exists():
-    text = (ROOT / "README.md").read_text()
+def test_the_page_names_every_command_that_exists():
+    text = (ROOT / "tempest_gym" / "docs" / "commands.md").read_text()
     listed = set(re.findall(r"`tempest-gym (\w+)", text))
     done = run([sys.executable, "-c", "from tempest_gym.cli import main; main(['--help'])"])
     offered = set(re.findall(r"^    (\w+)", done.stdout, re.MULTILINE))
