@@ -105,8 +105,8 @@ def _note_use(path: Path) -> None:
 
 
 def _remove_unused(folder: Path) -> None:
-    """Delete object files, and what an interrupted compilation left, that nobody used for long."""
-    for pattern in ("*.o", "*.o.lock", "*.tmp"):
+    """Delete files of compilations that nobody used for long."""
+    for pattern in ("*.o", "*.o.lock", "board-*.py", "*.tmp"):
         for path in folder.glob(pattern):
             with contextlib.suppress(OSError):
                 if time.time() - path.stat().st_mtime > _KEPT:

@@ -6,15 +6,18 @@ the handlers into each of the opcodes, and takes three times as long to do so.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import llvmlite.binding as llvm
 import numba
 import numpy as np
 from numba import types
+from numba.core.compiler import Flags, compile_extra
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.registry import cpu_target
 
 from tempest_gym.board import arithmetic, memory
 from tempest_gym.board.interpreter_source import core_source, shared_tables
@@ -61,14 +64,15 @@ class Compiled:
     signature: Any
 
 
-def compile_all() -> list[Compiled]:
-    """The interpreter (named ``core``) and its handlers."""
+def compile_all(listing: Path) -> list[Compiled]:
+    """The interpreter (named ``core``) and its handlers; the interpreter's generated source goes into a file."""
+    listing.write_text(core_source())
     parts = [_compile(name, function, signature) for name, (function, signature) in HANDLERS.items()]
-    return [*parts, _compile("core", core_function(), CORE_SIGNATURE)]
+    return [*parts, _compile("core", core_function(listing), CORE_SIGNATURE)]
 
 
-def core_function() -> Callable[..., Any]:
-    """The interpreter as a plain Python function: numba's input."""
+def core_function(listing: Path) -> Callable[..., Any]:
+    """The generated interpreter in a file as a plain Python function: numba's input."""
     namespace: dict[str, Any] = {"np": np, "ZERO": np.int64(0), "pack": arithmetic.pack}
     for name, (_, signature) in HANDLERS.items():
         # numba links what it compiles at once; the real handler takes this symbol's place in the object file.
@@ -79,7 +83,7 @@ def core_function() -> Callable[..., Any]:
     namespace.update(_inline_accesses(namespace))
     namespace.update(_arithmetic(namespace))
     namespace.update({name: np.array(table, np.int64) for name, table in shared_tables().items()})
-    exec(compile(core_source(), "<generated 6502 core>", "exec"), namespace)
+    exec(compile(listing.read_text(), str(listing), "exec"), namespace)
     run: Callable[..., Any] = namespace["run"]
     return run
 
@@ -178,11 +182,18 @@ def _arithmetic(namespace: dict[str, Any]) -> dict[str, Any]:
 
 
 def _compile(name: str, function: Callable[..., Any], signature: Any) -> Compiled:
-    compiled = numba.cfunc(signature, error_model="numpy")(getattr(function, "py_func", function))
-    assembly = compiled.inspect_llvm()
-    # The C wrapper that numba adds handles exceptions, through Python's own symbols: take it out.
-    wrapper = re.search(r'^define [^\n]*@"?cfunc\.[^\n]*\{\n(.*?)^\}\n', assembly, re.MULTILINE | re.DOTALL)
-    assert wrapper is not None, "numba wrote no C wrapper"
-    inner = re.search(r'call i32 @("?_ZN[^"(\s]+"?)\(', wrapper.group(1))
-    assert inner is not None, "the C wrapper calls no function"
-    return Compiled(name, inner.group(1), assembly.replace(wrapper.group(0), ""), signature)
+    flags: Any = Flags()
+    flags.error_model = "numpy"
+    flags.no_compile = flags.no_cpython_wrapper = flags.no_cfunc_wrapper = True
+    with global_compiler_lock:
+        compiled = compile_extra(
+            cpu_target.typing_context,
+            cpu_target.target_context,
+            getattr(function, "py_func", function),
+            signature.args,
+            signature.return_type,
+            flags,
+            {},
+        )
+        compiled.library.finalize()
+    return Compiled(name, compiled.fndesc.llvm_func_name, compiled.library.get_llvm_str(), signature)

@@ -3,7 +3,7 @@
 The first start on a machine compiles the generated interpreter with numba, takes the optimised LLVM module and
 writes the object code to a cache of the user's, named by everything it depends on: the text of every file of this
 package, the versions of Python, numba and llvmlite, and the processor. Later starts link that object with llvmlite
-alone; numba is not even imported.
+alone; numba is not even imported. The generated interpreter's source lies beside the object code, to be read.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import llvmlite
 import llvmlite.binding as llvm
 
-from tempest_gym.board.cache import CACHE_VARIABLE, build_once, machine_code_key
+from tempest_gym.board.cache import CACHE_VARIABLE, build_once, cache_folder, machine_code_key
 from tempest_gym.board.symbols import HANDLERS, PREFIX, RUN, RUN_ROWS, SIGNALS, TRACE
 
 __all__ = ["CACHE_VARIABLE", "Native", "cache_key", "load", "precompile"]
@@ -114,8 +114,11 @@ def _compile() -> bytes:
     from tempest_gym.board.entry_points import entry_points
     from tempest_gym.board.interpreter import compile_all
 
-    parts = compile_all()
+    parts = compile_all(cache_folder() / f"board-{cache_key()}.py")
     module = llvm.parse_assembly(str(entry_points(parts)))
     for part in parts:
         module.link_in(llvm.parse_assembly(part.assembly))
+    missing = [each.name for each in module.functions if each.is_declaration and "llvm." not in each.name]
+    if missing:
+        raise RuntimeError(f"the compiled board calls functions that it does not contain: {missing}")
     return bytes(host_machine(3).emit_object(module))
