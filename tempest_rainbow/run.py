@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, replace
@@ -17,7 +18,7 @@ from types import FrameType
 
 from filelock import FileLock, Timeout
 
-from tempest_rainbow.checkpoint import Checkpoints, frames_of
+from tempest_rainbow.checkpoint import CheckpointError, Checkpoints, frames_of
 from tempest_rainbow.config.settings import ConfigError, DashboardConfig, MonitorConfig, TrainConfig
 from tempest_rainbow.config.toml import to_toml
 from tempest_rainbow.files import write_bytes
@@ -34,6 +35,10 @@ from tempest_rainbow.training.trainer import Diverged, Trainer
 __all__ = ["make_folder", "stop_on_signals", "train"]
 
 _log = logging.getLogger(__name__)
+
+
+_ONE_REQUEST_SECONDS = 1.0
+"""Signals that arrive within this time of the first are the same request to stop."""
 
 
 def make_folder(config: TrainConfig) -> Path:
@@ -62,25 +67,41 @@ def make_folder(config: TrainConfig) -> Path:
 
 
 @contextmanager
-def stop_on_signals(controls: Controls) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM save and end the run; a second one ends it at once, as ``KeyboardInterrupt``, so
-    that the terminal is put back."""
+def stop_on_signals(controls: Controls) -> Iterator[Callable[[], None]]:
+    """Give a function from whose call on Ctrl-C, SIGTERM and SIGHUP (a closed terminal) save and end the run.
+
+    Signals within a second are one request, since process groups and wrappers send several. A later Ctrl-C or SIGTERM
+    ends the run at once, as ``KeyboardInterrupt``, so that the terminal is restored. Under ``nohup`` SIGHUP stays
+    ignored.
+    """
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield lambda: None
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    hangup = getattr(signal, "SIGHUP", None)  # Windows has none.
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if hangup is not None and signal.getsignal(hangup) != signal.SIG_IGN:
+        numbers.append(hangup)
+    before = {number: signal.getsignal(number) for number in numbers}
+    requested: list[float] = []
 
     def stop(number: int, frame: FrameType | None) -> None:
-        for each in before:
-            signal.signal(each, signal.default_int_handler)
+        requested.append(time.monotonic())
+        if len(requested) > 1:
+            if number != hangup and requested[-1] - requested[0] > _ONE_REQUEST_SECONDS:
+                raise KeyboardInterrupt
+            return
         # The handler runs between two steps of the very thread that may hold the locks of controls.
         threading.Thread(target=controls.request, args=("quit", signal.Signals(number).name)).start()
 
-    for number in before:
-        signal.signal(number, stop)
+    def start() -> None:
+        for number in before:
+            signal.signal(number, stop)
+
     try:
-        yield
+        yield start
     finally:
+        if requested:  # What belongs to the same request must not meet the handlers of before.
+            time.sleep(max(requested[0] + _ONE_REQUEST_SECONDS - time.monotonic(), 0.0))
         for number, handler in before.items():
             signal.signal(number, handler)
 
@@ -96,7 +117,7 @@ def make_screen(config: MonitorConfig) -> Console | LivePanel:
 
 
 def train(config: TrainConfig) -> int:
-    """Run training to its end and return the exit code: 0 done or stopped, 1 diverged, 130 interrupted
+    """Run training to its end and return the exit code: 0 finished or stopped, 1 diverged or failed, 130 interrupted
     twice."""
     new = config.resume is None and (config.run is None or not config.run.exists())
     folder = make_folder(config)
@@ -110,12 +131,16 @@ def train(config: TrainConfig) -> int:
         if new:
             failed_start.callback(shutil.rmtree, folder, ignore_errors=True)
         stack.enter_context(_claimed(folder))
-        stack.enter_context(_log_file(folder / "log.txt"))
+        log_file = stack.enter_context(_log_file(folder / "log.txt"))
         stack.callback(metrics.close)
+        start_handling_signals = stack.enter_context(stop_on_signals(controls))
         screen = make_screen(config.monitor)
         metrics.subscribe(screen, headlines_only=True)
+        if isinstance(screen, LivePanel):  # Others write into the log anyway.
+            log = logging.Logger(__name__)
+            log.addHandler(log_file)
+            metrics.subscribe(Console(log), headlines_only=True)
         controls.listen(_follow_verbose)
-        _log.info("run folder %s; Ctrl-C saves and ends, a second one ends at once", folder)
         trainer = Trainer(config, folder, controls=controls, metrics=metrics)
         stack.callback(trainer.close)
         resumed = None
@@ -131,10 +156,11 @@ def train(config: TrainConfig) -> int:
         write_bytes(folder / "config.toml", to_toml(config).encode())
         if resumed is not None:
             metrics.event(trainer.frames, resumed)
-        stack.enter_context(stop_on_signals(controls))  # until the terminal is put back
+        start_handling_signals()
         _attach_dashboard(config.dashboard, folder, trainer)
         _attach_screen(stack, config.monitor, screen, trainer)
         failed_start.pop_all()
+        _log.info("run folder %s; Ctrl-C saves and ends; another after a second ends at once", folder)
         try:
             trainer.run()
         except Diverged as error:
@@ -143,9 +169,22 @@ def train(config: TrainConfig) -> int:
         except KeyboardInterrupt:
             metrics.event(trainer.frames, "interrupted again: ended without saving")
             return 130
+        except CheckpointError:
+            raise
+        except Exception as error:
+            _log.error("%s", _failure(error, trainer.save_after(error)), exc_info=error)
+            return 1
         best = trainer.checkpoints.best()
         _log.info("done; tempest-rainbow evaluate --policy %s%s plays %s", folder, _suffix(config), best.name)
     return 0
+
+
+def _failure(error: Exception, saved: str) -> str:
+    """Return in a sentence what ended a run: the error, where it was raised, and what was saved."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return (
+        f"{type(error).__name__}: {error} ({place.filename}, line {place.lineno}, in {place.name}); {saved}"
+    )
 
 
 @contextmanager
@@ -233,13 +272,13 @@ class _LogFile(logging.FileHandler):
 
 
 @contextmanager
-def _log_file(path: Path) -> Iterator[None]:
+def _log_file(path: Path) -> Iterator[logging.Handler]:
     """Write the log into ``path`` as well."""
     handler = _LogFile(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logging.getLogger().addHandler(handler)
     try:
-        yield
+        yield handler
     finally:
         logging.getLogger().removeHandler(handler)
         handler.close()

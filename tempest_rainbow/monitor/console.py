@@ -49,7 +49,11 @@ def duration(seconds: float) -> str:
 
 
 class Console:
-    """Writes rows, events and evaluations to the log."""
+    """Writes rows, events and evaluations to a log, by default the package's."""
+
+    def __init__(self, log: logging.Logger = _log) -> None:
+        """Write to ``log``."""
+        self._log = log
 
     def row(self, row: Row) -> None:
         """Write a row of metrics as one line."""
@@ -66,11 +70,11 @@ class Console:
             if name in values and not math.isnan(values[name])
         )
         reasons = drop_reasons(values)
-        _log.info("%s", " | ".join(parts) + (f" ({reasons})" if reasons else ""))
+        self._log.info("%s", " | ".join(parts) + (f" ({reasons})" if reasons else ""))
 
     def event(self, frames: int, text: str) -> None:
         """Write what happened as one line."""
-        _log.info("[%s frames] %s", format_count(frames), text)
+        self._log.info("[%s frames] %s", format_count(frames), text)
 
     def evaluation(self, frames: int, result: Mapping[str, Any]) -> None:
         """Write an evaluation as one line."""
@@ -80,7 +84,7 @@ class Console:
             if result["level_mean"] is None
             else f", level {result['level_mean']:.1f} (max {result['level_max']})"
         )
-        _log.info(
+        self._log.info(
             "[%s frames] evaluation over %d games: mean %.0f (95%% %.0f to %.0f), median %.0f, IQM %.0f%s",
             format_count(frames),
             result["games"],

@@ -179,6 +179,11 @@ class Controls:
         with self._lock:
             return list(self._events)
 
+    def steered(self) -> dict[str, Any]:
+        """Return the settings that are not at their defaults."""
+        with self._lock:
+            return {name: value for name, value in self._values.items() if value != SETTINGS[name].default}
+
     def get_state(self) -> dict[str, Any]:
         """Return settings and log for a checkpoint."""
         with self._lock:

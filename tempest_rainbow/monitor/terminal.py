@@ -8,7 +8,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from rich.console import Console as RichConsole
@@ -73,6 +73,7 @@ class Rows(Console):
 
     def __init__(self, console: RichConsole | None = None) -> None:
         """Write to ``console``, by default standard error."""
+        super().__init__()
         self._console = (
             RichConsole(file=sys.stderr, highlight=False, soft_wrap=True) if console is None else console
         )
@@ -138,7 +139,9 @@ class LivePanel:
             for handler in root.handlers
             if type(handler) is logging.StreamHandler and handler.stream in (sys.stderr, sys.__stderr__)
         }
-        with self._live:
+        with ExitStack() as stack:
+            self._live.start()
+            stack.callback(self._stop)
             for handler in before:
                 handler.setStream(sys.stderr)  # rich's own writer, which prints above the panel
             try:
@@ -146,6 +149,11 @@ class LivePanel:
             finally:
                 for handler, stream in before.items():
                     handler.setStream(stream)
+
+    def _stop(self) -> None:
+        """Leave the panel; a terminal that is gone needs nothing more."""
+        with suppress(OSError):
+            self._live.stop()
 
     def row(self, row: Row) -> None:
         """Show a row from now on."""

@@ -207,6 +207,16 @@ class Trainer:
         self.metrics.event(frames, f"saved {path}")
         return path
 
+    def save_after(self, error: Exception) -> str:
+        """Save what there is after an error ended the run, and return in a clause what became of it."""
+        if self._saved_at == (self.frames, self.learner.steps):
+            return self.checkpoints.last_good()
+        try:
+            return f"saved {self.save()}"
+        except Exception as failure:  # Whatever broke the run may break this too, and must not hide it.
+            _log.debug("saving after %r failed", error, exc_info=failure)
+            return f"the run could not be saved ({failure}); {self.checkpoints.last_good()}"
+
     def _save_if_possible(self) -> Path | None:
         """Save; tell it if that fails, for example because the disk is full, so that training goes on."""
         try:
@@ -256,6 +266,10 @@ class Trainer:
             notes.append(f"{obstacle}, so their episodes begin anew")
         self._guidance.set_state(state["guidance"])
         self.controls.set_state(state["controls"])
+        if steered := self.controls.steered():
+            notes.append(
+                f"as steered before: {', '.join(f'{name} {value}' for name, value in steered.items())}"
+            )
         if "curriculum" in state and not self._curriculum.set_state(state["curriculum"]):
             self.controls.set("start_level", None, "the run's settings")
         self._clock.set(float(state["seconds"]))
