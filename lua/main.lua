@@ -192,15 +192,15 @@ end
 
 -- Talking to the server ---------------------------------------------------------------------------------
 
+--- The first line of the token's file or variable, without the space and line ends around it.
 local function read_token()
-  local file = setting("TOKEN_FILE")
-  if not file then
-    return setting("TOKEN", "")
+  local file, text = setting("TOKEN_FILE"), setting("TOKEN", "")
+  if file then
+    local stream = assert(io.open(file, "r"))
+    text = stream:read("l") or ""
+    stream:close()
   end
-  local stream = assert(io.open(file, "r"))
-  local token = stream:read("l") or ""
-  stream:close()
-  return token
+  return string.match(text, "^%s*(.-)%s*$")
 end
 
 --- Squall carries its name in its program; other sets go by MAME's name.

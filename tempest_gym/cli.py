@@ -326,9 +326,11 @@ def _precompile(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
     from tempest_gym.roms import resolve_rom
 
     rom = resolve_rom(options.rom)
-    compiled = str(precompile())
-    translated = str(translation.precompile(rom.memory)) if translation.is_supported() else None
-    return {"compiled": compiled, "translated": translated}, 0
+    compiled = precompile()
+    translated = translation.precompile(rom.memory) if translation.is_supported() else None
+    if compiled is None:
+        raise OSError("no cache folder can be written: set TEMPEST_GYM_CACHE to a folder of yours")
+    return {"compiled": str(compiled), "translated": translated and str(translated)}, 0
 
 
 def _pictures(options: argparse.Namespace) -> tuple[dict[str, Any], int]:

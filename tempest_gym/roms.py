@@ -153,7 +153,7 @@ def load_roms(path: str | os.PathLike[str], kind: str | None = None) -> RomImage
     Raises:
         RomError: a file is missing, has the wrong size or content, or cannot be read.
     """
-    place = Path(path).expanduser()
+    place = Path(os.path.expanduser(path))
     if not place.exists():
         raise RomError(
             f"{place}: no such file or folder. Give a folder or zip file with a Tempest ROM set, "
@@ -170,7 +170,7 @@ def load_roms(path: str | os.PathLike[str], kind: str | None = None) -> RomImage
 
 def mame_rom_folders() -> list[Path]:
     """Return the existing folders in which MAME looks for ROMs here, most specific first."""
-    home = Path.home()
+    home = Path(os.path.expanduser("~"))  # Path.home() raises where a user has no home.
     settings = [home / ".mame/mame.ini", home / "mame/mame.ini", Path("/etc/mame/mame.ini")]
     places = [folder for file in settings for folder in _rompath(file)]
     places += [

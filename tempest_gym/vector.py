@@ -19,6 +19,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from tempest_gym.actions import ACTION_COUNT, CONTROLS, expert_actions
+from tempest_gym.cores import usable_cores
 from tempest_gym.display.projection import enemy_positions, lane_positions
 from tempest_gym.env import TempestEnv, frames_per_second, split_state
 from tempest_gym.frame import FRAME_KINDS
@@ -28,7 +29,6 @@ from tempest_gym.machines.fleet import BoardFleet
 from tempest_gym.machines.lua_host import LuaHost
 from tempest_gym.machines.machine import MachineName
 from tempest_gym.machines.seeding import SEED_COUNT
-from tempest_gym.machines.worker_threads import usable_cores
 from tempest_gym.roms import RomImage, resolve_rom
 from tempest_gym.settings import (
     Settings,

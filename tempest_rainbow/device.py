@@ -5,10 +5,11 @@ from __future__ import annotations
 import ctypes
 import functools
 import logging
-import os
 import sys
 
 import torch
+
+from tempest_gym.cores import usable_cores
 
 __all__ = ["choose_device", "keep_freed_memory", "usable_cores"]
 
@@ -61,8 +62,3 @@ def choose_device(name: str) -> torch.device:
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise ValueError(f"no MPS device is available for {name!r}; use --device cpu or auto")
     return device
-
-
-def usable_cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

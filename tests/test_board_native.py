@@ -16,8 +16,8 @@ import pytest
 
 import tempest_gym
 from tempest_gym.board import native
-from tempest_gym.board.cache import build_once
 from tempest_gym.board.interpreter import Compiled
+from tempest_gym.code_cache import build_once
 
 PACKAGE = Path(tempest_gym.__file__).parent
 
@@ -141,8 +141,8 @@ def test_what_nobody_used_for_long_goes_when_something_new_comes(
     for name in ("old.o", "old.o.lock", "left.tmp", "used.o", "board-old.py", "notes.txt"):
         (tmp_path / name).write_bytes(b"code")
         os.utime(tmp_path / name, (long_ago, long_ago))
-    assert build_once("used.o", lambda: b"", "nothing") == tmp_path / "used.o"
-    assert build_once("new.o", lambda: b"new", "compiling") == tmp_path / "new.o"
+    assert build_once("used.o", lambda: b"", "nothing") == b"code"
+    assert build_once("new.o", lambda: b"new", "compiling") == b"new"
     assert {path.name for path in tmp_path.iterdir()} == {"used.o", "notes.txt", "new.o", "new.o.lock"}
 
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 # what lies below it.
 FLOORS = {
     "tempest_gym": [
-        ["paths", "features", "frame", "rom_sets", "registration"],
+        ["code_cache", "cores", "paths", "features", "frame", "rom_sets", "registration"],
         ["actions", "info", "roms", "protocol", "board", "squall"],
         ["display"],
         ["machines"],

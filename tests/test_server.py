@@ -554,8 +554,13 @@ def test_token_comes_from_file_or_variable(tmp_path: Any, monkeypatch: pytest.Mo
     file = tmp_path / "token"
     file.write_text(f"{TOKEN}\nmore")
     assert read_token(file) == TOKEN
-    monkeypatch.setenv("TEMPEST_TOKEN", TOKEN)
-    assert read_token() == TOKEN
+    file.write_bytes(TOKEN.encode() + b"\r\n")
+    assert read_token(file) == TOKEN
+    for ending in ("", "\n", "\r\n", " "):
+        monkeypatch.setenv("TEMPEST_TOKEN", TOKEN + ending)
+        assert read_token() == TOKEN
+    monkeypatch.setenv("TEMPEST_TOKEN", "\n")
+    assert read_token() is None
     file.write_text("short")
     with pytest.raises(ValueError, match="16 characters or more"):
         read_token(file)
@@ -714,6 +719,18 @@ def test_real_mame_ends_without_its_owner_though_the_server_goes_on() -> None:
         finally:
             cared_for.end()
             orphan.end()
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n", " \nsecond line\n"])
+def test_real_mame_reads_a_token_from_a_file_whatever_ends_its_line(tmp_path: Any, ending: str) -> None:
+    (tmp_path / "token").write_bytes(TOKEN.encode() + ending.encode())
+    with closing(ClientPool(port=0, token=TOKEN)) as pool:
+        mame = client_process(pool, TEMPEST_TOKEN_FILE=str(tmp_path / "token"))
+        try:
+            serve_until(pool, lambda: bool(pool.clients() or pool.dropped))
+            assert not pool.dropped
+        finally:
+            mame.end()
 
 
 def test_real_mame_with_a_wrong_token_is_told() -> None:

@@ -1,5 +1,8 @@
 """The native vector environment: equal to single environments, by Gymnasium's conventions."""
 
+import pickle
+import subprocess
+import sys
 from copy import deepcopy
 
 import gymnasium as gym
@@ -272,3 +275,66 @@ def test_pictures_show_each_game():
         np.testing.assert_array_equal(env.picture(index), picture)
         assert env.lane_positions(index).shape == (16, 2)
         assert env.enemy_positions(index).shape == (7, 2)
+
+
+STEP_IN_A_CHILD = """
+import os, signal
+import numpy as np
+from tempest_gym.vector import TempestVectorEnv
+envs = TempestVectorEnv(4, threads={threads})
+envs.reset(seed=0)
+if not (child := os.fork()):
+    signal.alarm(20)
+    try:
+        envs.step(np.zeros(4, int))
+    except RuntimeError as error:
+        os._exit(10 if "forked" in str(error) else 11)
+    os._exit(0)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+envs.step(np.zeros(4, int))
+"""
+
+
+@pytest.mark.parametrize(("threads", "code"), [(1, 0), (2, 10)])
+def test_a_forked_child_steps_alone_or_is_told_why_it_cannot(threads, code):
+    """Threads do not follow into a child: waiting for them would never end."""
+    command = [sys.executable, "-W", "ignore", "-c", STEP_IN_A_CHILD.format(threads=threads)]
+    child = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (child.stdout, child.returncode) == (f"{code}\n", 0), child.stderr
+
+
+@pytest.mark.parametrize("copy", [deepcopy, lambda envs: pickle.loads(pickle.dumps(envs))])
+def test_a_copy_goes_on_bit_for_bit(copy):
+    envs = TempestVectorEnv(3, threads=2, episode="life", autoreset_mode="SameStep")
+    envs.reset(seed=5)
+    for step in range(60):
+        envs.step(np.full(3, step % 44))
+    twin = copy(envs)
+    for step in range(400):
+        actions = np.full(3, (7 * step) % 44)
+        assert data_equivalence(envs.step(actions), twin.step(actions), exact=True)
+    twin.close()
+    envs.close()
+
+
+def test_steps_are_limited_as_gymnasium_limits_those_of_a_single_environment():
+    envs = gym.make_vec("tempest_gym:Tempest-v0", num_envs=3, max_episode_steps=100, episode="life")
+    singles = [gym.make("tempest_gym:Tempest-v0", max_episode_steps=100, episode="life") for _ in range(3)]
+    envs.reset(seed=5)
+    for i, single in enumerate(singles):
+        single.reset(seed=5 + i)
+    ended, cut = [False] * 3, 0
+    for step in range(450):
+        _, _, terminations, truncations, _ = envs.step(np.full(3, step % 11))
+        for i, single in enumerate(singles):
+            if ended[i]:
+                single.reset()
+                ended[i] = False
+                continue
+            *_, terminated, truncated, _ = single.step(step % 11)
+            assert (terminations[i], truncations[i]) == (terminated, truncated and not terminated)
+            ended[i] = terminated or truncated
+            cut += truncated
+    assert cut >= 6
+    with pytest.raises(ValueError, match="max_episode_steps must be from 1"):
+        TempestVectorEnv(max_episode_steps=0)

@@ -64,15 +64,17 @@ class Compiled:
     signature: Any
 
 
-def compile_all(listing: Path) -> list[Compiled]:
+def compile_all(listing: Path | None) -> list[Compiled]:
     """The interpreter (named ``core``) and its handlers; the interpreter's generated source goes into a file."""
-    listing.write_text(core_source())
+    source = core_source()
+    if listing:
+        listing.write_text(source)
     parts = [_compile(name, function, signature) for name, (function, signature) in HANDLERS.items()]
-    return [*parts, _compile("core", core_function(listing), CORE_SIGNATURE)]
+    return [*parts, _compile("core", core_function(source, str(listing)), CORE_SIGNATURE)]
 
 
-def core_function(listing: Path) -> Callable[..., Any]:
-    """The generated interpreter in a file as a plain Python function: numba's input."""
+def core_function(source: str, name: str) -> Callable[..., Any]:
+    """The generated interpreter as a plain Python function: numba's input."""
     namespace: dict[str, Any] = {"np": np, "ZERO": np.int64(0), "pack": arithmetic.pack}
     for name, (_, signature) in HANDLERS.items():
         # numba links what it compiles at once; the real handler takes this symbol's place in the object file.
@@ -83,7 +85,7 @@ def core_function(listing: Path) -> Callable[..., Any]:
     namespace.update(_inline_accesses(namespace))
     namespace.update(_arithmetic(namespace))
     namespace.update({name: np.array(table, np.int64) for name, table in shared_tables().items()})
-    exec(compile(listing.read_text(), str(listing), "exec"), namespace)
+    exec(compile(source, name, "exec"), namespace)
     run: Callable[..., Any] = namespace["run"]
     return run
 

@@ -15,8 +15,8 @@ from typing import Any
 import llvmlite
 import llvmlite.binding as llvm
 
-from tempest_gym.board.cache import CACHE_VARIABLE, build_once, cache_folder, machine_code_key
 from tempest_gym.board.symbols import HANDLERS, PREFIX, RUN, RUN_ROWS, SIGNALS, TRACE
+from tempest_gym.code_cache import CACHE_VARIABLE, build_once, find, machine_code_key, writable_folder
 
 __all__ = ["CACHE_VARIABLE", "Native", "cache_key", "load", "precompile"]
 
@@ -58,12 +58,17 @@ def cache_key() -> str:
     return machine_code_key(Path(__file__).parent.glob("*.py"))
 
 
-def precompile() -> Path:
+def precompile() -> Path | None:
     """Make sure the machine code is in the cache, compiling it if need be (up to half a minute).
 
     Returns:
-        The object file.
+        The object file; None where no folder can be written.
     """
+    _code()
+    return find(f"board-{cache_key()}.o")
+
+
+def _code() -> bytes:
     return build_once(
         f"board-{cache_key()}.o", _compile, "compiling the board for this processor, once (10-30 s)"
     )
@@ -73,7 +78,7 @@ def load() -> Native:
     """The compiled board of this process; compiles on the first call ever."""
     global _native
     if _native is None:
-        _native = Native(load_object(precompile().read_bytes()))
+        _native = Native(load_object(_code()))
     return _native
 
 
@@ -114,7 +119,8 @@ def _compile() -> bytes:
     from tempest_gym.board.entry_points import entry_points
     from tempest_gym.board.interpreter import compile_all
 
-    parts = compile_all(cache_folder() / f"board-{cache_key()}.py")
+    folder = writable_folder()
+    parts = compile_all(folder / f"board-{cache_key()}.py" if folder else None)
     module = llvm.parse_assembly(str(entry_points(parts)))
     for part in parts:
         module.link_in(llvm.parse_assembly(part.assembly))

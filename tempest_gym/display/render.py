@@ -11,8 +11,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from tempest_gym.code_cache import compiled
 
 __all__ = ["SCREEN_HEIGHT", "SCREEN_WIDTH", "display_list", "render_vectors"]
 
@@ -55,13 +56,13 @@ def display_list(
     return _interpret(memory, np.ascontiguousarray(colour_ram, dtype=np.uint8), flip_x, flip_y)
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _wrap(value):  # type: ignore[no-untyped-def]
     """The beam's position is a 32-bit number."""
     return ((value + 0x80000000) & 0xFFFFFFFF) - 0x80000000
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _interpret(memory, colour_ram, flip_x, flip_y):  # type: ignore[no-untyped-def]
     """`display_list` on the 8 KiB that the generator sees."""
     lines = np.empty((_SEGMENTS_MAX, 8), dtype=np.float32)
@@ -187,7 +188,7 @@ def render_vectors(
     return _expose(light)
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _draw(lines, light, scale_x, scale_y, profile):  # type: ignore[no-untyped-def]
     """Add every line's light to `light` (height, width, 3)."""
     height, width, _ = light.shape
@@ -232,7 +233,7 @@ def _draw(lines, light, scale_x, scale_y, profile):  # type: ignore[no-untyped-d
                 pixel[2] += blue * value
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _expose(light):  # type: ignore[no-untyped-def]
     """Light to bytes, cut off at white."""
     height, width, _ = light.shape

@@ -17,9 +17,10 @@ from queue import SimpleQueue
 import numpy as np
 from numpy.typing import NDArray
 
+from tempest_gym.cores import usable_cores
 from tempest_gym.machines.lua_host import ALL_WELL, FleetArrays, LuaHost, NoDecisionError
 
-__all__ = ["Crew", "Job", "usable_cores"]
+__all__ = ["Crew", "Job"]
 
 Job = Callable[[LuaHost], None]
 """A piece of work on some boards; it runs in one thread, with that thread's Lua."""
@@ -48,7 +49,7 @@ class Crew:
 
     def __init__(self, hosts: Sequence[LuaHost], fleet: FleetArrays | None = None) -> None:
         """Start the helpers."""
-        self._host = hosts[0]
+        self._host, self._owner = hosts[0], os.getpid()
         self._words = np.zeros((1 + len(hosts), _LINE), np.int64)
         self._looks = _LOOKS if len(hosts) <= usable_cores() else 0
         if fleet is not None:
@@ -61,6 +62,7 @@ class Crew:
 
     def run(self, jobs: Sequence[Job]) -> None:
         """Do all jobs, the first ones first; what a job raises is raised when all threads are done."""
+        self._check_process()
         queue, begun = deque(jobs), []
         try:
             for helper in self._helpers[: max(len(jobs) - 1, 0)]:
@@ -77,6 +79,7 @@ class Crew:
         Raises:
             NoDecisionError: a program never came to play.
         """
+        self._check_process()
         helpers = self._helpers[: max(len(rows) - 1, 0)]
         try:
             if self._host.plan(rows, stop_at_death, skip, len(helpers)):
@@ -93,6 +96,13 @@ class Crew:
         lost = max([lost, *(helper.lost for helper in helpers)])
         if lost != ALL_WELL:
             raise NoDecisionError(lost)
+
+    def _check_process(self) -> None:
+        if self._helpers and os.getpid() != self._owner:
+            raise RuntimeError(
+                "this process was forked from the one that made the environment, and its worker threads are not here: "
+                "make the environment in this process, or with threads=1, or start processes by 'spawn' or 'forkserver'"
+            )
 
     def close(self) -> None:
         """End the helpers."""
@@ -167,11 +177,6 @@ class _Helper:
             self._error = raised
             if self._exchange(self._state, ASLEEP) == WATCHED:
                 self._results.put(None)
-
-
-def usable_cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _work(queue: deque[Job], host: LuaHost) -> None:

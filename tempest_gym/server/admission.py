@@ -56,18 +56,20 @@ class Admission:
 
 
 def read_token(file: str | os.PathLike[str] | None = None) -> str | None:
-    """Return the token of a file's first line, else of the variable ``TEMPEST_TOKEN``, else None.
+    """Return the token in a file's first line, else the one in the variable ``TEMPEST_TOKEN``, else None.
+
+    Space and line ends around it do not count, since mounted secrets often end in a newline.
 
     Raises:
-        ValueError: the file holds none, or it is shorter than 16 characters.
+        ValueError: the token is shorter than 16 characters.
     """
     if file is None:
-        token = os.environ.get(TOKEN_VARIABLE, "")
+        token = os.environ.get(TOKEN_VARIABLE, "").strip()
         if not token:
             return None
         source = TOKEN_VARIABLE
     else:
-        token = Path(file).read_text(encoding="utf-8").partition("\n")[0].strip()
+        token = Path(file).expanduser().read_text(encoding="utf-8").partition("\n")[0].strip()
         source = str(file)
     if len(token) < _SHORTEST_TOKEN:
         raise ValueError(f"the token in {source} must have {_SHORTEST_TOKEN} characters or more")

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tempest_gym.code_cache import compiled
 from tempest_rainbow.networks import value_kernels
 from tempest_rainbow.networks.lane_kernels import (
     ENEMY_TERMS,
@@ -35,7 +35,7 @@ def usable(tensor: Tensor) -> bool:
     return tensor.device.type == "cpu"
 
 
-@njit(cache=True, nogil=True, fastmath=True, error_model="numpy", boundscheck=False)
+@compiled(nogil=True, fastmath=True, error_model="numpy", boundscheck=False)
 def _relu_pool(tokens: NDArray[np.float32], shares: NDArray[np.float32], out: NDArray[np.float32]) -> None:
     out[:] = 0.0
     for b in range(tokens.shape[0]):
@@ -45,7 +45,7 @@ def _relu_pool(tokens: NDArray[np.float32], shares: NDArray[np.float32], out: ND
                 out[b, c] += share * max(tokens[b, i, c], np.float32(0.0))
 
 
-@njit(cache=True, nogil=True, fastmath=True, error_model="numpy", boundscheck=False)
+@compiled(nogil=True, fastmath=True, error_model="numpy", boundscheck=False)
 def _relu_pool_backward(
     grad: NDArray[np.float32],
     tokens: NDArray[np.float32],
@@ -59,7 +59,7 @@ def _relu_pool_backward(
                 grad_tokens[b, i, c] = share * grad[b, c] if tokens[b, i, c] > 0.0 else np.float32(0.0)
 
 
-@njit(cache=True, nogil=True, fastmath=True, error_model="numpy", boundscheck=False)
+@compiled(nogil=True, fastmath=True, error_model="numpy", boundscheck=False)
 def _select_rows(
     weight: NDArray[np.float32],
     bias: NDArray[np.float32],
@@ -76,7 +76,7 @@ def _select_rows(
             out[b, k] = total
 
 
-@njit(cache=True, nogil=True, fastmath=True, error_model="numpy", boundscheck=False)
+@compiled(nogil=True, fastmath=True, error_model="numpy", boundscheck=False)
 def _select_rows_backward(
     grad: NDArray[np.float32],
     weight: NDArray[np.float32],

@@ -6,8 +6,9 @@ Arrays have the lane last; constant bounds let the compiler unroll the loop insi
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from tempest_gym.code_cache import compiled
 
 __all__ = [
     "ENEMY_TERMS",
@@ -37,7 +38,7 @@ _ZERO = np.float32(0.0)
 _LOWEST = np.float32(-1e9)
 
 
-@njit(cache=True, nogil=True, fastmath=True, error_model="numpy", boundscheck=False)
+@compiled(nogil=True, fastmath=True, error_model="numpy", boundscheck=False)
 def cut_tokens(
     observations: NDArray[np.float32],
     starts: NDArray[np.int64],
@@ -78,7 +79,7 @@ def cut_tokens(
             used[b, e] = _ONE if row[starts[6] + e] > _ZERO else _ZERO
 
 
-@njit(cache=True, nogil=True, fastmath=True, error_model="numpy", boundscheck=False)
+@compiled(nogil=True, fastmath=True, error_model="numpy", boundscheck=False)
 def gather_codes(
     lanes: NDArray[np.float32],
     enemies: NDArray[np.float32],
@@ -203,7 +204,7 @@ def gather_codes(
                     joint[LANE_TERMS + 1 + h * ENEMY_WIDTH + k, b, lane] = value
 
 
-@njit(cache=True, nogil=True, fastmath=True, error_model="numpy", boundscheck=False)
+@compiled(nogil=True, fastmath=True, error_model="numpy", boundscheck=False)
 def gather_codes_backward(
     grad: NDArray[np.float32],
     lanes: NDArray[np.float32],

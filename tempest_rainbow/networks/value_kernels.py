@@ -7,8 +7,9 @@ of the factors: 16 rows of atoms instead of 44. All kernels release the GIL.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from tempest_gym.code_cache import compiled
 
 __all__ = ["expected_returns"]
 
@@ -17,7 +18,7 @@ _ZERO = np.float32(0.0)
 _TINY = np.float32(1e-20)
 
 
-@njit(cache=True, nogil=True, fastmath=True, error_model="numpy", boundscheck=False)
+@compiled(nogil=True, fastmath=True, error_model="numpy", boundscheck=False)
 def _exponentials(row: NDArray[np.float32], out: NDArray[np.float32]) -> None:
     """Write exp(row - max(row)); exp(x) is the 64th power of a polynomial in x / 64, free of branches."""
     highest = row[0]
@@ -42,7 +43,7 @@ def _exponentials(row: NDArray[np.float32], out: NDArray[np.float32]) -> None:
         out[k] = y
 
 
-@njit(cache=True, nogil=True, fastmath=True, error_model="numpy", boundscheck=False)
+@compiled(nogil=True, fastmath=True, error_model="numpy", boundscheck=False)
 def _centre(advantage: NDArray[np.float32], first: int, last: int, base: NDArray[np.float32]) -> None:
     """Subtract the mean over rows ``first`` to ``last`` - 1 of the advantages (A, K) from ``base`` (K,)."""
     share = _ONE / np.float32(last - first)
@@ -51,7 +52,7 @@ def _centre(advantage: NDArray[np.float32], first: int, last: int, base: NDArray
             base[k] -= share * advantage[i, k]
 
 
-@njit(cache=True, nogil=True, fastmath=True, error_model="numpy", boundscheck=False)
+@compiled(nogil=True, fastmath=True, error_model="numpy", boundscheck=False)
 def expected_returns(
     value: NDArray[np.float32],
     advantage: NDArray[np.float32],

@@ -9,9 +9,9 @@ of n steps is complete. All kernels release the GIL; the caller holds the replay
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from tempest_gym.code_cache import compiled
 from tempest_rainbow.replay.sum_tree import find_leaf, set_leaf
 
 __all__ = ["TERMINATED", "TRUNCATED", "gather_windows", "set_current", "write_rows"]
@@ -28,7 +28,7 @@ FINAL = 4
 ACTOR_SHIFT = 4
 
 
-@njit(cache=True, nogil=True, boundscheck=False)
+@compiled(nogil=True, boundscheck=False)
 def _activate(
     leaves: NDArray[np.float32],
     nodes: NDArray[np.float64],
@@ -43,7 +43,7 @@ def _activate(
         set_leaf(leaves, nodes, offsets, base + (newest - back) % length, value)
 
 
-@njit(cache=True, nogil=True, boundscheck=False)
+@compiled(nogil=True, boundscheck=False)
 def write_rows(
     rows: tuple,
     tree: tuple,
@@ -114,7 +114,7 @@ def write_rows(
     return change
 
 
-@njit(cache=True, nogil=True, boundscheck=False)
+@compiled(nogil=True, boundscheck=False)
 def gather_windows(
     rows: tuple,
     tree: tuple,
@@ -174,7 +174,7 @@ def gather_windows(
         following[i] = observations[base + slot]
 
 
-@njit(cache=True, nogil=True, boundscheck=False)
+@compiled(nogil=True, boundscheck=False)
 def set_current(
     tree: tuple,
     written: NDArray[np.int64],

@@ -7,15 +7,16 @@ order, so a tree rebuilt from its leaves equals the tree that grew by updates. A
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from tempest_gym.code_cache import compiled
 
 __all__ = ["SumTree"]
 
 _FAN_OUT = 16
 
 
-@njit(cache=True, nogil=True, boundscheck=False)
+@compiled(nogil=True, boundscheck=False)
 def set_leaf(
     leaves: NDArray[np.float32],
     nodes: NDArray[np.float64],
@@ -40,7 +41,7 @@ def set_leaf(
         child = parent
 
 
-@njit(cache=True, nogil=True, boundscheck=False)
+@compiled(nogil=True, boundscheck=False)
 def find_leaf(
     leaves: NDArray[np.float32], nodes: NDArray[np.float64], offsets: NDArray[np.int64], mass: float
 ) -> int:
@@ -72,7 +73,7 @@ def find_leaf(
     return chosen
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _rebuild(leaves: NDArray[np.float32], nodes: NDArray[np.float64], offsets: NDArray[np.int64]) -> None:
     for parent in range(leaves.shape[0] // _FAN_OUT):
         total = 0.0
@@ -89,7 +90,7 @@ def _rebuild(leaves: NDArray[np.float32], nodes: NDArray[np.float64], offsets: N
             nodes[offsets[level] + parent] = total
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _set_many(
     leaves: NDArray[np.float32],
     nodes: NDArray[np.float64],
@@ -101,7 +102,7 @@ def _set_many(
         set_leaf(leaves, nodes, offsets, indices[i], values[i])
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _find_many(
     leaves: NDArray[np.float32],
     nodes: NDArray[np.float64],

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tempest_gym.board import native
-from tempest_gym.board.cache import build_once, machine_code_key
 from tempest_gym.board.layout import ROM_BYTES
 from tempest_gym.board.symbols import FILL
+from tempest_gym.code_cache import build_once, find, machine_code_key
 
 __all__ = ["Table", "is_supported", "load_table", "precompile", "table_for"]
 
@@ -47,7 +47,7 @@ def table_for(memory: NDArray[np.uint8]) -> Table | None:
     name = hashlib.sha256(memory.tobytes()).hexdigest()
     if name not in _tables:
         try:
-            _tables[name] = load_table(precompile(memory).read_bytes()) if is_supported() else None
+            _tables[name] = load_table(_code(memory)) if is_supported() else None
         except Exception:
             _log.exception("This ROM's program was not translated; it will run, but slower.")
             _tables[name] = None
@@ -59,16 +59,24 @@ def is_supported() -> bool:
     return platform.machine().lower() in _PROCESSORS
 
 
-def precompile(memory: NDArray[np.uint8]) -> Path:
+def precompile(memory: NDArray[np.uint8]) -> Path | None:
     """Make sure that a ROM's translation is in the cache, compiling it if need be.
 
     Returns:
-        The object file.
+        The object file; None where no folder can be written.
     """
-    native.precompile()  # The rehearsal runs it; so each tells of its work before the other begins.
-    key = machine_code_key(_sources(), memory.tobytes())
+    _code(memory)
+    return find(_file_name(memory))
+
+
+def _code(memory: NDArray[np.uint8]) -> bytes:
+    native.load()  # The search for jump targets runs it; loaded first, it reports its own compilation.
     announcement = "translating this ROM's program for this processor, once (5-15 s)"
-    return build_once(f"program-{key}.o", functools.partial(_compile, memory), announcement)
+    return build_once(_file_name(memory), functools.partial(_compile, memory), announcement)
+
+
+def _file_name(memory: NDArray[np.uint8]) -> str:
+    return f"program-{machine_code_key(_sources(), memory.tobytes())}.o"
 
 
 def _sources() -> list[Path]:
