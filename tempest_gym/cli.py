@@ -31,7 +31,12 @@ _Command = Callable[[argparse.Namespace], tuple[dict[str, Any], int]]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 0 is success, 1 a problem found or met, 2 a wrong command line, 130 an interruption."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    given = sys.argv[1:] if arguments is None else arguments
+    if not given:
+        parser.print_help()
+        return 0
+    options = parser.parse_args(given)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
     try:
         # Whatever a library prints must not get between the JSON and its reader.
@@ -69,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--json", action="store_true", help="write one JSON object to standard output")
         return sub
 
-    command("doctor", _doctor, _show_doctor, "say what was found and what is wrong")
+    command("doctor", _doctor, _show_doctor, "report what was found and what is wrong")
 
     play = command("play", _play, _show_play, "play whole games: by hand, or with a fixed policy", PLAY_KEYS)
     play.add_argument(
@@ -110,12 +115,12 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--threads", type=_positive, default=1, help="threads for the boards (default 1)")
     bench.add_argument("--instances", type=_positive, default=1, help="MAMEs (default 1)")
     bench.add_argument("--seconds", type=float, default=5.0, help="length of each measurement (default 5)")
-    bench.add_argument("--seed", type=int, default=0)
+    bench.add_argument("--seed", type=int, default=0, help="seed of the first game (default 0)")
     _machine_options(bench)
 
     verify = command("verify", _verify, _show_verify, "compare MAME and the board frame by frame")
     verify.add_argument("--frames", type=_positive, default=10_000, help="game frames (default 10,000)")
-    verify.add_argument("--seed", type=int, default=0)
+    verify.add_argument("--seed", type=int, default=0, help="seed of the first game (default 0)")
     _rom_option(verify)
 
     client = command(
@@ -129,19 +134,34 @@ def _parser() -> argparse.ArgumentParser:
     client.add_argument("--window", action="store_true", help="show MAMEs, at true speed")
     _machine_options(client, default="mame")
 
+    mame = command(
+        "mame",
+        _mame,
+        _show_values,
+        "open the game in a MAME window to play in, or let that MAME play for a server",
+        "Keys: arrows (spinner), Ctrl (fire), Alt (superzapper), 5 (coin), 1 (start), Esc (end).",
+    )
+    mame.add_argument("--connect", metavar="HOST:PORT", help="a server whose agent plays (default: you do)")
+    mame.add_argument(
+        "--token-file", type=Path, help="file with the server's token (default: $TEMPEST_TOKEN)"
+    )
+    _rom_option(mame)
+
     precompile = command(
         "precompile", _precompile, _show_values, "compile the board and a game now, not at first use"
     )
     _rom_option(precompile)
 
     pictures = command("pictures", _pictures, _show_pictures, "save pictures of the game's screens")
-    pictures.add_argument("folder", type=Path)
+    pictures.add_argument("folder", type=Path, help="where to write them")
     _rom_option(pictures)
     return parser
 
 
 def _machine_options(parser: argparse.ArgumentParser, default: MachineName = "board") -> None:
-    parser.add_argument("--machine", choices=MACHINES, default=default, help=f"(default {default})")
+    parser.add_argument(
+        "--machine", choices=MACHINES, default=default, help=f"what runs the game (default {default})"
+    )
     _rom_option(parser)
 
 
@@ -178,15 +198,21 @@ def _doctor(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 
 def _found(values: Iterable[Any]) -> str:
-    return " ".join(str(value) for value in values if value is not None) or "none"
+    return " ".join(str(value) for value in values if value is not None) or "not found"
 
 
 def _show_doctor(result: dict[str, Any]) -> str:
-    lines = [
-        f"{key}: {_found(value.values()) if isinstance(value, dict) else value}"
-        for key, value in result.items()
-        if key != "problems"
-    ]
+    lines = [f"{key:9} {_found(result[key].values())}" for key in ("mame", "rom", "lua")]
+    lines.append(
+        "versions  " + ", ".join(f"{name} {version}" for name, version in result["versions"].items())
+    )
+    lines.append(f"torch     {result['torch'] or 'not installed'}")
+    lines.append(f"cache     {result['cache']}")
+    lines.append("extras")
+    for name, extra in result["extras"].items():
+        missing = ", ".join(extra["missing"])
+        state = f'missing {missing}: pip install "tempest-gym[{name}]"' if missing else "installed"
+        lines.append(f"  {name:10} {extra['brings']}: {state}")
     problems = [f"problem: {problem}" for problem in result["problems"]]
     return "\n".join([*lines, *(problems or ["no problems"])])
 
@@ -303,6 +329,20 @@ def _client(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
             return dict(played), 0 if played["frames"] else 1
         result = run_clients(options.connect, options.instances, rom, token=token, window=options.window)
     return dict(result), 0
+
+
+def _mame(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    from tempest_gym.commands.mame_window import show_mame
+    from tempest_gym.roms import resolve_rom
+    from tempest_gym.server.admission import read_token
+    from tempest_gym.server.mame_clients import run_clients
+
+    rom = resolve_rom(options.rom)
+    with _termination_as_interrupt():
+        if options.connect is None:
+            return dict(show_mame(rom)), 0
+        token = read_token(options.token_file)
+        return dict(run_clients(options.connect, 1, rom, token=token, window=True)), 0
 
 
 @contextlib.contextmanager

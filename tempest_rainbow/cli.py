@@ -15,6 +15,8 @@ from typing import Any, Literal
 
 from gymnasium.error import Error as GymnasiumError
 
+from tempest_rainbow.extras import EXTRA_OF, missing_extra
+
 __all__ = ["main"]
 
 _log = logging.getLogger(__name__)
@@ -121,19 +123,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return command(given[1:])
     except ModuleNotFoundError as error:
-        hint = {
-            "pygame": "human",
-            "imageio_ffmpeg": "video",
-            "PIL": "video",
-            "onnx": "onnx",
-            "onnxruntime": "onnx",
-            "ray": "ray",
-        }
         if error.name is None:  # Gymnasium's own, for an environment's module
             sys.stderr.write(f"tempest-rainbow {given[0]}: {error}\n")
             return 1
-        extra = hint.get(error.name, "rainbow")
-        sys.stderr.write(f"{error.name} is missing: pip install 'tempest-gym[{extra}]'\n")
+        needs = missing_extra(f"tempest-rainbow {given[0]}", EXTRA_OF.get(error.name, "rainbow"))
+        sys.stderr.write(f"{error.name} is not installed; {needs}\n")
         return 1
     except BrokenPipeError:  # whoever read the output has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from tempest_rainbow.checkpoint import CheckpointError, Checkpoints, frames_of
 from tempest_rainbow.config.settings import ConfigError, DashboardConfig, MonitorConfig, TrainConfig
 from tempest_rainbow.config.toml import to_toml
+from tempest_rainbow.extras import missing_extra
 from tempest_rainbow.files import write_bytes
 from tempest_rainbow.monitor.console import Console
 from tempest_rainbow.monitor.controls import Controls, Event
@@ -241,7 +242,7 @@ def _attach_dashboard(config: DashboardConfig, folder: Path, trainer: Trainer) -
     if config.on is False or (config.on is None and not available()):
         return
     if not available():
-        raise ConfigError("the dashboard is not installed: pip install 'tempest-gym[dashboard]'")
+        raise ConfigError(missing_extra("the dashboard", "dashboard"))
     dashboard = Dashboard(
         config,
         trainer.controls,

@@ -2,7 +2,7 @@
 # Installs what the tests need on a fresh Debian or Ubuntu and runs them; further arguments go to pytest.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-packages=(mame cc65)
+packages=(mame cc65 xvfb)
 . /etc/os-release
 [ "$ID" = ubuntu ] || packages+=(chromium) # Ubuntu's is a snap, which does not run everywhere.
 bash examples/install.sh .test-env rainbow,dashboard,sb3,ray,human,video,onnx,test,minari "${packages[@]}" </dev/null

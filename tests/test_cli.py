@@ -176,9 +176,7 @@ def test_a_token_comes_from_a_file_and_must_be_long(tmp_path):
     assert "16 characters" in json.loads(done.stdout)["error"]
 
 
-@pytest.mark.parametrize(
-    "arguments", [[], ["fly"], ["play", "--games", "0"], ["play", "--policy", "martian"]]
-)
+@pytest.mark.parametrize("arguments", [["fly"], ["play", "--games", "0"], ["play", "--policy", "martian"]])
 def test_a_wrong_command_line_ends_with_code_2(arguments, capsys):
     with pytest.raises(SystemExit) as ended:
         cli.main(arguments)

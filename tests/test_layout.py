@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 # what lies below it.
 FLOORS = {
     "tempest_gym": [
-        ["code_cache", "cores", "paths", "features", "frame", "rom_sets", "registration"],
+        ["code_cache", "cores", "extras", "paths", "features", "frame", "rom_sets", "registration"],
         ["actions", "info", "roms", "protocol", "board", "squall"],
         ["display"],
         ["machines"],
@@ -25,7 +25,7 @@ FLOORS = {
         ["cli"],
     ],
     "tempest_rainbow": [
-        ["config", "device", "files", "sb3"],
+        ["config", "device", "extras", "files", "sb3"],
         ["networks", "replay", "checkpoint"],
         ["learner", "policy"],
         ["evaluate", "export", "collect", "planner"],

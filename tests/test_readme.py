@@ -30,8 +30,7 @@ ELSEWHERE = {
     "tempest-gym play": "a person; tests/test_human.py",
     "tempest-gym play --start-level 9": "a person; tests/test_human.py",
     "export TEMPEST_ROM=~/roms/tempest.zip": "a ROM set of the reader's; tests/test_roms.py",
-    "mame tempest1 -rompath "
-    "\"$(python -c 'import tempest_gym.squall as squall; print(squall.ROMS)')\"": "a person; tests/test_mame.py",
+    "tempest-gym mame": "a person and a screen; tests/test_mame_window.py",
     "tempest-rainbow train --listen 0.0.0.0:9999 --listen-token-file token": "tests/test_client.py",
     "tempest-gym client --connect trainer.example:9999 --instances 4 --token-file token": "tests/test_client.py",
     "TEMPEST_CONNECT=trainer.example:9999 TEMPEST_TOKEN_FILE=token "

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import platform
+import subprocess
+import sys
 import warnings
 from contextlib import closing
+from importlib.metadata import PackageNotFoundError, version
 from typing import TypedDict
 
+from tempest_gym.board.cache import cache_folder
 from tempest_gym.commands.verify import matching_model
+from tempest_gym.extras import EXTRAS
 from tempest_gym.machines.lua_host import LuaHost
 from tempest_gym.machines.mame import MameMachine
 from tempest_gym.machines.mame_process import MameError, find_mame, mame_version
@@ -38,12 +44,27 @@ class LuaFound(TypedDict):
     version: str | None
 
 
+class ExtraFound(TypedDict):
+    """An optional part: what it brings, and the modules that are missing, none if it is installed."""
+
+    brings: str
+    missing: list[str]
+
+
 class Diagnosis(TypedDict):
-    """What `examine` found; ``problems`` is empty if all is well."""
+    """What `examine` found; ``problems`` is empty if all is well.
+
+    ``versions`` has Python, the package and what it needs; ``torch`` is its version and the device that ``auto`` takes,
+    or None; ``cache`` the folder of compiled code.
+    """
 
     mame: MameFound
     rom: RomFound
     lua: LuaFound
+    versions: dict[str, str]
+    cache: str
+    torch: str | None
+    extras: dict[str, ExtraFound]
     problems: list[str]
 
 
@@ -59,6 +80,12 @@ def examine() -> Diagnosis:
         mame=mame,
         rom=RomFound(name=rom.name if rom else None, kind=rom.kind if rom else None),
         lua=lua,
+        versions=_versions(),
+        cache=str(cache_folder()),
+        torch=_torch(),
+        extras={
+            name: ExtraFound(brings=extra.brings, missing=extra.missing()) for name, extra in EXTRAS.items()
+        },
         problems=problems,
     )
 
@@ -102,3 +129,30 @@ def _try_mame(rom: RomImage, problems: list[str]) -> str | None:
     except MameError as error:
         problems.append(f"MAME does not run {rom.name}: {error}")
     return None
+
+
+_PACKAGES = ("tempest-gym", "gymnasium", "numpy", "numba", "llvmlite", "lupa")
+
+_TORCH = """
+import torch
+device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+print(torch.__version__, "on", device)
+"""
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "missing"
+    return found
+
+
+def _torch() -> str | None:
+    """Ask for PyTorch's version and device in a process of its own: importing it takes seconds and memory."""
+    if EXTRAS["rainbow"].missing():
+        return None
+    asked = subprocess.run([sys.executable, "-c", _TORCH], capture_output=True, text=True, check=False)
+    return asked.stdout.strip() or f"broken: {asked.stderr.strip().splitlines()[-1:]}"

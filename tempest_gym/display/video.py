@@ -11,6 +11,8 @@ import numpy as np
 from gymnasium.error import DependencyNotInstalled
 from numpy.typing import NDArray
 
+from tempest_gym.extras import missing_extra
+
 __all__ = ["GIF_PICTURES_MAX", "Picture", "check_video_name", "open_video"]
 
 Picture = NDArray[np.uint8]
@@ -19,7 +21,6 @@ GIF_PICTURES_MAX = 2000
 """Pictures a .gif may have: they are all in memory until it is written."""
 
 _GIF_COLOURS = 64
-_HINT = 'a video needs {}: run `pip install "tempest-gym[video]"`'
 
 
 def check_video_name(path: Path) -> None:
@@ -57,7 +58,7 @@ def _mp4(path: Path, rate: float) -> Generator[None, Picture, None]:
     try:
         import imageio_ffmpeg
     except ImportError as error:
-        raise DependencyNotInstalled(_HINT.format("imageio-ffmpeg")) from error
+        raise DependencyNotInstalled(missing_extra("an .mp4 file", "video")) from error
 
     first = yield
     height, width = first.shape[0] & ~1, first.shape[1] & ~1  # H.264 with 4:2:0 colours needs even sizes
@@ -76,7 +77,7 @@ def _gif(path: Path, rate: float) -> Generator[None, Picture, None]:
     try:
         from PIL import Image
     except ImportError as error:
-        raise DependencyNotInstalled(_HINT.format("Pillow")) from error
+        raise DependencyNotInstalled(missing_extra("a .gif file", "video")) from error
 
     pictures: list[Any] = []
     try:

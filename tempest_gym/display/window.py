@@ -11,6 +11,7 @@ import numpy as np
 from gymnasium.error import DependencyNotInstalled
 from numpy.typing import NDArray
 
+from tempest_gym.extras import missing_extra
 from tempest_gym.frame import FRAMES_PER_SECOND
 
 __all__ = ["Window", "import_pygame"]
@@ -31,9 +32,7 @@ def import_pygame() -> Any:
     try:
         import pygame
     except ImportError as error:
-        raise DependencyNotInstalled(
-            'a window needs pygame: run `pip install "tempest-gym[human]"`'
-        ) from error
+        raise DependencyNotInstalled(missing_extra("a window", "human")) from error
     return pygame
 
 

@@ -220,7 +220,8 @@ class MameProcess:
 
 
 def _options(window: bool) -> list[str]:
-    shown = "-window" if window else "-video none -sound none -nothrottle -frameskip 10"
+    # A debugger that is none skips the screens that wait for a key: our ROMs have not the checksums that MAME expects.
+    shown = "-window -debug -debugger none" if window else "-video none -sound none -nothrottle -frameskip 10"
     options = f"{shown} -skip_gameinfo -nonvram_save -noreadconfig -rompath roms"
     options += f" -snapsize {SNAPSHOT_WIDTH}x{SNAPSHOT_HEIGHT} -snapview native -state_directory states"
     for kind in ("cfg", "nvram", "diff", "comment", "snapshot", "input"):

@@ -16,6 +16,7 @@ from tempest_rainbow.checkpoint import Checkpoints
 from tempest_rainbow.collect.environments import make_vector
 from tempest_rainbow.config.settings import TrainConfig
 from tempest_rainbow.evaluate import evaluate
+from tempest_rainbow.extras import missing_extra
 from tempest_rainbow.learner.learner import Learner
 from tempest_rainbow.monitor.metrics import Metrics
 from tempest_rainbow.policy import NetworkPolicy
@@ -137,7 +138,7 @@ class Film:
         try:
             from PIL import Image  # comes with TensorBoard, but a run needs neither
         except ModuleNotFoundError:
-            _log.info("no film of the evaluation is kept: pip install pillow")
+            _log.info("%s", missing_extra("the film of an evaluation", "video"))
             return False
         path.parent.mkdir(parents=True, exist_ok=True)
         frames = [Image.fromarray(picture).quantize(_COLOURS) for picture in self.pictures]
