@@ -207,7 +207,9 @@ def _show_doctor(result: dict[str, Any]) -> str:
         "versions  " + ", ".join(f"{name} {version}" for name, version in result["versions"].items())
     )
     lines.append(f"torch     {result['torch'] or 'not installed'}")
-    lines.append(f"cache     {result['cache']}")
+    lines.append(
+        f"cache     {result['cache'] or 'no folder can be written: each process compiles for itself'}"
+    )
     lines.append("extras")
     for name, extra in result["extras"].items():
         missing = ", ".join(extra["missing"])

@@ -10,7 +10,7 @@ from contextlib import closing
 from importlib.metadata import PackageNotFoundError, version
 from typing import TypedDict
 
-from tempest_gym.board.cache import cache_folder
+from tempest_gym.code_cache import writable_folder
 from tempest_gym.commands.verify import matching_model
 from tempest_gym.extras import EXTRAS
 from tempest_gym.machines.lua_host import LuaHost
@@ -55,14 +55,14 @@ class Diagnosis(TypedDict):
     """What `examine` found; ``problems`` is empty if all is well.
 
     ``versions`` has Python, the package and what it needs; ``torch`` is its version and the device that ``auto`` takes,
-    or None; ``cache`` the folder of compiled code.
+    or None; ``cache`` the folder of compiled code, None if there is no place to write.
     """
 
     mame: MameFound
     rom: RomFound
     lua: LuaFound
     versions: dict[str, str]
-    cache: str
+    cache: str | None
     torch: str | None
     extras: dict[str, ExtraFound]
     problems: list[str]
@@ -81,7 +81,7 @@ def examine() -> Diagnosis:
         rom=RomFound(name=rom.name if rom else None, kind=rom.kind if rom else None),
         lua=lua,
         versions=_versions(),
-        cache=str(cache_folder()),
+        cache=None if (folder := writable_folder()) is None else str(folder),
         torch=_torch(),
         extras={
             name: ExtraFound(brings=extra.brings, missing=extra.missing()) for name, extra in EXTRAS.items()
