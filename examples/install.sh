@@ -20,7 +20,10 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 [ -x "$venv/bin/python" ] || "${PYTHON:-python3}" -m venv "$venv"
-install=("$venv/bin/python" -m pip install --disable-pip-version-check --no-input --quiet -c tests/constraints.txt)
+quiet=(--quiet)
+[ ! -t 2 ] || quiet=() # At a terminal pip shows what it downloads.
+echo "Installing tempest-gym[$extras] into $venv ..." >&2
+install=("$venv/bin/python" -m pip install --disable-pip-version-check --no-input "${quiet[@]}" -c tests/constraints.txt)
 case ",$extras," in
 *,rainbow,* | *,all,* | *,sb3,*)
     index=()

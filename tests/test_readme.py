@@ -22,7 +22,7 @@ PAGES = sorted(
 
 # Commands that need other machines, a person, a screen or hours, and the test that runs what they would.
 ELSEWHERE = {
-    "bash examples/start.sh": "tests/test_package.py installs the package; CI's own set-up uses the same install.sh",
+    "bash examples/start.sh": "tests/test_start_script.py",
     "bash tests/run.sh": "is this run",
     "python3 -m venv .venv && source .venv/bin/activate": "tests/test_package.py makes such an environment",
     'pip install ".[rainbow,dashboard,human,video]"': "tests/test_package.py installs a wheel",
