@@ -387,4 +387,14 @@ def _show_pictures(result: dict[str, Any]) -> str:
 
 
 def _show_values(result: dict[str, Any]) -> str:
-    return "\n".join(f"{key}: {value}" for key, value in result.items())
+    """Return the values as a table: names in words, numbers rounded, shares in per cent."""
+    width = max(map(len, result))
+    return "\n".join(f"{key.replace('_', ' '):{width}}  {_rounded(value)}" for key, value in result.items())
+
+
+def _rounded(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {share:.0%}" for name, share in value.items())
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return f"{value:,}" if type(value) is int else "not measured" if value is None else str(value)

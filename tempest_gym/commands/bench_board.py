@@ -11,6 +11,7 @@ from typing import Any, TypedDict
 import numpy as np
 
 from tempest_gym.commands.bench_mame import MamePlay
+from tempest_gym.commands.progress import with_progress
 from tempest_gym.env import TempestEnv
 from tempest_gym.machines.lua_host import LuaHost
 from tempest_gym.machines.mame import MameMachine
@@ -76,7 +77,7 @@ def bench_board(rom: RomImage, envs: int, threads: int, seconds: float, seed: in
         mame = None
         with suppress(MameMissingError):
             mame = MamePlay(stack.enter_context(closing(MameMachine(rom))), seed)
-        for _ in range(_ROUNDS):
+        for _ in with_progress(range(_ROUNDS), _ROUNDS, "rounds measured"):
             single.play(seconds / _ROUNDS)
             vector.play(seconds / _ROUNDS)
             vector.run_without_lua(seconds / _ROUNDS)

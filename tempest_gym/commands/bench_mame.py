@@ -10,6 +10,7 @@ from statistics import fmean
 from typing import TypedDict
 
 from tempest_gym.actions import CONTROLS, advised_action
+from tempest_gym.commands.progress import with_progress
 from tempest_gym.frame import FRAMES_PER_SECOND
 from tempest_gym.machines.machine import Machine
 from tempest_gym.machines.mame import MameMachine
@@ -55,7 +56,7 @@ def bench_mame(rom: RomImage, instances: int, seconds: float, seed: int) -> Mame
         machines = [stack.enter_context(closing(MameMachine(rom))) for _ in range(instances)]
         plays = [MamePlay(machine, seed + index) for index, machine in enumerate(machines)]
         speeds: list[float] = []
-        for _ in range(_ROUNDS):
+        for _ in with_progress(range(_ROUNDS), _ROUNDS, "rounds measured"):
             speeds += threads.map(lambda _: _alone(rom, seconds / _ROUNDS), plays)
             list(threads.map(lambda play: play.play(seconds / _ROUNDS), plays))
     alone = instances * fmean(speeds)

@@ -11,6 +11,7 @@ import numpy as np
 
 from tempest_gym.actions import ACTION_COUNT, CONTROLS, advised_action
 from tempest_gym.board.layout import DEFAULT_MODEL, MODELS
+from tempest_gym.commands.progress import with_progress
 from tempest_gym.frame import Frame
 from tempest_gym.machines.board import BoardMachine
 from tempest_gym.machines.machine import Machine
@@ -89,7 +90,7 @@ def verify(mame: Machine, board: BoardMachine, frames: int, seed: int) -> Verify
     """
     levels: set[int] = set()
     compared, found = 0, None
-    for ours, theirs in _games(mame, board, frames, seed):
+    for ours, theirs in with_progress(_games(mame, board, frames, seed), frames, "game frames compared"):
         found = _difference(compared, mame, board, theirs, ours)
         compared += 1
         if theirs.decision:
