@@ -27,8 +27,9 @@ from training_process import Training
 
 from tempest_rainbow.bench.learner import random_batch
 from tempest_rainbow.collect.cluster import ClusterCollector, Weights
-from tempest_rainbow.collect.collector import Collector, Exploration
+from tempest_rainbow.collect.collector import LocalCollector
 from tempest_rainbow.collect.environments import make_source
+from tempest_rainbow.collect.exploration import Exploration
 from tempest_rainbow.collect.fragments import Fragment, FragmentRecorder
 from tempest_rainbow.collect.runner import Runner, RunnerPlan
 from tempest_rainbow.config.schedules import EpsilonSchedule, ExpertSchedule
@@ -37,6 +38,7 @@ from tempest_rainbow.learner.learner import Learner
 from tempest_rainbow.networks.rainbow import RainbowNetwork
 from tempest_rainbow.policy import NetworkPolicy, network_card
 from tempest_rainbow.replay.replay import Replay, ReplayConfig
+from tempest_rainbow.replay.steps import Steps
 
 NETWORK = NetworkConfig(encoder="none", trunk=(16,), head=16, value_min=0.0, value_max=100.0)
 TEMPEST = Task(env="tempest_gym:Tempest-v0", tempest=True, threads=1)
@@ -63,21 +65,19 @@ def test_a_fragment_stores_what_a_direct_insert_stores(seed: int, steps: int) ->
     recorder = FragmentRecorder(4)
     for _ in range(steps):
         count = int(rng.integers(1, RINGS + 1))
-        step: tuple[Any, ...] = (
+        played = Steps(
             np.sort(rng.permutation(RINGS)[:count]),
             rng.standard_normal((count, 4)).astype(np.float32),
             rng.integers(0, 2, count),
             rng.standard_normal(count).astype(np.float32),
             rng.random(count) < 0.1,
             rng.random(count) < 0.2,
+            rng.integers(-1, 2, count),
+            rng.integers(0, 3, count).astype(np.uint8),
+            rng.standard_normal((count, 4)).astype(np.float32),
         )
-        more = {
-            "expert_actions": rng.integers(-1, 2, count),
-            "actors": rng.integers(0, 3, count).astype(np.uint8),
-            "final_observations": rng.standard_normal((count, 4)).astype(np.float32),
-        }
-        direct.insert(*step, **more)
-        recorder.insert(*step, **more)
+        direct.insert(played)
+        recorder.insert(played)
         if rng.random() < 0.2:
             broken = rng.permutation(RINGS)[: rng.integers(1, RINGS + 1)]
             direct.cut(broken)
@@ -104,7 +104,7 @@ def tensors_of(network: RainbowNetwork) -> dict[str, NDArray[Any]]:
     return {name: value.numpy().copy() for name, value in network.state_dict().items()}
 
 
-class Steps:
+class FakeLearner:
     """Counts learner steps, and gives weights that tell which step they are from."""
 
     def __init__(self) -> None:
@@ -117,16 +117,14 @@ class Steps:
 
 def collector(
     address: str,
-    learner: Steps,
+    learner: FakeLearner,
     runners: int = 2,
     plans: Callable[[int], RunnerPlan] = plan,
     **changes: float,
 ) -> ClusterCollector:
     config = ClusterConfig(**{"fragment": 64, "weights_every": 10, **changes})
     replay = replay_of(runners * RINGS)
-    return ClusterCollector(
-        config, address, runners, RINGS, plans, learner.weights, lambda: learner.steps, replay
-    )
+    return ClusterCollector(config, address, runners, plans, learner.weights, lambda: learner.steps, replay)
 
 
 def collect_until(
@@ -159,12 +157,12 @@ class Pair:
     """Two runners that play, and the steps of their learner."""
 
     collecting: ClusterCollector
-    learner: Steps
+    learner: FakeLearner
 
 
 @pytest.fixture(scope="module")
 def shared(nodes: Cluster) -> Iterator[Pair]:
-    learner = Steps()
+    learner = FakeLearner()
     collecting = collector(nodes.address, learner)
     yield Pair(collecting, learner)
     collecting.close()
@@ -242,7 +240,7 @@ def test_a_killed_runner_comes_back_with_its_settings_and_costs_what_was_under_w
 
 def test_a_runner_that_hangs_is_killed_and_replaced(nodes: Cluster, pair: Pair) -> None:
     """Only the stopped one: what others delivered while nobody looked is no silence."""
-    collecting = collector(nodes.address, Steps(), runners=1, patience=3.0)
+    collecting = collector(nodes.address, FakeLearner(), runners=1, patience=3.0)
     try:
         collect_until(collecting, all_play(collecting))
         time.sleep(4)
@@ -275,7 +273,7 @@ def test_runners_that_fail_are_made_anew(pair: Pair) -> None:
 
 def test_a_killed_node_is_survived_and_its_runner_moves(nodes: Cluster, pair: Pair) -> None:
     doomed = nodes.add_node(num_cpus=1)  # Beside the pair the first node has one core left.
-    collecting = collector(nodes.address, Steps(), runners=2)
+    collecting = collector(nodes.address, FakeLearner(), runners=2)
     try:
         collect_until(collecting, all_play(collecting))
         nodes.remove_node(doomed, allow_graceful=False)
@@ -294,7 +292,7 @@ def test_a_killed_node_is_survived_and_its_runner_moves(nodes: Cluster, pair: Pa
 
 def test_a_runner_that_was_restarted_meanwhile_does_not_play_for_its_former_self() -> None:
     runner, again = Runner(plan(0)), Runner(plan(0))
-    weights = Steps().weights().tensors
+    weights = FakeLearner().weights().tensors
     assert again.hello() != runner.hello() == runner.hello()
     assert again.collect(runner.hello(), weights, 0, 0.0, CALM, 8) is None
     fragment = again.collect(again.hello(), weights, 7, 0.0, CALM, 8)
@@ -306,7 +304,7 @@ def test_a_runner_that_cannot_play_at_all_ends_the_run(nodes: Cluster) -> None:
     def broken(index: int) -> RunnerPlan:
         return RunnerPlan(**{**vars(plan(index)), "task": Task(env="NoSuchGame-v0", tempest=False)})
 
-    collecting = collector(nodes.address, Steps(), runners=1, plans=broken)
+    collecting = collector(nodes.address, FakeLearner(), runners=1, plans=broken)
     try:
         with pytest.raises(RuntimeError, match="NoSuchGame"):
             collect_until(collecting, all_play(collecting))
@@ -360,7 +358,7 @@ def test_frames_from_another_node_teach_what_local_frames_teach(nodes: Cluster) 
     torch.set_num_threads(1)
     source = make_source(TEMPEST, RINGS, game.seed, deterministic=False)
     policy = NetworkPolicy("local", network, card)
-    collecting = Collector(
+    collecting = LocalCollector(
         source,
         lambda seen: policy.act(seen, {}),
         local,

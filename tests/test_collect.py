@@ -11,11 +11,11 @@ import pytest
 from fake_games import LADDER, LadderEnv
 
 from tempest_rainbow.collect import single_sources as singles
-from tempest_rainbow.collect.client_source import RemoteSource
-from tempest_rainbow.collect.collector import Collector, Exploration
+from tempest_rainbow.collect.client_source import ClientSource
+from tempest_rainbow.collect.collector import LocalCollector
 from tempest_rainbow.collect.environments import make_source, make_vector
 from tempest_rainbow.collect.episodes import Episode, EpisodeStatistics
-from tempest_rainbow.collect.exploration import ExpertSeats
+from tempest_rainbow.collect.exploration import ExpertAssignment, Exploration
 from tempest_rainbow.collect.single_sources import SerialSource, ThreadedSource
 from tempest_rainbow.collect.sources import VectorSource
 from tempest_rainbow.config.schedules import EpsilonSchedule, ExpertSchedule
@@ -32,18 +32,18 @@ class Notebook:
         self.rows = [[] for _ in range(count)]
         self.cuts = []
 
-    def insert(self, ids, observations, actions, rewards, terminated, truncated, **more):
-        for k, index in enumerate(ids):
+    def insert(self, steps):
+        for k, index in enumerate(steps.environments):
             self.rows[index].append(
                 {
-                    "observation": observations[k].copy(),
-                    "action": int(actions[k]),
-                    "reward": float(rewards[k]),
-                    "terminated": bool(terminated[k]),
-                    "truncated": bool(truncated[k]),
-                    "expert_action": int(more["expert_actions"][k]),
-                    "actor": int(more["actors"][k]),
-                    "final": more["final_observations"][k].copy(),
+                    "observation": steps.observations[k].copy(),
+                    "action": int(steps.actions[k]),
+                    "reward": float(steps.rewards[k]),
+                    "terminated": bool(steps.terminated[k]),
+                    "truncated": bool(steps.truncated[k]),
+                    "expert_action": int(steps.expert_actions[k]),
+                    "actor": int(steps.actors[k]),
+                    "final": steps.final_observations[k].copy(),
                 }
             )
 
@@ -64,7 +64,7 @@ def sources():
 
 def collector(source, notebook, *, unit="frame", life_ends=True, seed=0):
     act = lambda observations: np.full(len(observations), 2)  # noqa: E731
-    return Collector(
+    return LocalCollector(
         source, act, notebook, EpsilonSchedule(), ExpertSchedule(unit=unit), life_ends=life_ends, seed=seed
     )
 
@@ -151,16 +151,16 @@ def test_whole_episodes_give_the_teacher_the_same_share(ratio):
 
 def test_seats_follow_the_ratio_although_the_teachers_episodes_are_longer():
     generator = np.random.default_rng(0)
-    seats = ExpertSeats(20)
+    seats = ExpertAssignment(20)
     left = np.zeros(20, int)
     frames = np.zeros(2)
     for _ in range(4000):
         ended = np.flatnonzero(left == 0)
         if len(ended):
-            seats.begin(ended, 0.33, generator)
-            left[ended] = np.where(seats.taken[ended], 50, 5)
+            seats.start(ended, 0.33, generator)
+            left[ended] = np.where(seats.assigned[ended], 50, 5)
         left -= 1
-        frames += [np.count_nonzero(~seats.taken), np.count_nonzero(seats.taken)]
+        frames += [np.count_nonzero(~seats.assigned), np.count_nonzero(seats.assigned)]
     assert frames[1] / frames.sum() == pytest.approx(0.33, abs=0.02)
 
 
@@ -200,7 +200,9 @@ def test_where_environments_cannot_be_cloned_episodes_begin_anew_and_streams_are
         notebook = Notebook(2)
         act = lambda observations: np.zeros(len(observations), np.int64)  # noqa: E731
         return (
-            Collector(source, act, notebook, EpsilonSchedule(), ExpertSchedule(), life_ends=True, seed=0),
+            LocalCollector(
+                source, act, notebook, EpsilonSchedule(), ExpertSchedule(), life_ends=True, seed=0
+            ),
             notebook,
         )
 
@@ -366,7 +368,7 @@ def test_whoever_is_ahead_waits():
 def test_a_training_welcomes_the_originals_clients_as_told():
     empty_hello = b"\0\0"
     for legacy, welcome in (("loopback", 1), ("none", 0)):
-        source = RemoteSource("127.0.0.1:0", 2, Task("tempest_gym:Tempest-v0", True), legacy=legacy)
+        source = ClientSource("127.0.0.1:0", 2, Task("tempest_gym:Tempest-v0", True), legacy=legacy)
         with socket.create_connection(source.address, 10) as client:
             client.sendall(empty_hello)
             while not (source.metrics()["collect/clients"] or "collect/dropped_legacy" in source.metrics()):

@@ -14,6 +14,7 @@ from replay_twin import NaiveReplay, Step
 from tempest_rainbow.replay import storage as replay_files
 from tempest_rainbow.replay.batch import ACTOR_EXPERT, ACTOR_POLICY, ACTOR_RANDOM, Batch
 from tempest_rainbow.replay.replay import Replay, ReplayConfig
+from tempest_rainbow.replay.steps import Steps
 
 SIZE = 3
 
@@ -54,7 +55,7 @@ class Pair:
         rewards = rng.integers(-8, 9, rows).astype(np.float32)
         terminated, truncated = rng.random(rows) < end_share, rng.random(rows) < end_share
         self.replay.insert(
-            rings, observations, actions, rewards, terminated, truncated, advice, actors, finals
+            Steps(rings, observations, actions, rewards, terminated, truncated, advice, actors, finals)
         )
         for i in range(rows):
             step = Step(
@@ -156,25 +157,23 @@ def test_one_step_windows_and_one_environment():
         pair.check()
 
 
-def steps(count: int, first: int = 0, rings=0):
-    """Arguments of an insert: observation i is [i, i, i], reward i, in one ring."""
+def steps(count: int, first: int = 0, rings=0, **changes) -> Steps:
+    """Steps to insert: observation i is [i, i, i], reward i, in one ring."""
     numbers = np.arange(first, first + count, dtype=np.float32)
-    none = np.zeros(count, bool)
-    return [
+    given = Steps(
         np.full(count, rings),
         np.repeat(numbers[:, None], SIZE, 1),
         np.zeros(count, int),
         numbers,
-        none,
-        none.copy(),
-    ]
+        np.zeros(count, bool),
+        np.zeros(count, bool),
+    )
+    return dataclasses.replace(given, **changes)
 
 
 def test_windows_never_cross_a_death():
     replay = Replay(small(), 1, SIZE)
-    arguments = steps(10)
-    arguments[4][4] = True
-    replay.insert(*arguments)
+    replay.insert(steps(10, terminated=np.arange(10) == 4))
     # Rows 0-4 end at the death, rows 5 and 6 have complete windows.
     assert len(replay) == 7
     batch = replay.sample(200)
@@ -187,10 +186,8 @@ def test_windows_never_cross_a_death():
 
 def test_truncation_bootstraps_from_the_final_observation():
     replay = Replay(small(), 1, SIZE)
-    arguments = steps(2)
-    arguments[5][1] = True
     finals = np.array([[np.nan] * SIZE, [77.0] * SIZE], np.float32)
-    replay.insert(*arguments, final_observations=finals)
+    replay.insert(steps(2, truncated=np.array([False, True]), final_observations=finals))
     batch = replay.sample(50)
     assert set(batch.next_observations[:, 0]) == {77.0}
     assert {(int(row), float(d)) for row, d in zip(batch.indices, batch.discounts, strict=True)} == {
@@ -201,10 +198,10 @@ def test_truncation_bootstraps_from_the_final_observation():
 
 def test_a_cut_drops_open_windows_and_counts_them():
     replay = Replay(small(), 1, SIZE)
-    replay.insert(*steps(5))
+    replay.insert(steps(5))
     assert len(replay) == 2
     replay.cut([0])
-    replay.insert(*steps(4, first=100))
+    replay.insert(steps(4, first=100))
     assert replay.dropped == 3
     batch = replay.sample(60)
     assert set(batch.indices.tolist()) == {0, 1, 5}
@@ -213,9 +210,9 @@ def test_a_cut_drops_open_windows_and_counts_them():
 
 def test_late_priorities_of_overwritten_rows_are_counted_and_ignored():
     replay = Replay(small(capacity=8), 1, SIZE)
-    replay.insert(*steps(8))
+    replay.insert(steps(8))
     batch = replay.sample(4)
-    replay.insert(*steps(16, first=8))
+    replay.insert(steps(16, first=8))
     before = replay.get_state()["arrays"]["values"]
     replay.update_priorities(batch.indices, batch.stamps, np.full(4, 50.0))
     assert replay.stale == 4
@@ -224,7 +221,7 @@ def test_late_priorities_of_overwritten_rows_are_counted_and_ignored():
 
 def test_draws_follow_the_priorities():
     replay = Replay(small(capacity=16, n_step=1), 1, SIZE)
-    replay.insert(*steps(5))
+    replay.insert(steps(5))
     replay.update_priorities(np.arange(4), np.arange(4), np.array([0.0, 1.0, 2.0, 5.0]))
     counts = np.bincount(np.concatenate([replay.sample(10).indices for _ in range(2000)]), minlength=4)
     # 20,000 draws by 1 : 2 : 3 : 6; stratification makes the spread smaller than independent draws would.
@@ -233,7 +230,7 @@ def test_draws_follow_the_priorities():
 
 def test_exponent_zero_draws_uniformly_with_equal_weights():
     replay = Replay(small(priority_exponent=0.0), 1, SIZE)
-    replay.insert(*steps(20))
+    replay.insert(steps(20))
     batch = replay.sample(8)
     replay.update_priorities(batch.indices, batch.stamps, np.arange(8.0))
     assert (replay.sample(16).weights == 1.0).all()
@@ -242,21 +239,20 @@ def test_exponent_zero_draws_uniformly_with_equal_weights():
 def test_new_transitions_enter_at_the_largest_or_at_the_mean():
     for kind, expected in (("max", 6.0), ("mean", (1 + 3 + 6) / 3)):
         replay = Replay(small(n_step=1, new_priority=kind), 1, SIZE)
-        replay.insert(*steps(4))
+        replay.insert(steps(4))
         replay.update_priorities(np.arange(3), np.arange(3), np.array([0.0, 2.0, 5.0]))
-        replay.insert(*steps(1, first=4))
+        replay.insert(steps(1, first=4))
         assert replay.get_state()["arrays"]["values"][3] == pytest.approx(expected)
 
 
 def test_half_precision_keeps_what_half_precision_can():
     replay = Replay(small(dtype="float16"), 1, SIZE)
-    arguments = steps(6)
-    arguments[1] = np.random.default_rng(0).uniform(-1, 1, (6, SIZE)).astype(np.float32)
-    replay.insert(*arguments)
+    observations = np.random.default_rng(0).uniform(-1, 1, (6, SIZE)).astype(np.float32)
+    replay.insert(steps(6, observations=observations))
     batch = replay.sample(20)
     assert batch.observations.dtype == np.float16
-    np.testing.assert_array_equal(batch.observations, arguments[1].astype(np.float16)[batch.indices])
-    np.testing.assert_array_equal(batch.next_observations, arguments[1].astype(np.float16)[batch.indices + 3])
+    np.testing.assert_array_equal(batch.observations, observations.astype(np.float16)[batch.indices])
+    np.testing.assert_array_equal(batch.next_observations, observations.astype(np.float16)[batch.indices + 3])
 
 
 @pytest.mark.parametrize("way", ["state", "files"])
@@ -267,7 +263,7 @@ def test_saved_restored_continued_is_never_interrupted(way, rows, tmp_path):
         pair.insert(rows)
         pair.reprioritise(pair.replay.sample(8))
     other = Replay(pair.config, 2, SIZE, seed=99)
-    other.insert(*steps(15))
+    other.insert(steps(15))
     if way == "state":
         other.set_state(pair.replay.get_state())
     else:
@@ -276,7 +272,7 @@ def test_saved_restored_continued_is_never_interrupted(way, rows, tmp_path):
         other.load(tmp_path / "replay")
         assert [path.name for path in tmp_path.iterdir()] == ["replay"]
     for replay in (pair.replay, other):
-        replay.insert(*steps(6, first=3, rings=1))
+        replay.insert(steps(6, first=3, rings=1))
     for _ in range(5):
         one, two = pair.replay.sample(8), other.sample(8)
         for field in dataclasses.fields(Batch):
@@ -304,7 +300,7 @@ def test_clear_forgets_everything():
     assert len(pair.replay) == 0
     with pytest.raises(ValueError, match="no complete transition"):
         pair.replay.sample(1)
-    pair.replay.insert(*steps(4))
+    pair.replay.insert(steps(4))
     assert len(pair.replay) == 1
 
 
@@ -363,21 +359,19 @@ def test_settings_out_of_range_are_refused(changes, words):
 def test_bad_steps_are_refused_at_the_door():
     replay = Replay(small(dtype="float16"), 1, SIZE)
     bad = [
-        ("not finite", 1, np.full((2, SIZE), np.nan, np.float32)),
-        ("not finite, or too large", 1, np.full((2, SIZE), 1e6, np.float32)),
-        ("reward", 3, np.array([0.0, np.inf])),
-        ("environments", 0, np.array([0, 1])),
-        ("final observation", 5, np.array([False, True])),
-        ("observations of 3", 1, np.zeros((2, SIZE + 1), np.float32)),
-        ("expected 2 actions", 2, np.zeros(3, int)),
+        ("not finite", "observations", np.full((2, SIZE), np.nan, np.float32)),
+        ("not finite, or too large", "observations", np.full((2, SIZE), 1e6, np.float32)),
+        ("reward", "rewards", np.array([0.0, np.inf])),
+        ("environments", "environments", np.array([0, 1])),
+        ("final observation", "truncated", np.array([False, True])),
+        ("observations of 3", "observations", np.zeros((2, SIZE + 1), np.float32)),
+        ("expected 2 actions", "actions", np.zeros(3, int)),
     ]
-    for words, position, value in bad:
-        arguments = steps(2)
-        arguments[position] = value
+    for words, name, value in bad:
         with pytest.raises(ValueError, match=words):
-            replay.insert(*arguments)
+            replay.insert(steps(2, **{name: value}))
     assert replay.inserted == 0
-    replay.insert(*steps(9))
+    replay.insert(steps(9))
     with pytest.raises(ValueError, match="n_step must lie within 1-3"):
         replay.sample(1, n_step=4)
     with pytest.raises(ValueError, match="priority is not finite"):
@@ -386,7 +380,7 @@ def test_bad_steps_are_refused_at_the_door():
 
 def test_joined_batches_keep_their_order():
     replay = Replay(small(), 1, SIZE)
-    replay.insert(*steps(20))
+    replay.insert(steps(20))
     parts = [replay.sample(3), replay.sample(5)]
     joined = Batch.join(parts)
     assert len(joined) == 8
@@ -396,13 +390,13 @@ def test_joined_batches_keep_their_order():
 
 def test_threads_may_insert_and_draw_at_once():
     replay = Replay(small(capacity=400), 4, SIZE)
-    replay.insert(*steps(30))
+    replay.insert(steps(30))
     failures = []
 
     def insert(ring):
         try:
             for _ in range(200):
-                replay.insert(*steps(7, rings=ring))
+                replay.insert(steps(7, rings=ring))
         except Exception as error:
             failures.append(error)
 

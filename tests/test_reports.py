@@ -7,6 +7,7 @@ from tempest_rainbow.config.settings import NETWORK_PRESETS, NetworkConfig
 from tempest_rainbow.monitor.reports import attention_report, replay_report
 from tempest_rainbow.networks.rainbow import RainbowNetwork
 from tempest_rainbow.replay.replay import Replay, ReplayConfig
+from tempest_rainbow.replay.steps import Steps
 
 
 def test_attention_is_shown_for_the_game_with_most_enemies_by_lane_type_and_depth():
@@ -36,7 +37,7 @@ def test_the_replay_tells_what_it_holds():
     replay = Replay(ReplayConfig(capacity=1000), 2, 195)
     batch = random_batch(40)
     never = np.zeros(40, bool)
-    replay.insert(np.arange(40) % 2, batch.observations, batch.actions, batch.returns, never, never)
+    replay.insert(Steps(np.arange(40) % 2, batch.observations, batch.actions, batch.returns, never, never))
     told = dict(line.split() for line in replay_report(replay).splitlines())
     assert told["inserted"] == "40"
     assert float(told["fill"]) == 0.04

@@ -348,7 +348,7 @@ def test_an_error_while_collecting_ends_the_run_with_that_error(tmp_path, monkey
 def test_a_construction_that_fails_half_way_tells_its_cause_and_closes_what_was_open(tmp_path, monkeypatch):
     closed = []
     monkeypatch.setattr(fake_games.LadderEnv, "close", lambda self: closed.append(self))
-    monkeypatch.setattr("tempest_rainbow.collect.factory.Collector", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("tempest_rainbow.collect.factory.LocalCollector", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         make(settings(), tmp_path)
     assert len(closed) == 3

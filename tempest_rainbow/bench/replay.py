@@ -10,6 +10,7 @@ import numpy as np
 
 from tempest_rainbow.bench.learner import ACTIONS, OBSERVATION_SIZE
 from tempest_rainbow.replay.replay import Replay, ReplayConfig
+from tempest_rainbow.replay.steps import Steps
 
 ENVIRONMENTS = 64
 
@@ -31,7 +32,8 @@ def bench_replay(transitions: int = 15_000_000, batch_size: int = 256, draws: in
     never = np.zeros(count, bool)
 
     def insert() -> None:
-        replay.insert(environments, observations, actions, rewards, rng.random(count) < 1e-3, never, actions)
+        ends = rng.random(count) < 1e-3
+        replay.insert(Steps(environments, observations, actions, rewards, ends, never, actions))
 
     insert()  # compiles
     started = time.perf_counter()

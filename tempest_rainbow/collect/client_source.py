@@ -9,10 +9,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tempest_rainbow.collect.sources import INFO_KEYS, Arrivals
+from tempest_rainbow.collect.sources import Arrivals, Source
 from tempest_rainbow.config.settings import Task
 
-__all__ = ["RemoteSource", "split_address"]
+__all__ = ["ClientSource", "split_address"]
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ def split_address(address: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-class RemoteSource:
+class ClientSource(Source):
     """The pool of clients that ``tempest_gym`` serves, as a source; clients come and go as they like."""
 
     def __init__(
@@ -67,36 +67,11 @@ class RemoteSource:
 
     def recv(self) -> Arrivals:
         """Return the clients that have something to say, after a fifth of a second maybe none."""
-        arrived = self._pool.recv(timeout=_PATIENCE)
-        return Arrivals(
-            ids=np.asarray(arrived.ids, np.int64),
-            observations=np.asarray(arrived.observations, np.float32),
-            rewards=np.asarray(arrived.rewards, np.float32),
-            terminated=np.asarray(arrived.terminated, bool),
-            truncated=np.asarray(arrived.truncated, bool),
-            first=np.asarray(arrived.first, bool),
-            info={
-                key: np.asarray(arrived.info[key], dtype)
-                for key, (dtype, _) in INFO_KEYS.items()
-                if key in arrived.info
-            },
-        )
+        return self._pool.recv(timeout=_PATIENCE)
 
     def send(self, ids: NDArray[np.int64], actions: NDArray[np.int64]) -> None:
         """Give clients their actions."""
         self._pool.send(ids, actions)
-
-    def get_state(self) -> dict[str, Any] | None:
-        """Games of clients cannot be cloned."""
-        return None
-
-    def set_state(self, state: dict[str, Any]) -> None:
-        """There is no state to restore.
-
-        Raises:
-            ValueError: always.
-        """
-        raise ValueError("games of remote clients cannot be put into a saved state")
 
     def call(self, name: str, *arguments: Any) -> bool:
         """Call a method on the pool if it has it; return whether it does."""

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tempest_rainbow.collect.collector import Exploration
 from tempest_rainbow.collect.episodes import Episode, EpisodeStatistics
+from tempest_rainbow.collect.exploration import Exploration
 from tempest_rainbow.collect.fragments import Fragment
 from tempest_rainbow.collect.runner import Runner, RunnerPlan, Session
 from tempest_rainbow.config.settings import ClusterConfig
@@ -102,7 +102,6 @@ class ClusterCollector:
         config: ClusterConfig,
         address: str,
         runners: int,
-        envs_per_runner: int,
         plan: Callable[[int], RunnerPlan],
         weights: Callable[[], Weights],
         learner_steps: Callable[[], int],
@@ -114,7 +113,6 @@ class ClusterCollector:
             config: messages and weights.
             address: of a Ray cluster, ``auto`` for the one this machine belongs to, ``local`` to start one here.
             runners: processes with one core each.
-            envs_per_runner: environments of each.
             plan: gives the plan of runner i.
             weights: gives the learner's present weights.
             learner_steps: gives the learner's present step.
@@ -138,7 +136,7 @@ class ClusterCollector:
         if self._started_ray:
             _start_ray(address, runners)
         self.config = config
-        self._envs_per_runner = envs_per_runner
+        self._envs_per_runner = replay.environment_count // runners
         self._plan = plan
         self._weights = weights
         self._learner_steps = learner_steps
@@ -218,6 +216,9 @@ class ClusterCollector:
     def sessions(self) -> list[Session | None]:
         """Return which life each runner is in, None for those that are lost at present."""
         return [place.session for place in self._places]
+
+    def drawable(self) -> None:
+        """Games elsewhere cannot be drawn."""
 
     def get_state(self) -> dict[str, Any]:
         """Return the counters; games under way elsewhere are not part of a checkpoint."""

@@ -4,63 +4,78 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tempest_rainbow.collect.episodes import Episode, EpisodeStatistics
-from tempest_rainbow.collect.exploration import ExpertSeats
+from tempest_rainbow.collect.exploration import ExpertAssignment, Exploration
 from tempest_rainbow.collect.sources import Arrivals, Source
 from tempest_rainbow.config.schedules import EpsilonSchedule, ExpertSchedule
 from tempest_rainbow.policy import random_actions
 from tempest_rainbow.replay.batch import ACTOR_EXPERT, ACTOR_POLICY, ACTOR_RANDOM
+from tempest_rainbow.replay.steps import Steps
 
-__all__ = ["Collector", "Exploration", "Sink"]
+__all__ = ["Act", "Collector", "LocalCollector", "Sink"]
 
 Act = Callable[[NDArray[np.float32]], NDArray[np.int64]]
 
 
 class Sink(Protocol):
-    """Where finished steps go: a replay, or something that carries them to one."""
+    """Where finished steps go: a replay, or a recorder that carries them to one."""
 
-    def insert(
-        self,
-        environments: ArrayLike,
-        observations: NDArray[np.floating],
-        actions: ArrayLike,
-        rewards: ArrayLike,
-        terminated: ArrayLike,
-        truncated: ArrayLike,
-        expert_actions: ArrayLike | None = None,
-        actors: ArrayLike | None = None,
-        final_observations: NDArray[np.floating] | None = None,
-    ) -> None:
-        """Take k steps, see ``Replay.insert``."""
+    def insert(self, steps: Steps) -> None:
+        """Take steps."""
 
     def cut(self, environments: ArrayLike) -> None:
         """Take note that the streams of these environments break here."""
 
 
-@dataclass(frozen=True)
-class Exploration:
-    """Who acts at this moment of the run.
+class Collector(Protocol):
+    """What plays: here, or on a cluster.
 
     Attributes:
-        epsilon: share of the agent's actions that are random.
-        expert_ratio: the teacher's share of the play.
+        statistics: of the episodes.
+        seconds: time spent by part of the work, since it was last set to 0.
+        frames: collected so far.
     """
 
-    epsilon: float
-    expert_ratio: float
+    statistics: EpisodeStatistics
+    seconds: dict[str, float]
+    frames: int
+
+    def step(self, exploration: Exploration) -> tuple[int, list[Episode]]:
+        """Store the steps that have arrived; return their number and the episodes that ended."""
+
+    def agreement(self) -> float:
+        """Share of the agent's greedy choices that equalled the teacher's since the last call, NaN without any."""
+
+    def metrics(self) -> dict[str, float]:
+        """Return metrics about where frames come from, by name."""
+
+    def call(self, name: str, *arguments: Any) -> bool:
+        """Call a method on the environments if they have it; return whether they do."""
+
+    def drawable(self) -> tuple[Any, Callable[[int], NDArray[np.float32]]] | None:
+        """Return the vector environment and what returns an environment's last observation, None if it cannot
+        draw."""
+
+    def get_state(self) -> dict[str, Any]:
+        """Return what ``set_state`` needs."""
+
+    def set_state(self, state: dict[str, Any]) -> str | None:
+        """Continue from a state that ``get_state`` returned; return why games must restart, None if they need not."""
+
+    def close(self) -> None:
+        """Close the environments."""
 
 
-class Collector:
-    """Goes on with every environment that has arrived, once per ``step``.
+class LocalCollector:
+    """Plays in environments of this process: once per ``step`` in each that has arrived.
 
-    A step of an environment is written to the replay when its outcome is known, that is one
-    ``step`` after its action was chosen; a lost life ends the learner's episode while the game goes on.
+    A step of an environment is stored when its outcome is known, that is one ``step`` after its action was
+    chosen. A lost life ends the learner's episode while the game continues.
     """
 
     def __init__(
@@ -97,7 +112,7 @@ class Collector:
         self._expert = expert
         self._life_ends = life_ends
         self._generator = np.random.default_rng(seed)
-        self._seats = ExpertSeats(source.count)
+        self._assignment = ExpertAssignment(source.count)
         self._observations = np.zeros((source.count, source.observation_size), np.float32)
         self._actions = np.zeros(source.count, np.int64)
         self._actors = np.zeros(source.count, np.uint8)
@@ -135,9 +150,11 @@ class Collector:
         """End the environments."""
         self.source.close()
 
-    def observation(self, index: int) -> NDArray[np.float32]:
-        """Return a copy of the last observation of environment ``index``."""
-        return self._observations[index].copy()
+    def drawable(self) -> tuple[Any, Callable[[int], NDArray[np.float32]]] | None:
+        """Return the vector environment and what returns an environment's last observation, None if it cannot
+        draw."""
+        envs = self.source.drawable()
+        return None if envs is None else (envs, lambda index: self._observations[index].copy())
 
     def agreement(self) -> float:
         """Share of the agent's greedy choices that equalled the teacher's since the last call, NaN without
@@ -154,17 +171,18 @@ class Collector:
         terminated = arrivals.terminated[rows]
         if self._life_ends and "life_lost" in arrivals.info:
             terminated = terminated | arrivals.info["life_lost"][rows]
-        truncated = arrivals.truncated[rows] & ~terminated
         self.replay.insert(
-            ids,
-            self._observations[ids],
-            self._actions[ids],
-            arrivals.rewards[rows],
-            terminated,
-            truncated,
-            expert_actions=self._labels[ids],
-            actors=self._actors[ids],
-            final_observations=arrivals.observations[rows],
+            Steps(
+                ids,
+                self._observations[ids],
+                self._actions[ids],
+                arrivals.rewards[rows],
+                terminated,
+                arrivals.truncated[rows] & ~terminated,
+                expert_actions=self._labels[ids],
+                actors=self._actors[ids],
+                final_observations=arrivals.observations[rows],
+            )
         )
         return len(rows)
 
@@ -175,8 +193,8 @@ class Collector:
         generator = self._generator
         if self._expert.unit == "episode":
             if arrivals.first.any():
-                self._seats.begin(ids[arrivals.first], exploration.expert_ratio, generator)
-            by_expert = self._seats.taken[ids].copy()
+                self._assignment.start(ids[arrivals.first], exploration.expert_ratio, generator)
+            by_expert = self._assignment.assigned[ids].copy()
             if exploration.expert_ratio in (0.0, 1.0):
                 by_expert[:] = exploration.expert_ratio == 1.0
         else:
@@ -213,7 +231,7 @@ class Collector:
             "source": self.source.get_state(),
             "frames": self.frames,
             "generator": self._generator.bit_generator.state,
-            "seats": self._seats.get_state(),
+            "seats": self._assignment.get_state(),
             "statistics": self.statistics.get_state(),
             "observations": self._observations.copy(),
             "actions": self._actions.copy(),
@@ -232,7 +250,7 @@ class Collector:
             self.statistics.restart()
             self.replay.cut(np.arange(self.source.count))
             return obstacle
-        self._seats.set_state(state["seats"])
+        self._assignment.set_state(state["seats"])
         self._observations = np.array(state["observations"], np.float32)
         self._actions = np.array(state["actions"], np.int64)
         self._actors = np.array(state["actors"], np.uint8)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from tempest_rainbow.collect.client_source import RemoteSource
+from tempest_rainbow.collect.client_source import ClientSource
 from tempest_rainbow.collect.cluster import ClusterCollector, Weights
-from tempest_rainbow.collect.collector import Act, Collector
+from tempest_rainbow.collect.collector import Act, Collector, LocalCollector
 from tempest_rainbow.collect.environments import make_source
 from tempest_rainbow.collect.runner import RunnerPlan
 from tempest_rainbow.collect.sources import Source
@@ -27,7 +27,7 @@ _SEEDS_PER_RUN = 10_000
 def open_source(config: TrainConfig) -> Source:
     """Return the environments of a run in this process, or the pool of its clients."""
     if config.listen is not None:
-        return RemoteSource(
+        return ClientSource(
             config.listen,
             config.envs,
             config.task,
@@ -45,7 +45,7 @@ def open_collector(
     learner: Learner,
     replay: Replay,
     prior_weight: Callable[[], float],
-) -> Collector | ClusterCollector:
+) -> Collector:
     """Return what plays: here with the environments of ``source``, or on a Ray cluster where that is None.
 
     Args:
@@ -58,7 +58,7 @@ def open_collector(
     """
     if source is None:
         return open_cluster(config, learner, replay, prior_weight)
-    return Collector(
+    return LocalCollector(
         source, act, replay, config.epsilon, config.expert, life_ends=config.life_ends, seed=config.seed
     )
 
@@ -103,7 +103,6 @@ def open_cluster(
         config.cluster,
         config.ray,
         config.runners,
-        config.envs_per_runner,
         plan,
         weights,
         lambda: learner.steps,

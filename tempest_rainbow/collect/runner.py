@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tempest_rainbow.collect.collector import Collector, Exploration
+from tempest_rainbow.collect.collector import LocalCollector
 from tempest_rainbow.collect.environments import make_source
 from tempest_rainbow.collect.episodes import Episode
+from tempest_rainbow.collect.exploration import Exploration
 from tempest_rainbow.collect.fragments import Fragment, FragmentRecorder
 from tempest_rainbow.config.schedules import EpsilonSchedule, ExpertSchedule
 from tempest_rainbow.config.settings import Task
@@ -83,7 +84,7 @@ class Runner:
         self._source = make_source(plan.task, plan.environments, seed, deterministic=False)
         self._policy = NetworkPolicy("runner", build_network(plan.card), plan.card)
         self._recorder = FragmentRecorder(self._source.observation_size)
-        self._collector = Collector(
+        self._collector = LocalCollector(
             self._source,
             self._act,
             self._recorder,

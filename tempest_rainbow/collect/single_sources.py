@@ -13,7 +13,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from tempest_rainbow.collect.sources import INFO_KEYS, Arrivals, check_spaces
+from tempest_rainbow.collect.sources import INFO_KEYS, Arrivals, Source, Truncation, check_spaces
 
 __all__ = ["SerialSource", "ThreadedSource"]
 
@@ -34,47 +34,35 @@ _Env = gym.Env[Any, Any]
 _Result = tuple[Any, ...]
 
 
-def _gather(arrived: Iterable[tuple[int, _Result]]) -> Arrivals:
-    """Put what ``reset`` (2 values) or ``step`` (5 values) of several environments returned into arrays."""
-    ids, observations, rewards, terminated, truncated, first, infos = [], [], [], [], [], [], []
+def _gather(arrived: Iterable[tuple[int, _Result]], size: int) -> Arrivals:
+    """Put what ``reset`` (2 values) or ``step`` (5 values) of several environments returned into arrays.
+
+    The ``truncated`` of a result may be a `Truncation`; True is the time limit.
+    """
+    ids, observations, infos = [], [], []
+    steps: list[tuple[float, bool, int, bool]] = []
     for index, result in arrived:
-        begins = len(result) == 2
-        observation, reward, ended, cut, info = (
-            (result[0], 0.0, False, False, result[1]) if begins else result
+        first = len(result) == 2
+        observation, reward, terminated, truncated, info = (
+            (result[0], 0.0, False, False, result[1]) if first else result
         )
         ids.append(index)
-        observations.append(np.asarray(observation, np.float32).reshape(-1))
-        rewards.append(reward)
-        terminated.append(ended)
-        truncated.append(cut)
-        first.append(begins)
+        observations.append(np.asarray(observation, np.float32).reshape(size))
+        steps.append((reward, terminated, int(truncated), first))
         infos.append(info)
+    rewards, terminations, truncations, firsts = zip(*steps, strict=True) if steps else ((), (), (), ())
     return Arrivals(
         ids=np.array(ids, np.int64),
-        observations=np.stack(observations),
+        observations=np.array(observations, np.float32).reshape(len(ids), size),
         rewards=np.array(rewards, np.float32),
-        terminated=np.array(terminated, bool),
-        truncated=np.array(truncated, bool),
-        first=np.array(first, bool),
+        terminated=np.array(terminations, bool),
+        truncations=np.array(truncations, np.int8),
+        first=np.array(firsts, bool),
         info={
-            key: np.array([info.get(key, fill) for info in infos], dtype)
-            for key, (dtype, fill) in INFO_KEYS.items()
+            key: np.array([info.get(key, missing) for info in infos], dtype)
+            for key, (dtype, missing) in INFO_KEYS.items()
             if any(key in info for info in infos)
         },
-    )
-
-
-def nothing(observation_size: int) -> Arrivals:
-    """Return that nobody has arrived."""
-    empty = np.zeros(0, bool)
-    return Arrivals(
-        ids=np.zeros(0, np.int64),
-        observations=np.zeros((0, observation_size), np.float32),
-        rewards=np.zeros(0, np.float32),
-        terminated=empty,
-        truncated=empty,
-        first=empty,
-        info={},
     )
 
 
@@ -85,7 +73,7 @@ def _call(envs: Sequence[_Env], name: str, arguments: tuple[Any, ...]) -> bool:
     return bool(having)
 
 
-class SerialSource:
+class SerialSource(Source):
     """Single environments stepped one after the other, all arriving together."""
 
     def __init__(self, makers: Sequence[Callable[[], _Env]], seed: int) -> None:
@@ -112,7 +100,7 @@ class SerialSource:
                 self._seeds[index] = None
             else:
                 results.append((index, env.step(int(self._actions[index]))))
-        arrivals = _gather(results)
+        arrivals = _gather(results, self.observation_size)
         self._over = arrivals.terminated | arrivals.truncated
         return arrivals
 
@@ -148,17 +136,13 @@ class SerialSource:
         """Call a method on every environment that has it; return whether any does."""
         return _call(self._envs, name, arguments)
 
-    def metrics(self) -> dict[str, float]:
-        """Return how many environments play."""
-        return {"collect/clients": float(self.count)}
-
     def close(self) -> None:
         """Close the environments."""
         for env in self._envs:
             env.close()
 
 
-class ThreadedSource:
+class ThreadedSource(Source):
     """Single environments, each stepped in a thread of its own: for those that wait much, such as MAME.
 
     The fast ones never wait for the slow ones: ``recv`` returns whoever is there. One that fails is truncated
@@ -209,9 +193,7 @@ class ThreadedSource:
             for future in done:
                 index = self._waiting.pop(future)
                 arrived[index] = self._last[index] = future.result() or self._cut_off(index)
-        if not arrived:
-            return nothing(self.observation_size)
-        arrivals = _gather(sorted(arrived.items()))
+        arrivals = _gather(sorted(arrived.items()), self.observation_size)
         self._over[arrivals.ids] = arrivals.terminated | arrivals.truncated
         return arrivals
 
@@ -220,18 +202,6 @@ class ThreadedSource:
         for index, action in zip(ids.tolist(), actions.tolist(), strict=True):
             work = (self._begin, index) if self._over[index] else (self._step, index, action)
             self._waiting[self._pool.submit(*work)] = index
-
-    def get_state(self) -> dict[str, Any] | None:
-        """Steps are under way at any time, so there is no common state to return."""
-        return None
-
-    def set_state(self, state: dict[str, Any]) -> None:
-        """There is no state to restore.
-
-        Raises:
-            ValueError: always.
-        """
-        raise ValueError("environments stepped in threads cannot be put into a saved state")
 
     def call(self, name: str, *arguments: Any) -> bool:
         """Call a method on every environment that has it; return whether any does."""
@@ -292,4 +262,4 @@ class ThreadedSource:
         kept = {"expert_action", "game_state", "score", "level"}
         info = {key: value for key, value in (last[-1] if last else {}).items() if key in kept}
         observation = last[0] if last else np.zeros(self.observation_size, np.float32)
-        return observation, 0.0, False, True, info
+        return observation, 0.0, False, Truncation.FAULT, info

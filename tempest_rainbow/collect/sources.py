@@ -1,14 +1,12 @@
-"""Where frames come from, in the shape of EnvPool's asynchronous interface.
+"""Where frames come from, in the form of EnvPool's asynchronous interface.
 
-``recv`` gives the environments that have something new, ``send`` gives them their actions. Here is the
-source over one vector environment; sources over single environments are in ``singles``, and a pool
-of remote clients fits the same protocol.
+``recv`` returns the environments that have something new, ``send`` takes their actions. Here is the source over one
+vector environment. Those over single environments are in `single_sources`, the one over clients in `client_source`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import gymnasium as gym
@@ -16,7 +14,9 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-__all__ = ["INFO_KEYS", "Arrivals", "Source", "VectorSource", "check_spaces"]
+from tempest_gym.server.arrivals import Arrivals, Truncation
+
+__all__ = ["INFO_KEYS", "Arrivals", "Source", "Truncation", "VectorSource", "check_spaces"]
 
 INFO_KEYS: dict[str, tuple[type[np.generic], float]] = {
     "expert_action": (np.int64, -1),
@@ -24,70 +24,58 @@ INFO_KEYS: dict[str, tuple[type[np.generic], float]] = {
     "life_lost": (np.bool_, 0),
     "score": (np.float64, np.nan),
     "level": (np.float64, np.nan),
-    "objective_reward": (np.float64, 0.0),
-    "subjective_reward": (np.float64, 0.0),
 }
-"""The keys of ``info`` that the trainer understands: dtype, and the value where an environment does not
-give them."""
-
-
-@dataclass(frozen=True)
-class Arrivals:
-    """What k environments have to say.
-
-    Attributes:
-        ids: int64 ``(k,)``, distinct.
-        observations: float32 ``(k, size)``; after an end the final observation.
-        rewards: float32 ``(k,)``, of the step that led here.
-        terminated: bool ``(k,)``, that step ended the episode.
-        truncated: bool ``(k,)``, that step met the time limit.
-        first: bool ``(k,)``, the observation begins an episode; rewards and ends then mean nothing.
-        info: arrays ``(k,)`` for the keys of ``INFO_KEYS`` that the environment gives.
-    """
-
-    ids: NDArray[np.int64]
-    observations: NDArray[np.float32]
-    rewards: NDArray[np.float32]
-    terminated: NDArray[np.bool_]
-    truncated: NDArray[np.bool_]
-    first: NDArray[np.bool_]
-    info: Mapping[str, NDArray[Any]]
+"""The keys of ``info`` that the trainer reads: dtype, and the value where an environment does not give them."""
 
 
 class Source(Protocol):
-    """Environments that give observations and take actions, not necessarily all at once."""
+    """Environments that return observations and take actions, not necessarily all at once.
+
+    Those whose games cannot be saved or drawn inherit these defaults.
+    """
 
     count: int
     observation_size: int
     action_count: int
 
     def recv(self) -> Arrivals:
-        """Return all that have arrived, after a while of waiting maybe none; each then awaits its action."""
+        """Return all environments that have arrived, none after a short wait; each then awaits its action."""
 
     def send(self, ids: NDArray[np.int64], actions: NDArray[np.int64]) -> None:
         """Give the environments ``ids`` their actions (ignored by those whose episode just ended)."""
 
     def get_state(self) -> dict[str, Any] | None:
         """Return the state of every environment, or None if they cannot be cloned."""
+        return None
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Put every environment into a state that ``get_state`` gave."""
+        """Put every environment into a state that ``get_state`` returned.
+
+        Raises:
+            ValueError: they cannot be cloned.
+        """
+        raise ValueError(f"the games of a {type(self).__name__} cannot be put into a saved state")
+
+    def drawable(self) -> gym.vector.VectorEnv[Any, Any, Any] | None:
+        """Return the vector environment if it can draw its games, else None."""
+        return None
 
     def call(self, name: str, *arguments: Any) -> bool:
         """Call a method on the environments if they have it; return whether they do."""
 
     def metrics(self) -> dict[str, float]:
-        """Return figures about the environments by metric name."""
+        """Return metrics of the environments by name."""
+        return {"collect/clients": float(self.count)}
 
     def close(self) -> None:
-        """End the environments."""
+        """Close the environments."""
 
 
 def check_spaces(observation_space: gym.Space[Any], action_space: gym.Space[Any]) -> tuple[int, int]:
     """Return observation size and action count of an environment that the trainer can learn.
 
     Raises:
-        ValueError: observations are no Box, or actions no Discrete from 0.
+        ValueError: the observations are not a Box, or the actions not a Discrete from 0.
     """
     if not isinstance(observation_space, gym.spaces.Box):
         raise ValueError(f"the trainer needs Box observations, got {observation_space}")
@@ -109,7 +97,7 @@ def _vector_info(info: Mapping[str, Any], count: int) -> dict[str, NDArray[Any]]
     return picked
 
 
-class VectorSource:
+class VectorSource(Source):
     """A Gymnasium vector environment with autoreset in the next step: all environments arrive together."""
 
     def __init__(self, envs: gym.vector.VectorEnv[Any, Any, Any], seed: int) -> None:
@@ -137,22 +125,19 @@ class VectorSource:
         if not self._started:
             self._started = True
             observations, info = self.envs.reset(seed=self._seed)
-            nothing = np.zeros(self.count, bool)
-            return self._arrivals(
-                observations, np.zeros(self.count), nothing, nothing, np.ones(self.count, bool), info
-            )
-        observations, rewards, terminated, truncated, info = self.envs.step(self._actions)
+            never = np.zeros(self.count, bool)
+            return self._arrivals((observations, np.zeros(self.count), never, never, info), ~never)
         first = self._ended
-        terminated, truncated = np.asarray(terminated, bool), np.asarray(truncated, bool)
-        self._ended = terminated | truncated
-        return self._arrivals(observations, rewards, terminated, truncated, first, info)
+        arrivals = self._arrivals(self.envs.step(self._actions), first)
+        self._ended = arrivals.terminated | arrivals.truncated
+        return arrivals
 
     def send(self, ids: NDArray[np.int64], actions: NDArray[np.int64]) -> None:
         """Keep the actions for the next ``recv``."""
         self._actions[ids] = actions
 
     def get_state(self) -> dict[str, Any] | None:
-        """Return clones of all environments, None if they offer no ``clone_state``."""
+        """Return clones of all environments, None if they have no ``clone_state``."""
         clone = self._method("clone_state")
         if clone is None:
             return None
@@ -167,7 +152,7 @@ class VectorSource:
         """Put the environments back into cloned states."""
         restore = self._method("restore_state")
         if restore is None:
-            raise ValueError(f"{self.envs} offers no restore_state")
+            raise ValueError(f"{self.envs} has no restore_state")
         if not self._started:
             self.envs.reset(seed=self._seed)
         restore(state["envs"])
@@ -183,9 +168,9 @@ class VectorSource:
         method(*arguments)
         return True
 
-    def metrics(self) -> dict[str, float]:
-        """Return how many environments play."""
-        return {"collect/clients": float(self.count)}
+    def drawable(self) -> gym.vector.VectorEnv[Any, Any, Any] | None:
+        """Return the vector environment if it can draw its games, else None."""
+        return None if self._method("drawing") is None else self.envs
 
     def close(self) -> None:
         """Close the environments."""
@@ -194,21 +179,14 @@ class VectorSource:
     def _method(self, name: str) -> Callable[..., Any] | None:
         return getattr(self.envs.unwrapped, name, None)
 
-    def _arrivals(
-        self,
-        observations: NDArray[Any],
-        rewards: NDArray[Any],
-        terminated: NDArray[np.bool_],
-        truncated: NDArray[np.bool_],
-        first: NDArray[np.bool_],
-        info: Mapping[str, Any],
-    ) -> Arrivals:
+    def _arrivals(self, step: tuple[Any, ...], first: NDArray[np.bool_]) -> Arrivals:
+        observations, rewards, terminated, truncated, info = step
         return Arrivals(
             ids=self._all,
             observations=np.asarray(observations, np.float32).reshape(self.count, self.observation_size),
             rewards=np.asarray(rewards, np.float32),
-            terminated=terminated,
-            truncated=truncated,
+            terminated=np.asarray(terminated, bool),
+            truncations=np.asarray(truncated, bool) * np.int8(Truncation.TIME_LIMIT),
             first=first,
             info=_vector_info(info, self.count),
         )

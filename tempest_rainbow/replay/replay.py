@@ -26,6 +26,7 @@ from tempest_rainbow.replay.rings import (
     set_current,
     write_rows,
 )
+from tempest_rainbow.replay.steps import Steps
 from tempest_rainbow.replay.sum_tree import SumTree
 
 __all__ = ["Replay", "ReplayConfig"]
@@ -94,60 +95,34 @@ class Replay:
         """Return how many transitions can be drawn at present."""
         return self._drawable
 
-    def insert(
-        self,
-        environments: ArrayLike,
-        observations: NDArray[np.floating],
-        actions: ArrayLike,
-        rewards: ArrayLike,
-        terminated: ArrayLike,
-        truncated: ArrayLike,
-        expert_actions: ArrayLike | None = None,
-        actors: ArrayLike | None = None,
-        final_observations: NDArray[np.floating] | None = None,
-    ) -> None:
-        """Append k steps, each to the ring of its environment, in the order given.
-
-        Within one environment the steps must follow each other in time: the observation of a step is what the
-        preceding step led to, unless that one ended the episode. Several steps of one environment may come
-        in one call. A life lost may be marked ``terminated`` although the game goes on.
-
-        Args:
-            environments: (k,) ring of each step.
-            observations: (k, D), acted on.
-            actions: (k,), taken.
-            rewards: (k,), earned.
-            terminated: (k,) bool, the step ended the episode; takes precedence over ``truncated``.
-            truncated: (k,) bool, the step was the last for another reason.
-            expert_actions: (k,) the teacher's advice, -1 for none; by default none.
-            actors: (k,) who chose, see `Batch.actors`; by default the policy.
-            final_observations: (k, D), read only where ``truncated``: what the step led to.
+    def insert(self, steps: Steps) -> None:
+        """Append steps, each to the ring of its environment.
 
         Raises:
             ValueError: shapes do not fit, a number is not finite or out of range, or a final observation is
                 missing.
         """
-        rings = np.ascontiguousarray(environments, np.int64)
+        rings = np.ascontiguousarray(steps.environments, np.int64)
         count = rings.shape[0]
-        ended = np.asarray(terminated, bool)
-        cut_off = np.asarray(truncated, bool) & ~ended
+        ended = np.asarray(steps.terminated, bool)
+        cut_off = np.asarray(steps.truncated, bool) & ~ended
         flags = ended * np.uint8(TERMINATED) + cut_off * np.uint8(TRUNCATED)
-        if actors is not None:
-            flags = flags | (np.asarray(actors, np.uint8) << ACTOR_SHIFT)
-        stored = self._stored(observations)
+        if steps.actors is not None:
+            flags = flags | (np.asarray(steps.actors, np.uint8) << ACTOR_SHIFT)
+        stored = self._stored(steps.observations)
         if cut_off.any():
-            if final_observations is None:
+            if steps.final_observations is None:
                 raise ValueError("a truncated step needs its final observation")
-            finals = self._stored(np.where(cut_off[:, None], final_observations, 0))
+            finals = self._stored(np.where(cut_off[:, None], steps.final_observations, 0))
         else:
             finals = stored
         advice = (
             np.full(count, -1, np.int16)
-            if expert_actions is None
-            else np.ascontiguousarray(expert_actions, np.int16)
+            if steps.expert_actions is None
+            else np.ascontiguousarray(steps.expert_actions, np.int16)
         )
-        earned = np.ascontiguousarray(rewards, np.float32)
-        taken = np.ascontiguousarray(actions, np.int16)
+        earned = np.ascontiguousarray(steps.rewards, np.float32)
+        taken = np.ascontiguousarray(steps.actions, np.int16)
         if not (stored.shape == finals.shape == (count, self.observation_size)):
             raise ValueError(
                 f"expected {count} observations of {self.observation_size} values, got shape {stored.shape}"

@@ -8,7 +8,6 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from tempest_rainbow.collect.cluster import ClusterCollector
 from tempest_rainbow.collect.collector import Collector
 from tempest_rainbow.config.settings import TrainConfig
 from tempest_rainbow.learner.learner import Learner, StepResult
@@ -33,7 +32,7 @@ class Gauges:
         config: TrainConfig,
         ending: Ending,
         guidance: Guidance,
-        collector: Collector | ClusterCollector,
+        collector: Collector,
         learner: Learner,
         replay: Replay,
     ) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tempest_rainbow.collect.collector import Exploration
 from tempest_rainbow.collect.episodes import Episode
+from tempest_rainbow.collect.exploration import Exploration
 from tempest_rainbow.config.schedules import EpsilonSchedule
 from tempest_rainbow.config.settings import TrainConfig
 from tempest_rainbow.monitor.controls import Controls

@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 
 from tempest_rainbow.collect.collector import Collector
-from tempest_rainbow.collect.sources import VectorSource
 from tempest_rainbow.networks.rainbow import RainbowNetwork
 
 __all__ = ["live_view"]
@@ -22,7 +21,7 @@ _QUALITY = 70
 
 
 def live_view(
-    collector: Any, network: RainbowNetwork, between_steps: threading.Lock, index: int = 0
+    collector: Collector, network: RainbowNetwork, between_steps: threading.Lock, index: int = 0
 ) -> Callable[[], Mapping[str, Any]] | None:
     """Return what gives the present picture of environment ``index``, None if its games cannot be drawn.
 
@@ -36,17 +35,16 @@ def live_view(
         between_steps: held while environments step.
         index: which environment.
     """
-    if not isinstance(collector, Collector) or not isinstance(collector.source, VectorSource):
+    drawable = collector.drawable()
+    if drawable is None:
         return None
-    envs: Any = collector.source.envs.unwrapped
-    if not hasattr(envs, "drawing"):
-        return None
+    envs, last_observation = drawable[0].unwrapped, drawable[1]
 
     def take() -> dict[str, Any]:
         with between_steps:
             draw = envs.drawing(index)
             lanes, enemies = envs.lane_positions(index), envs.enemy_positions(index)
-            observation = collector.observation(index)
+            observation = last_observation(index)
         return {
             "jpeg": _jpeg(draw()),
             "lanes": _points(lanes),
