@@ -251,7 +251,7 @@ def _attach_dashboard(config: DashboardConfig, folder: Path, trainer: Trainer) -
         picture=trainer.live_view(),
         reports=_reports(trainer),
     )
-    trainer.gauges.viewers = lambda: dashboard.viewers
+    trainer.run_metrics.viewers = lambda: dashboard.viewers
     trainer.metrics.subscribe(dashboard)
     _log.info("dashboard at %s", dashboard.address)
 

@@ -22,7 +22,7 @@ from tempest_rainbow.config.schedules import EpsilonSchedule, ExpertSchedule
 from tempest_rainbow.config.settings import Task
 from tempest_rainbow.policy import random_actions
 from tempest_rainbow.replay.batch import ACTOR_EXPERT, ACTOR_POLICY, ACTOR_RANDOM
-from tempest_rainbow.training.rate_limiter import SampleLimiter
+from tempest_rainbow.training.rate_limiter import RateLimiter
 
 
 class Notebook:
@@ -333,7 +333,7 @@ def naive_pace(ratio, start, batch, slack, inserts):
 @pytest.mark.parametrize(("ratio", "start"), [(0.5, 0), (8.0, 100), (2.0, 33)])
 def test_samples_per_insert_is_kept(ratio, start):
     inserts = np.random.default_rng(0).integers(1, 20, 200).tolist()
-    limiter = SampleLimiter(ratio, start, batch_size=32, slack=1e9)
+    limiter = RateLimiter(ratio, start, batch_size=32, slack=1e9)
     learned = collected = 0
     log = []
     for frames in inserts:
@@ -348,7 +348,7 @@ def test_samples_per_insert_is_kept(ratio, start):
 
 
 def test_whoever_is_ahead_waits():
-    limiter = SampleLimiter(1.0, 10, batch_size=8, slack=16)
+    limiter = RateLimiter(1.0, 10, batch_size=8, slack=16)
     assert limiter.may_collect()
     assert not limiter.may_learn()
     assert not limiter.wait_to_learn(0.01)

@@ -11,7 +11,7 @@ from tempest_rainbow.bench.learner import random_batch
 from tempest_rainbow.config.settings import NETWORK_PRESETS, LearnerConfig, NetworkConfig
 from tempest_rainbow.learner.learner import Learner, NotFiniteError
 from tempest_rainbow.learner.processes import LearnerProcess, make_learner
-from tempest_rainbow.training.learner_loop import BatchesAhead, Drawn
+from tempest_rainbow.training.learner_loop import Drawn, Prefetch
 
 NETWORK = NetworkConfig(
     trunk=(32,), head=16, encoder_size=16, atoms=21, action_factors=(4, 11), policy_head=True
@@ -142,7 +142,7 @@ def test_batches_come_in_order_each_once_and_errors_where_they_are_taken():
             raise OSError("no more")
         return Drawn(drawn[-1], None)
 
-    ahead = BatchesAhead(draw)
+    ahead = Prefetch(draw)
     assert ahead.take().batch is drawn[0]  # none was begun, so it was drawn here
     assert threads == {here}
     for number in (1, 2):

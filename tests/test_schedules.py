@@ -17,7 +17,7 @@ from tempest_rainbow.config.schedules import (
     cosine,
     linear,
 )
-from tempest_rainbow.training.clock import Agenda, Ending
+from tempest_rainbow.training.clock import Ending, Timetable
 from tempest_rainbow.training.steered_schedules import EpsilonPulse, Standing
 
 numbers = st.floats(-10, 10)
@@ -138,11 +138,11 @@ def test_standing_is_the_ratio_of_the_means_of_the_last_episodes(episodes):
 
 
 def test_agenda_by_frames_is_due_once_at_every_multiple():
-    agenda = Agenda(0, 100, 0.0, 250)
+    agenda = Timetable(0, 100, 0.0, 250)
     assert [frames for frames in range(250, 700, 10) if agenda.due(0.0, frames)] == [300, 400, 500, 600]
 
 
 def test_agenda_by_time_counts_from_when_it_was_done():
-    agenda = Agenda(10.0, 0, 5.0, 0)
+    agenda = Timetable(10.0, 0, 5.0, 0)
     assert [seconds for seconds in range(5, 60) if agenda.due(seconds, 10**9)] == [15, 25, 35, 45, 55]
-    assert not any(Agenda(0, 0, 0.0, 0).due(1e9, 10**9) for _ in range(3))
+    assert not any(Timetable(0, 0, 0.0, 0).due(1e9, 10**9) for _ in range(3))

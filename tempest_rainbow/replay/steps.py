@@ -48,11 +48,13 @@ class Steps:
 
     def __getitem__(self, rows: slice) -> Steps:
         """Return some of the steps."""
-        arrays: list[Any] = [getattr(self, field.name) for field in fields(self)]
-        return Steps(*(None if array is None else array[rows] for array in arrays))
+        arrays = (getattr(self, field.name) for field in fields(self))
+        selected: Any = [None if array is None else array[rows] for array in arrays]
+        return Steps(*selected)
 
     @classmethod
     def join(cls, parts: Sequence[Steps]) -> Steps:
         """Return the steps of all parts, which must have the same arrays, one after the other."""
-        columns: list[list[Any]] = [[getattr(part, field.name) for part in parts] for field in fields(cls)]
-        return cls(*(None if column[0] is None else np.concatenate(column) for column in columns))
+        columns = ([getattr(part, field.name) for part in parts] for field in fields(cls))
+        joined: Any = [None if column[0] is None else np.concatenate(column) for column in columns]
+        return cls(*joined)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from tempest_rainbow.config.settings import ClockKind
 
-__all__ = ["Agenda", "Ending", "RunClock"]
+__all__ = ["Ending", "RunClock", "Timetable"]
 
 
-class Agenda:
+class Timetable:
     """Says when a thing is due that is done every so many minutes, every so many frames, or both."""
 
     def __init__(self, every_seconds: float, every_frames: int, seconds: float, frames: int) -> None:

@@ -21,12 +21,12 @@ from tempest_rainbow.learner.learner import Learner
 from tempest_rainbow.monitor.metrics import Metrics
 from tempest_rainbow.policy import NetworkPolicy
 
-__all__ = ["Film", "Judge"]
+__all__ = ["Evaluator", "Film"]
 
 _log = logging.getLogger(__name__)
 
 
-class Judge:
+class Evaluator:
     """Plays greedy games with the weights of a learner.
 
     Attributes:
@@ -37,7 +37,7 @@ class Judge:
     def __init__(
         self, config: TrainConfig, checkpoints: Checkpoints, metrics: Metrics, stop: Callable[[], bool]
     ) -> None:
-        """Judge as ``config`` says, tell ``metrics``, and give up when ``stop`` says so."""
+        """Evaluate as ``config`` says, report to ``metrics``, and give up as soon as ``stop`` returns True."""
         self._config = config
         self._checkpoints = checkpoints
         self._metrics = metrics

@@ -13,16 +13,16 @@ from tempest_rainbow.config.settings import TrainConfig
 from tempest_rainbow.learner.learner import Learner
 from tempest_rainbow.replay.batch import ACTOR_EXPERT, Batch
 from tempest_rainbow.replay.replay import Replay
-from tempest_rainbow.training.run_metrics import Gauges
-from tempest_rainbow.training.steered_schedules import Guidance
+from tempest_rainbow.training.run_metrics import RunMetrics
+from tempest_rainbow.training.steered_schedules import SteeredSchedules
 
-__all__ = ["BatchesAhead", "Drawn", "Lessons"]
+__all__ = ["Drawn", "LearnerLoop", "Prefetch"]
 
 _METRICS_EVERY = 10
 """Learner steps between those whose metrics are computed."""
 
 
-class Lessons:
+class LearnerLoop:
     """One learner step after the other, each on a batch that was drawn beside the step before it.
 
     With ``deterministic`` settings each is drawn in its turn.
@@ -33,18 +33,18 @@ class Lessons:
         config: TrainConfig,
         learner: Learner,
         replay: Replay,
-        guidance: Guidance,
-        gauges: Gauges,
+        schedules: SteeredSchedules,
+        run_metrics: RunMetrics,
         frames: Callable[[], int],
     ) -> None:
-        """Let ``learner`` learn from ``replay`` as ``guidance`` says at the moment that ``frames`` tells."""
+        """Let ``learner`` learn from ``replay`` as ``schedules`` says at the moment that ``frames`` tells."""
         self._config = config
         self._learner = learner
         self._replay = replay
-        self._guidance = guidance
-        self._gauges = gauges
+        self._schedules = schedules
+        self._run_metrics = run_metrics
         self._frames = frames
-        self._ahead = BatchesAhead(self._draw)
+        self._prefetch = Prefetch(self._draw)
 
     def learn(self) -> int:
         """Make a step and return the samples it took.
@@ -53,44 +53,44 @@ class Lessons:
             NotFiniteError: the gradient is not finite.
         """
         started = time.perf_counter()
-        drawn = self._ahead.take()
+        drawn = self._prefetch.take()
         batch, ready = drawn.batch, time.perf_counter()
         if not self._config.deterministic:
-            self._ahead.begin()
+            self._prefetch.begin()
         frames, steps = self._frames(), self._learner.steps
         result = self._learner.step(
             batch,
-            learning_rate=self._guidance.learning_rate(steps),
-            imitation_weight=self._guidance.imitation_weight(frames),
+            learning_rate=self._schedules.learning_rate(steps),
+            imitation_weight=self._schedules.imitation_weight(frames),
             metrics=steps % _METRICS_EVERY == 0,
-            prior_weight=self._guidance.prior_weight(frames),
+            prior_weight=self._schedules.prior_weight(frames),
             goal=drawn.goal,
-            before_update=self._ahead.wait,
+            before_update=self._prefetch.wait,
         )
         self._replay.update_priorities(batch.indices, batch.stamps, result.priorities)
-        self._gauges.learned(result)
-        self._gauges.spent("sample", ready - started)
-        self._gauges.spent("learn", time.perf_counter() - ready)
+        self._run_metrics.learned(result)
+        self._run_metrics.spent("sample", ready - started)
+        self._run_metrics.spent("learn", time.perf_counter() - ready)
         return len(batch)
 
     def clear(self) -> None:
         """Forget every transition, those drawn included."""
-        self._ahead.drop()
+        self._prefetch.drop()
         self._replay.clear()
 
     def close(self) -> None:
         """End the thread that draws."""
-        self._ahead.close()
+        self._prefetch.close()
 
     def _draw(self) -> Drawn:
-        """Draw a batch, see `BatchesAhead`."""
+        """Draw a batch, see `Prefetch`."""
         frames = self._frames()
         batch = self._replay.sample(self._config.batch_size, beta=self._config.beta.value(frames))
         if self._config.imitation_by_expert_only:
             batch.imitation_weights *= batch.actors == ACTOR_EXPERT
         if self._config.deterministic:
             return Drawn(batch, None)
-        return Drawn(batch, self._learner.goal(batch, self._guidance.prior_weight(frames)))
+        return Drawn(batch, self._learner.goal(batch, self._schedules.prior_weight(frames)))
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Drawn:
     goal: Tensor | None
 
 
-class BatchesAhead:
+class Prefetch:
     """Hands out batches, each drawn by ``draw`` in a thread of its own since `begin` was called.
 
     A batch drawn ahead knows neither the weights nor the priorities of the step it was drawn beside: both are

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 
-__all__ = ["SampleLimiter"]
+__all__ = ["RateLimiter"]
 
 
-class SampleLimiter:
+class RateLimiter:
     """Counts how many samples the learner may still draw.
 
     Every collected frame adds ``samples_per_insert`` to the allowance, every drawn sample takes one

@@ -14,12 +14,12 @@ from tempest_rainbow.learner.learner import Learner, StepResult
 from tempest_rainbow.monitor.metrics import Row, RunningMean, sum_of_drops
 from tempest_rainbow.replay.replay import Replay
 from tempest_rainbow.training.clock import Ending
-from tempest_rainbow.training.steered_schedules import Guidance
+from tempest_rainbow.training.steered_schedules import SteeredSchedules
 
-__all__ = ["Gauges"]
+__all__ = ["RunMetrics"]
 
 
-class Gauges:
+class RunMetrics:
     """Remembers what happened since the last row.
 
     Attributes:
@@ -31,7 +31,7 @@ class Gauges:
         self,
         config: TrainConfig,
         ending: Ending,
-        guidance: Guidance,
+        schedules: SteeredSchedules,
         collector: Collector,
         learner: Learner,
         replay: Replay,
@@ -40,7 +40,7 @@ class Gauges:
         self._batch_size = config.batch_size
         self._beta = config.beta
         self._ending = ending
-        self._guidance = guidance
+        self._schedules = schedules
         self._collector = collector
         self._learner = learner
         self._replay = replay
@@ -76,11 +76,11 @@ class Gauges:
 
     def row(self, seconds: float, frames: int, *, headline: bool) -> Row:
         """Return the row of this moment and begin to collect for the next."""
-        steps, guidance = self._learner.steps, self._guidance
+        steps, schedules = self._learner.steps, self._schedules
         past_seconds, past_frames, past_steps = self._last
         self._last = (seconds, frames, steps)
         span, collected = max(seconds - past_seconds, 1e-9), frames - past_frames
-        exploration = guidance.exploration(frames)
+        exploration = schedules.exploration(frames)
         values: dict[str, float] = {
             "speed/frames_per_second": collected / span,
             "speed/learner_steps_per_second": (steps - past_steps) / span,
@@ -90,11 +90,11 @@ class Gauges:
             "progress/seconds_left": self._ending.seconds_left(frames, seconds, collected / span),
             "schedule/epsilon": exploration.epsilon,
             "schedule/expert_ratio": exploration.expert_ratio,
-            "schedule/imitation_weight": guidance.imitation_weight(frames),
-            "schedule/learning_rate": guidance.learning_rate(steps),
+            "schedule/imitation_weight": schedules.imitation_weight(frames),
+            "schedule/learning_rate": schedules.learning_rate(steps),
             "schedule/beta": self._beta.value(frames),
-            "schedule/prior_weight": guidance.prior_weight(frames),
-            "schedule/standing": guidance.standing.ratio,
+            "schedule/prior_weight": schedules.prior_weight(frames),
+            "schedule/standing": schedules.standing.ratio,
             "collect/agreement": self._collector.agreement(),
             "replay/size": len(self._replay),
         }

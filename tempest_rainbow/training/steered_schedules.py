@@ -16,10 +16,10 @@ from tempest_rainbow.config.schedules import EpsilonSchedule
 from tempest_rainbow.config.settings import TrainConfig
 from tempest_rainbow.monitor.controls import Controls
 
-__all__ = ["EpsilonPulse", "Guidance", "Standing"]
+__all__ = ["EpsilonPulse", "Standing", "SteeredSchedules"]
 
 
-class Guidance:
+class SteeredSchedules:
     """Puts the controls' overrides over the schedules."""
 
     def __init__(self, config: TrainConfig, controls: Controls, progress: Callable[[], float]) -> None:

@@ -27,13 +27,13 @@ from tempest_rainbow.monitor.metrics import Metrics
 from tempest_rainbow.monitor.reports import attention_report, replay_report
 from tempest_rainbow.policy import network_card
 from tempest_rainbow.replay.replay import Replay
-from tempest_rainbow.training.clock import Agenda, Ending, RunClock
+from tempest_rainbow.training.clock import Ending, RunClock, Timetable
 from tempest_rainbow.training.curriculum import Curriculum
-from tempest_rainbow.training.evaluator import Judge
-from tempest_rainbow.training.learner_loop import Lessons
-from tempest_rainbow.training.rate_limiter import SampleLimiter
-from tempest_rainbow.training.run_metrics import Gauges
-from tempest_rainbow.training.steered_schedules import Guidance
+from tempest_rainbow.training.evaluator import Evaluator
+from tempest_rainbow.training.learner_loop import LearnerLoop
+from tempest_rainbow.training.rate_limiter import RateLimiter
+from tempest_rainbow.training.run_metrics import RunMetrics
+from tempest_rainbow.training.steered_schedules import SteeredSchedules
 
 __all__ = ["Diverged", "Trainer"]
 
@@ -56,7 +56,7 @@ class Trainer:
         metrics: the hub to subscribe monitors to.
         checkpoints: the run's checkpoints.
         learner, replay, collector: the three big parts.
-        gauges: what the run's rows of metrics are made of.
+        run_metrics: what the run's rows of metrics are made of.
     """
 
     def __init__(self, config: TrainConfig, folder: Path, *, controls: Controls, metrics: Metrics) -> None:
@@ -105,7 +105,7 @@ class Trainer:
             processes=config.learner_processes,
         )
         self._opened.callback(self.learner.close)
-        self._guidance = Guidance(config, self.controls, self._progress)
+        self._schedules = SteeredSchedules(config, self.controls, self._progress)
         self._curriculum = Curriculum(config.start_level)
         self.collector = open_collector(
             config, source, self._act, self.learner, self.replay, self._prior_weight
@@ -114,19 +114,23 @@ class Trainer:
             self._opened.callback(self.collector.close)
         if config.drawn_levels:
             self.collector.statistics.highest_start = config.start_level
-        self._limiter = SampleLimiter(
+        self._limiter = RateLimiter(
             config.samples_per_insert,
             max(config.learn_start, config.rings * (config.replay.n_step + 1)),  # some transition is complete
             config.batch_size,
             slack=2 * config.samples_per_insert * config.rings,
         )
         self._opened.callback(self._limiter.close)
-        self.gauges = Gauges(config, self._ending, self._guidance, self.collector, self.learner, self.replay)
-        self._lessons = Lessons(
-            config, self.learner, self.replay, self._guidance, self.gauges, lambda: self.frames
+        self.run_metrics = RunMetrics(
+            config, self._ending, self._schedules, self.collector, self.learner, self.replay
         )
-        self._opened.callback(self._lessons.close)
-        self._judge = Judge(config, self.checkpoints, self.metrics, lambda: self.controls.pending("quit"))
+        self._learner_loop = LearnerLoop(
+            config, self.learner, self.replay, self._schedules, self.run_metrics, lambda: self.frames
+        )
+        self._opened.callback(self._learner_loop.close)
+        self._evaluator = Evaluator(
+            config, self.checkpoints, self.metrics, lambda: self.controls.pending("quit")
+        )
         self._collecting = threading.Lock()
         self._failure: BaseException | None = None
         self._saved_at = (-1, -1)
@@ -154,12 +158,12 @@ class Trainer:
             CheckpointError: the run is over, but its end could not be saved.
         """
         self._clock.start()
-        self.gauges.start(self.seconds, self.frames)
+        self.run_metrics.start(self.seconds, self.frames)
         config = self.config
-        self._headlines = Agenda(config.monitor.every_seconds, 0, self.seconds, self.frames)
-        self._points = Agenda(config.monitor.curve_seconds, 0, self.seconds, self.frames)
+        self._headlines = Timetable(config.monitor.every_seconds, 0, self.seconds, self.frames)
+        self._points = Timetable(config.monitor.curve_seconds, 0, self.seconds, self.frames)
         self._saves, self._evaluations = (
-            Agenda(60 * group.every_minutes, group.every_frames, self.seconds, self.frames)
+            Timetable(60 * group.every_minutes, group.every_frames, self.seconds, self.frames)
             for group in (config.checkpoint, config.evaluation)
         )
         try:
@@ -172,12 +176,12 @@ class Trainer:
         saved = self._save_the_end()
         if (
             self.config.evaluation.at_end
-            and self._judge.steps != self.learner.steps
+            and self._evaluator.steps != self.learner.steps
             and not self.controls.pending("quit")
         ):
             self._evaluate(saved)
         self._publish_row()
-        return self._judge.last or {}
+        return self._evaluator.last or {}
 
     def close(self) -> None:
         """End the environments, also after a construction that failed half way. May be called twice."""
@@ -264,7 +268,7 @@ class Trainer:
         obstacle = self.collector.set_state(state["collector"])
         if obstacle is not None:
             notes.append(f"{obstacle}, so their episodes begin anew")
-        self._guidance.set_state(state["guidance"])
+        self._schedules.set_state(state["guidance"])
         self.controls.set_state(state["controls"])
         if steered := self.controls.steered():
             notes.append(
@@ -290,7 +294,7 @@ class Trainer:
             while self._goes_on():
                 before = time.perf_counter()
                 ready = self._limiter.wait_to_learn(0.1)
-                self.gauges.spent("wait", time.perf_counter() - before)
+                self.run_metrics.spent("wait", time.perf_counter() - before)
                 if ready:
                     self._learn()
                 if self._failure is not None:
@@ -311,12 +315,12 @@ class Trainer:
             self._limiter.close()
 
     def _collect(self) -> None:
-        exploration = self._guidance.exploration(self.frames)
+        exploration = self._schedules.exploration(self.frames)
         frames, ended = self.collector.step(exploration)
-        self._guidance.finished(ended)
+        self._schedules.finished(ended)
         self._curriculum.apply(ended, self.controls, self._set_start_level)
         self._limiter.learning = bool(self.controls["training"])
-        self._limiter.samples_per_insert = self._guidance.samples_per_insert()
+        self._limiter.samples_per_insert = self._schedules.samples_per_insert()
         self._limiter.inserted(frames)
 
     def _set_start_level(self, level: int) -> None:
@@ -325,7 +329,7 @@ class Trainer:
             self.metrics.event(self.frames, "these environments have no start level to change")
 
     def _learn(self) -> None:
-        self._limiter.sampled(self._lessons.learn())
+        self._limiter.sampled(self._learner_loop.learn())
 
     def live_view(self) -> Callable[[], Mapping[str, Any]] | None:
         """Return what draws one of the games with the network's attention, None if they cannot be drawn."""
@@ -334,7 +338,7 @@ class Trainer:
     def attention_report(self) -> str:
         """Return which lanes look at which enemies at present, as a table."""
         with self._collecting:
-            observations = self.gauges.seen.copy()
+            observations = self.run_metrics.seen.copy()
         return attention_report(self.learner.network, observations)
 
     def replay_report(self) -> str:
@@ -344,11 +348,11 @@ class Trainer:
     def _act(self, observations: NDArray[np.float32]) -> NDArray[np.int64]:
         started = time.perf_counter()
         actions, values = self.learner.act(observations, prior_weight=self._prior_weight())
-        self.gauges.acted(observations, values, time.perf_counter() - started)
+        self.run_metrics.acted(observations, values, time.perf_counter() - started)
         return actions
 
     def _prior_weight(self) -> float:
-        return self._guidance.prior_weight(self.frames)
+        return self._schedules.prior_weight(self.frames)
 
     def _goes_on(self) -> bool:
         """Do what is due and return whether the run goes on after it."""
@@ -358,7 +362,7 @@ class Trainer:
 
     def finished(self) -> bool:
         """Whether frames, minutes, score or somebody's word have ended the run."""
-        over = self._ending.reached(self.frames, self.seconds, self._judge.score)
+        over = self._ending.reached(self.frames, self.seconds, self._evaluator.score)
         return over or self.controls.pending("quit")
 
     def _attend(self) -> None:
@@ -368,7 +372,7 @@ class Trainer:
         if self._points.due(*now) or headline:
             self._publish_row(headline=headline)
         if self.controls.take("pulse"):
-            self._guidance.pulse.start(self.frames)
+            self._schedules.pulse.start(self.frames)
         if self.controls.take("flush_replay"):
             self._flush()
         if self._evaluations.due(*now) or self.controls.take("evaluate"):
@@ -379,15 +383,15 @@ class Trainer:
     def _flush(self) -> None:
         self._limiter.pause()
         with self._collecting:
-            self._lessons.clear()
+            self._learner_loop.clear()
             self._limiter.set_state({"allowance": 0.0, "inserted": 0})
         self._limiter.resume()
 
     def _evaluate(self, checkpoint: Path | None) -> None:
-        self._judge.evaluate(self.learner, self._card(), self.frames, checkpoint)
+        self._evaluator.evaluate(self.learner, self._card(), self.frames, checkpoint)
 
     def _publish_row(self, *, headline: bool = True) -> None:
-        row = self.gauges.row(self.seconds, self.frames, headline=headline)
+        row = self.run_metrics.row(self.seconds, self.frames, headline=headline)
         self.metrics.publish(row)
         at_ends = row.values.get("learner/at_ends", 0.0)
         if at_ends > _CROWDED and not self._warned_of_support:
@@ -420,7 +424,7 @@ class Trainer:
             frame_skip=self.config.frame_skip,
             frames=self.frames,
             learner_steps=self.learner.steps,
-            prior_weight=self._guidance.prior_weight(self.frames),
+            prior_weight=self._schedules.prior_weight(self.frames),
         )
 
     def _get_state(self) -> dict[str, Any]:
@@ -430,7 +434,7 @@ class Trainer:
             "learner": self.learner.get_state(),
             "collector": self.collector.get_state(),
             "limiter": self._limiter.get_state(),
-            "guidance": self._guidance.get_state(),
+            "guidance": self._schedules.get_state(),
             "curriculum": self._curriculum.get_state(),
             "controls": self.controls.get_state(),
         }
