@@ -14,10 +14,10 @@ from tempest_rainbow.collect import single_sources as singles
 from tempest_rainbow.collect.client_source import ClientSource
 from tempest_rainbow.collect.collector import LocalCollector
 from tempest_rainbow.collect.environments import make_source, make_vector
-from tempest_rainbow.collect.episodes import Episode, EpisodeStatistics
+from tempest_rainbow.collect.episodes import Episode, EpisodeStatistics, deaths_by_level
 from tempest_rainbow.collect.exploration import ExpertAssignment, Exploration
 from tempest_rainbow.collect.single_sources import SerialSource, ThreadedSource
-from tempest_rainbow.collect.sources import VectorSource
+from tempest_rainbow.collect.sources import Arrivals, Truncation, VectorSource
 from tempest_rainbow.config.schedules import EpsilonSchedule, ExpertSchedule
 from tempest_rainbow.config.settings import Task
 from tempest_rainbow.policy import random_actions
@@ -417,3 +417,65 @@ def test_games_to_learn_from_may_start_at_several_levels_and_judged_ones_at_one(
     envs = make_vector(task, 12)
     assert set(envs.reset(seed=0)[1]["level"].tolist()) == {1}
     envs.close()
+
+
+def arrivals_of(truncations, *, terminated=False, first=False, **info):
+    count = len(truncations)
+    return Arrivals(
+        ids=np.arange(count),
+        observations=np.zeros((count, 5), np.float32),
+        rewards=np.ones(count, np.float32),
+        terminated=np.full(count, terminated),
+        truncations=np.array(truncations, np.int8),
+        first=np.full(count, first),
+        info={name: np.full(count, value) for name, value in info.items()},
+    )
+
+
+def test_a_departure_and_a_fault_are_bootstrapped_but_only_a_time_limit_ends_a_game():
+    """In version 0.1 the score of a client that left counted as that of a finished game."""
+    ways = [Truncation.TIME_LIMIT, Truncation.DEPARTURE, Truncation.FAULT]
+
+    class Ends(SerialSource):
+        def recv(self):
+            step = next(script)
+            return arrivals_of(step[0], first=step[1], score=104_276.0, level=9.0, expert_action=1)
+
+    script = iter([([0, 0, 0], True), (ways, False)])
+    source, notebook = Ends([LadderEnv] * 3, seed=0), Notebook(3)
+    collecting = collector(source, notebook, unit="episode")
+    collecting.step(Exploration(epsilon=0.0, expert_ratio=1.0))
+    _, ended = collecting.step(Exploration(epsilon=0.0, expert_ratio=1.0))
+    assert [row["truncated"] for rows in notebook.rows for row in rows] == [True] * 3
+    assert [(episode.score, episode.truncated) for episode in ended] == [(104_276.0, True)]
+    metrics = collecting.statistics.metrics()
+    assert (metrics["episodes/count"], metrics["episodes/truncated"]) == (1.0, 1.0)
+
+
+def test_deaths_per_level_count_the_levels_passed_and_where_lives_were_lost():
+    statistics = EpisodeStatistics(1)
+    statistics.highest_start = 1
+    game = Episode(0.0, 9, 0.0, level=12.0, expert_share=0.0, first_level=4.0, deaths=(5.0, 11.0, 12.0))
+    late = Episode(
+        0.0, 9, 0.0, level=12.0, expert_share=0.0, first_level=11.0, deaths=(11.0,), truncated=True
+    )
+    teacher = Episode(0.0, 9, 0.0, level=12.0, expert_share=1.0, first_level=1.0, deaths=(1.0,))
+    for episode in (game, late, teacher):
+        statistics.record(episode, 10)
+    # Passed: 4 and 5; 6 to 10; 11 twice. Died: once at 5, three times from 11 on.
+    assert deaths_by_level([game, late]) == {1: (1, 2), 6: (0, 5), 11: (3, 2)}
+    metrics = statistics.metrics()
+    assert metrics["episodes/agent_deaths_per_level"] == 4 / 9
+    assert [metrics[f"deaths_per_level/{block}"] for block in ("1-5", "6-10", "11-15")] == [0.5, 0.0, 1.5]
+    again = EpisodeStatistics(1)
+    again.set_state(statistics.get_state())
+    assert again.metrics() == metrics
+
+
+def test_deaths_are_counted_at_the_level_at_which_they_happen():
+    statistics, nobody = EpisodeStatistics(1), np.array([False])
+    statistics.add(arrivals_of([0], first=True, level=1.0, life_lost=False), nobody)
+    for level, lost in ((1.0, True), (2.0, False), (3.0, True)):
+        assert not statistics.add(arrivals_of([0], level=level, life_lost=lost), nobody)
+    (game,) = statistics.add(arrivals_of([0], terminated=True, level=3.0, life_lost=True), nobody)
+    assert game.deaths == (1.0, 3.0, 3.0)

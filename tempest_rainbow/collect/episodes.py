@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tempest_rainbow.collect.sources import Arrivals
+from tempest_rainbow.collect.sources import Arrivals, Truncation
 
-__all__ = ["Episode", "EpisodeStatistics"]
+__all__ = ["Episode", "EpisodeStatistics", "deaths_by_level"]
 
 _WINDOW = 100
 _SPANS = {"100k": 100_000, "1m": 1_000_000, "5m": 5_000_000}
@@ -30,7 +31,9 @@ class Episode:
         score: the game's score at the end, the sum of the rewards where the environment shows none.
         level: highest level seen, NaN where the environment shows none.
         expert_share: share of the steps that were the teacher's.
-        first_level: level it began at, NaN where the environment shows none.
+        first_level: level it started at, NaN where the environment shows none.
+        deaths: levels at which a life was lost, in the order of the deaths.
+        truncated: the time limit ended it.
     """
 
     reward: float
@@ -39,6 +42,21 @@ class Episode:
     level: float
     expert_share: float
     first_level: float = math.nan
+    deaths: tuple[float, ...] = ()
+    truncated: bool = False
+
+
+def deaths_by_level(games: Iterable[Episode]) -> dict[int, tuple[int, int]]:
+    """Return deaths and levels passed by block of five levels; the key is the block's first level (1, 6, 11, ...)."""
+    counts: dict[int, list[int]] = {}
+    for game in games:
+        if math.isnan(game.level):
+            continue
+        passed = range(int(game.first_level), int(game.level))
+        for column, levels in enumerate((map(int, game.deaths), passed)):
+            for level in levels:
+                counts.setdefault((level - 1) // 5 * 5 + 1, [0, 0])[column] += 1
+    return {block: (deaths, levels) for block, (deaths, levels) in sorted(counts.items())}
 
 
 class RollingReward:
@@ -79,29 +97,34 @@ class RollingReward:
 
 
 class EpisodeStatistics:
-    """Adds up episodes by environment, and keeps the last 100 of the student's, the teacher's and mixed
-    ones.
+    """Adds up episodes by environment, and keeps the last 100 of the agent's, the teacher's and mixed ones.
+
+    An episode that a departure or a fault cut off is not counted: its game did not end. One that the time limit ended
+    is counted, and reported as truncated.
 
     Attributes:
-        finished: how many ended.
-        highest_start: games that began above this level count as finished and nothing else, so that the means stay
-            those of whole games while others begin late; None to count all.
+        finished: number of episodes that ended.
+        truncated: those of them that the time limit ended.
+        highest_start: games that started above this level are left out of the means, so that these stay those of
+            whole games while others start late; None to include all.
     """
 
     def __init__(self, count: int) -> None:
-        """Begin with no episodes."""
+        """Start with no episodes."""
         self.highest_start: int | None = None
+        self.finished = self.truncated = 0
         self._reward = np.zeros(count)
         self._length = np.zeros(count, np.int64)
         self._expert = np.zeros(count, np.int64)
         self._level = np.full(count, np.nan)
         self._first_level = np.full(count, np.nan)
-        self.finished = 0
+        self._deaths: list[list[float]] = [[] for _ in range(count)]
         self._frames = 0
         self._rolling = RollingReward()
         self._recent: dict[str, deque[Episode]] = {
             who: deque(maxlen=_WINDOW) for who in ("agent", "expert", "mixed")
         }
+        self._games: deque[Episode] = deque(maxlen=_WINDOW)  # the agent's, those that started late included
 
     def add(self, arrivals: Arrivals, by_expert: NDArray[np.bool_]) -> list[Episode]:
         """Count a step of each arrived environment and return the episodes that ended.
@@ -110,36 +133,36 @@ class EpisodeStatistics:
             arrivals: what came back from the step.
             by_expert: bool ``(k,)``, the action of that step was the teacher's.
         """
-        ids, went_on = arrivals.ids, ~arrivals.first
-        began = ids[arrivals.first]
-        self._reward[began] = 0.0
-        self._length[began] = 0
-        self._expert[began] = 0
-        self._level[began] = np.nan
-        self._first_level[began] = np.nan
-        moved = ids[went_on]
-        self._frames += len(moved)
-        self._reward[moved] += arrivals.rewards[went_on]
-        self._length[moved] += 1
-        self._expert[moved] += by_expert[went_on]
-        if "level" in arrivals.info:
-            levels = arrivals.info["level"][went_on]
-            self._level[moved] = np.fmax(self._level[moved], levels)
-            first = self._first_level[moved]
-            self._first_level[moved] = np.where(np.isnan(first), levels, first)
+        self._reset(arrivals.ids[arrivals.first])
+        stepped = ~arrivals.first
+        ids, info = arrivals.ids[stepped], arrivals.info
+        self._frames += len(ids)
+        self._reward[ids] += arrivals.rewards[stepped]
+        self._length[ids] += 1
+        self._expert[ids] += by_expert[stepped]
+        if "level" in info:
+            levels = info["level"][stepped]
+            self._level[ids] = np.fmax(self._level[ids], levels)
+            self._first_level[ids] = np.where(
+                np.isnan(self._first_level[ids]), levels, self._first_level[ids]
+            )
+        if "life_lost" in info:
+            for index in arrivals.ids[info["life_lost"].astype(bool) & stepped]:
+                self._deaths[index].append(float(self._level[index]))
+        by_time = arrivals.truncations == Truncation.TIME_LIMIT
         ended = []
-        scores = arrivals.info.get("score")
-        for row in np.flatnonzero((arrivals.terminated | arrivals.truncated) & went_on):
-            index = ids[row]
-            reward = float(self._reward[index])
-            score = float(scores[row]) if scores is not None else reward
+        for row in np.flatnonzero((arrivals.terminated | by_time) & stepped):
+            index = arrivals.ids[row]
+            reward, length = float(self._reward[index]), int(self._length[index])
             episode = Episode(
                 reward=reward,
-                length=int(self._length[index]),
-                score=score,
+                length=length,
+                score=float(info["score"][row]) if "score" in info else reward,
                 level=float(self._level[index]),
-                expert_share=float(self._expert[index] / max(self._length[index], 1)),
+                expert_share=float(self._expert[index] / max(length, 1)),
                 first_level=float(self._first_level[index]),
+                deaths=tuple(self._deaths[index]),
+                truncated=bool(by_time[row] and not arrivals.terminated[row]),
             )
             ended.append(episode)
             self.record(episode, self._frames)
@@ -149,63 +172,92 @@ class EpisodeStatistics:
         """Count an episode that ended when ``frames`` frames were collected."""
         self._frames = frames
         self.finished += 1
+        self.truncated += episode.truncated
+        who = {0.0: "agent", 1.0: "expert"}.get(episode.expert_share, "mixed")
+        if who == "agent":
+            self._games.append(episode)
         if self.highest_start is not None and episode.first_level > self.highest_start:
             return
-        who = {0.0: "agent", 1.0: "expert"}.get(episode.expert_share, "mixed")
         self._recent[who].append(episode)
         if who == "agent":
             self._rolling.add(frames, episode.reward)
 
     def metrics(self) -> dict[str, float]:
         """Return means over the last episodes of each kind, by metric name."""
-        values = {"episodes/count": float(self.finished), **self._rolling.metrics(self._frames)}
+        values = {"episodes/count": float(self.finished), "episodes/truncated": float(self.truncated)}
+        values |= self._rolling.metrics(self._frames)
         for who, episodes in self._recent.items():
             if not episodes:
                 continue
-            values[f"episodes/{who}_reward"] = float(np.mean([episode.reward for episode in episodes]))
-            values[f"episodes/{who}_score"] = float(np.mean([episode.score for episode in episodes]))
-            values[f"episodes/{who}_length"] = float(np.mean([episode.length for episode in episodes]))
+            for name in ("reward", "score", "length"):
+                values[f"episodes/{who}_{name}"] = float(np.mean([getattr(each, name) for each in episodes]))
             levels = [episode.level for episode in episodes if not np.isnan(episode.level)]
             if levels:
                 values[f"episodes/{who}_level"] = float(np.mean(levels))
+        return values | self._death_metrics()
+
+    def _death_metrics(self) -> dict[str, float]:
+        """Return deaths per level passed over the agent's last 100 games, in all and by block of five levels."""
+        by_level = deaths_by_level(self._games)
+        values = {}
+        levels = sum(passed for _, passed in by_level.values())
+        if levels:
+            values["episodes/agent_deaths_per_level"] = sum(lost for lost, _ in by_level.values()) / levels
+        for block, (lost, passed) in by_level.items():
+            if passed:
+                values[f"deaths_per_level/{block}-{block + 4}"] = lost / passed
         return values
 
     def get_state(self) -> dict[str, Any]:
-        """Return what ``set_state`` needs to go on."""
+        """Return what ``set_state`` needs."""
         return {
             "reward": self._reward.copy(),
             "length": self._length.copy(),
             "expert": self._expert.copy(),
             "level": self._level.copy(),
             "first_level": self._first_level.copy(),
+            "deaths": [list(levels) for levels in self._deaths],
             "finished": self.finished,
+            "truncated": self.truncated,
             "frames": self._frames,
             "rolling": self._rolling.get_state(),
-            "recent": {
-                who: [list(astuple(episode)) for episode in episodes]
-                for who, episodes in self._recent.items()
-            },
+            "recent": {who: _rows(episodes) for who, episodes in self._recent.items()},
+            "games": _rows(self._games),
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from a state that ``get_state`` gave; with another number of environments without the episodes
-        under way."""
+        """Continue from a state that ``get_state`` returned; with another number of environments without the
+        episodes under way."""
         if len(state["reward"]) == len(self._reward):
             self._reward = np.array(state["reward"])
             self._length = np.array(state["length"])
             self._expert = np.array(state["expert"])
             self._level = np.array(state["level"])
             self._first_level = np.array(state.get("first_level", self._first_level))
-        self.finished = int(state["finished"])
+            self._deaths = [list(levels) for levels in state.get("deaths", self._deaths)]
+        self.finished, self.truncated = int(state["finished"]), int(state.get("truncated", 0))
         self._frames = int(state["frames"])
         self._rolling.set_state(state["rolling"])
-        for who, episodes in state["recent"].items():
-            self._recent[who] = deque((Episode(*episode) for episode in episodes), maxlen=_WINDOW)
+        for who, rows in state["recent"].items():
+            self._recent[who] = deque(_episodes(rows), maxlen=_WINDOW)
+        self._games = deque(_episodes(state.get("games", [])), maxlen=_WINDOW)  # version 0.1 has none
 
     def restart(self) -> None:
         """Forget the episodes under way, which cannot be played to their end."""
-        self._reward[:] = 0.0
-        self._length[:] = 0
-        self._expert[:] = 0
-        self._level[:] = np.nan
-        self._first_level[:] = np.nan
+        self._reset(np.arange(len(self._deaths)))
+
+    def _reset(self, ids: NDArray[np.int64]) -> None:
+        for sums in (self._reward, self._length, self._expert):
+            sums[ids] = 0
+        for levels in (self._level, self._first_level):
+            levels[ids] = np.nan
+        for index in ids:
+            self._deaths[index] = []
+
+
+def _rows(episodes: Iterable[Episode]) -> list[list[Any]]:
+    return [[*astuple(episode)[:6], list(episode.deaths), episode.truncated] for episode in episodes]
+
+
+def _episodes(rows: Iterable[list[Any]]) -> list[Episode]:
+    return [Episode(*row[:6], *(tuple(row[6]), bool(row[7])) if len(row) > 6 else ()) for row in rows]
