@@ -62,11 +62,10 @@ def sources():
     }
 
 
-def collector(source, notebook, *, unit="frame", life_ends=True, seed=0):
+def collector(source, notebook, *, unit="frame", **changes):
     act = lambda observations: np.full(len(observations), 2)  # noqa: E731
-    return LocalCollector(
-        source, act, notebook, EpsilonSchedule(), ExpertSchedule(unit=unit), life_ends=life_ends, seed=seed
-    )
+    options = {"life_ends": True, "seed": 0, **changes}
+    return LocalCollector(source, act, notebook, EpsilonSchedule(), ExpertSchedule(unit=unit), **options)
 
 
 @pytest.mark.parametrize("name", ["vector", "serial", "threads", "threads together"])
@@ -114,6 +113,25 @@ def test_a_lost_life_may_leave_the_episode_alone():
             assert row["terminated"] == terminated
             if terminated or truncated:
                 twin.reset()
+
+
+def test_a_life_costs_its_price_outside_the_environments_reward():
+    source, notebook = sources()["vector"], Notebook(3)
+    collecting = collector(source, notebook, life_price=40.0)
+    for _ in range(60):
+        collecting.step(Exploration(epsilon=1.0, expert_ratio=0.0))
+    source.close()
+    lost = 0
+    for index, rows in enumerate(notebook.rows):
+        twin = LadderEnv()
+        twin.reset(seed=7 + index)
+        for row in rows:
+            _, reward, terminated, truncated, info = twin.step(row["action"])
+            assert row["reward"] == pytest.approx(reward - 40.0 * info["life_lost"])
+            lost += info["life_lost"]
+            if terminated or truncated:
+                twin.reset()
+    assert lost > 0
 
 
 def shares(unit, epsilon, ratio, steps=1500):

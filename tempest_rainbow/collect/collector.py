@@ -87,6 +87,7 @@ class LocalCollector:
         expert: ExpertSchedule,
         *,
         life_ends: bool,
+        life_price: float = 0.0,
         seed: int,
     ) -> None:
         """Collect from ``source`` into ``replay``.
@@ -98,6 +99,7 @@ class LocalCollector:
             epsilon: shape of random actions, and factor during the descent.
             expert: for how long who acts is drawn, and factor during the descent.
             life_ends: a lost life is terminal for learning.
+            life_price: taken from the stored reward at each lost life.
             seed: of who acts and of random actions.
         """
         self.source = source
@@ -111,6 +113,7 @@ class LocalCollector:
         self._epsilon = epsilon
         self._expert = expert
         self._life_ends = life_ends
+        self._life_price = life_price
         self._generator = np.random.default_rng(seed)
         self._assignment = ExpertAssignment(source.count)
         self._observations = np.zeros((source.count, source.observation_size), np.float32)
@@ -168,15 +171,18 @@ class LocalCollector:
         if not len(rows):
             return 0
         ids = arrivals.ids[rows]
-        terminated = arrivals.terminated[rows]
-        if self._life_ends and "life_lost" in arrivals.info:
-            terminated = terminated | arrivals.info["life_lost"][rows]
+        terminated, rewards = arrivals.terminated[rows], arrivals.rewards[rows]
+        if "life_lost" in arrivals.info:
+            lost = arrivals.info["life_lost"][rows]
+            rewards = rewards - np.float32(self._life_price) * lost
+            if self._life_ends:
+                terminated = terminated | lost
         self.replay.insert(
             Steps(
                 ids,
                 self._observations[ids],
                 self._actions[ids],
-                arrivals.rewards[rows],
+                rewards,
                 terminated,
                 arrivals.truncated[rows] & ~terminated,
                 expert_actions=self._labels[ids],

@@ -59,7 +59,14 @@ def open_collector(
     if source is None:
         return open_cluster(config, learner, replay, prior_weight)
     return LocalCollector(
-        source, act, replay, config.epsilon, config.expert, life_ends=config.life_ends, seed=config.seed
+        source,
+        act,
+        replay,
+        config.epsilon,
+        config.expert,
+        life_ends=config.life_ends,
+        life_price=config.life_price,
+        seed=config.seed,
     )
 
 
@@ -93,6 +100,7 @@ def open_cluster(
             epsilon=config.epsilon,
             expert=config.expert,
             life_ends=config.life_ends,
+            life_price=config.life_price,
         )
 
     def weights() -> Weights:

@@ -55,6 +55,7 @@ class RunnerPlan:
         epsilon: shape of random actions.
         expert: for how long who acts is drawn.
         life_ends: a lost life is terminal for learning.
+        life_price: taken from the reward at each lost life.
     """
 
     task: Task
@@ -64,6 +65,7 @@ class RunnerPlan:
     epsilon: EpsilonSchedule
     expert: ExpertSchedule
     life_ends: bool
+    life_price: float = 0.0
 
 
 class Runner:
@@ -91,6 +93,7 @@ class Runner:
             plan.epsilon,
             plan.expert,
             life_ends=plan.life_ends,
+            life_price=plan.life_price,
             seed=seed,
         )
         self._weights_step = -1

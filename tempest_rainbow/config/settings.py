@@ -393,6 +393,8 @@ class TrainConfig:
     """Ray only: environments of each runner."""
     life_ends: bool = True
     """A lost life is terminal for learning (where info carries life_lost)."""
+    life_price: float = 0.0
+    """Reward taken away at each lost life, beside what the environment takes and outside its clip of 10."""
 
     frames: int | None = None
     """End after this many collected frames (environment steps)."""
@@ -497,6 +499,8 @@ class TrainConfig:
             value = self._value(name)
             if value is not None and not 0 < value < math.inf:
                 raise ConfigError(f"--{name} must be a number above 0, got {value}")
+        if not 0.0 <= self.life_price < math.inf:
+            raise ConfigError(f"--life-price must be a number from 0 on, got {self.life_price}")
         for name, value in (
             ("epsilon.start", self.epsilon.start),
             ("epsilon.end", self.epsilon.end),
