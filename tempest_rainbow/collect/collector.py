@@ -174,7 +174,7 @@ class LocalCollector:
         terminated, rewards = arrivals.terminated[rows], arrivals.rewards[rows]
         if "life_lost" in arrivals.info:
             lost = arrivals.info["life_lost"][rows]
-            rewards = rewards - np.float32(self._life_price) * lost
+            rewards = rewards - self._life_price * lost.astype(np.float32)
             if self._life_ends:
                 terminated = terminated | lost
         self.replay.insert(
