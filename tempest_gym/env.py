@@ -68,8 +68,8 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
     Example:
         >>> env = TempestEnv(start_level=9, episode="life")
         >>> observation, info = env.reset(seed=7)
-        >>> observation.shape, info["game"], info["level"], info["lives"]
-        ((195,), 'squall', 9, 3)
+        >>> observation.shape, info["level"], info["lives"]
+        ((195,), 9, 3)
         >>> observation, reward, terminated, truncated, info = env.step(info["expert_action"])
         >>> terminated, truncated, info["frames"]
         (False, False, 1)
@@ -207,8 +207,6 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
             frame,
             advised_action(frame),
             self._episode_frames,
-            game=self.machine.game,
-            machine=self.machine.name,
             seed=self._seed,
         )
         return info

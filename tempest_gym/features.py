@@ -1,4 +1,9 @@
-"""The names of the 195 numbers of an observation (ARCADE F.2)."""
+"""The names of the 195 numbers of an observation (ARCADE F.2).
+
+Example:
+    >>> FEATURES["enemy_depth"]
+    slice(135, 142, None)
+"""
 
 from __future__ import annotations
 
@@ -84,9 +89,4 @@ def _slices() -> dict[str, slice]:
 
 
 FEATURES: dict[str, slice] = _slices()
-"""Where each group of features lies in an observation, in the order of ``lua/features.lua``.
-
-Example:
-    >>> FEATURES["enemy_depth"]
-    slice(135, 142, None)
-"""
+"""Where each group of features lies in an observation, in the order of ``lua/features.lua``."""

@@ -10,7 +10,10 @@ __all__ = ["INFO_DTYPES", "TempestInfo", "step_info"]
 
 
 class TempestInfo(TypedDict, total=False):
-    """What `reset` and `step` return beside the observation, with the same keys.
+    """What `reset` and `step` return beside the observation: the same keys in both, and numbers alone.
+
+    Collectors and wrappers that convert infos into arrays need both. The names of game and machine are
+    ``env.unwrapped.machine.game`` and ``env.unwrapped.machine.name``.
 
     Attributes:
         expert_action: joint action, 0-43, that the scripted expert would take now.
@@ -25,9 +28,7 @@ class TempestInfo(TypedDict, total=False):
         life_lost: whether the player died on this step.
         frames: game frames that this step took.
         episode_frames: game frames since the episode started, those before its first decision included.
-        game: name of the ROM set.
-        machine: ``"board"`` or ``"mame"``.
-        seed: seed of the game.
+        seed: seed of the game; a server's clients do not report it.
     """
 
     expert_action: int
@@ -42,12 +43,10 @@ class TempestInfo(TypedDict, total=False):
     life_lost: bool
     frames: int
     episode_frames: int
-    game: str
-    machine: str
     seed: int
 
 
-def step_info(frame: Any, expert_action: Any, episode_frames: Any, **game: Any) -> Any:
+def step_info(frame: Any, expert_action: Any, episode_frames: Any, **seed: Any) -> Any:
     """Return the info of a step.
 
     Args:
@@ -55,7 +54,7 @@ def step_info(frame: Any, expert_action: Any, episode_frames: Any, **game: Any) 
             each an array.
         expert_action: the expert's joint action or actions.
         episode_frames: game frames since the episode started.
-        game: ``game``, ``machine`` and ``seed``, where they are known.
+        seed: ``seed``, the game's, where it is known.
 
     Returns:
         A `TempestInfo`; for many environments its keys with arrays.
@@ -73,15 +72,11 @@ def step_info(frame: Any, expert_action: Any, episode_frames: Any, **game: Any) 
         "life_lost": frame.life_lost,
         "frames": frame.frames,
         "episode_frames": episode_frames,
-        **game,
+        **seed,
     }
 
 
-_OF_THE_GAME = ("game", "machine", "seed")
-
 _DTYPES: dict[type, type[np.generic]] = {int: np.int64, float: np.float64, bool: np.bool_}
 
-INFO_DTYPES = {
-    name: _DTYPES[kind] for name, kind in get_type_hints(TempestInfo).items() if name not in _OF_THE_GAME
-}
+INFO_DTYPES = {name: _DTYPES[kind] for name, kind in get_type_hints(TempestInfo).items() if name != "seed"}
 """The keys that a server's clients have too, and the dtypes of their arrays."""

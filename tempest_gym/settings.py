@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
@@ -91,7 +92,7 @@ class Settings:
         2.0
         >>> Settings.of({"frameskip": 4})
         Traceback (most recent call last):
-        TypeError: Tempest-v0 has no argument 'frameskip'; did you mean 'frame_skip'?
+        TypeError: Tempest-v0 got an unexpected keyword argument 'frameskip'; did you mean 'frame_skip'?
     """
 
     machine: MachineName = "board"
@@ -113,7 +114,8 @@ class Settings:
         for name in arguments.keys() - cls.__dataclass_fields__.keys():
             close = get_close_matches(name, cls.__dataclass_fields__, 1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise TypeError(f"Tempest-v0 has no argument {name!r}{hint}")
+            # Python's own wording, which torchrl looks for to find out what it may pass.
+            raise TypeError(f"Tempest-v0 got an unexpected keyword argument {name!r}{hint}")
         return cls(**arguments)
 
     @property
@@ -206,17 +208,21 @@ def _one_of(name: str, value: object, expected: tuple[str, ...]) -> None:
 
 
 def whole_number(name: str, value: Any, low: int, high: int) -> int:
-    """Return the value as an int.
+    """Return the value as an int; an array without dimensions counts, as wrappers make of options.
 
     Raises:
         TypeError: it is not a whole number.
         ValueError: it is out of range.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool):
         raise TypeError(f"{name} must be a whole number from {low} to {high}, got {value!r}")
-    if not low <= value <= high:
+    if not low <= number <= high:
         raise ValueError(f"{name} must be from {low} to {high}, got {value!r}")
-    return int(value)
+    return number
 
 
 def _number(name: str, value: Any) -> float:

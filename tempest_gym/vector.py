@@ -426,8 +426,6 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
             frame,
             advice,
             self._episode_frames[chosen],
-            game=np.full(len(chosen), self.fleet.game, object),
-            machine=np.full(len(chosen), "board", object),
             seed=self._seeds[chosen],
         )
         return values
@@ -542,10 +540,7 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
 
 def _within(values: dict[str, NDArray[Any]], mask: _Flags) -> dict[str, NDArray[Any]]:
     """Return numbers with 0 outside of the mask."""
-    return {
-        key: np.where(mask, value, np.array(None if value.dtype == object else 0, value.dtype))
-        for key, value in values.items()
-    }
+    return {key: np.where(mask, value, value.dtype.type(0)) for key, value in values.items()}
 
 
 def _with_masks(values: dict[str, Any], mask: _Flags) -> dict[str, Any]:

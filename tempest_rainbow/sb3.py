@@ -19,7 +19,9 @@ class GymnasiumVecEnv(VecEnv):
     """Wraps a vector environment with autoreset in the same step, which is what Stable-Baselines3 expects.
 
     Example:
-        >>> envs = gym.make_vec("tempest_gym:Tempest-v0", num_envs=64, autoreset_mode="SameStep")
+        >>> import gymnasium as gym
+        >>> from stable_baselines3 import PPO
+        >>> envs = gym.make_vec("tempest_gym:Tempest-v0", num_envs=4, autoreset_mode="SameStep")
         >>> model = PPO("MlpPolicy", GymnasiumVecEnv(envs))
     """
 

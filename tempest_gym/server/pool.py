@@ -108,7 +108,15 @@ class ClientPool:
 
     Raises:
         ValueError: the address is open to others and there is no token.
-        OSError: the address cannot be had.
+        OSError: the address cannot be bound.
+
+    Example:
+        >>> pool = ClientPool(port=0, count=2)  # the system chooses the port
+        >>> arrivals = pool.recv(timeout=0.0)  # no client has connected yet
+        >>> pool.send(arrivals.ids, arrivals.info["expert_action"])
+        >>> len(arrivals.ids), pool.clients()
+        (0, [])
+        >>> pool.close()
     """
 
     observation_size = FEATURE_COUNT
