@@ -254,8 +254,9 @@ def _watch(arguments: list[str]) -> int:
         seconds=options.seconds,
         panel=options.panel,
     )
-    for seed, score in games:
-        sys.stdout.write(f"seed {seed}: {score:.0f}\n")
+    for seed, score, ended in games:
+        state = "" if ended else " so far, not a result: the game had not ended when the playback stopped"
+        sys.stdout.write(f"seed {seed}: {score:.0f}{state}\n")
     return 0
 
 

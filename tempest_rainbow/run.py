@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 import shutil
 import signal
@@ -13,6 +14,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -107,13 +109,13 @@ def stop_on_signals(controls: Controls) -> Iterator[Callable[[], None]]:
             signal.signal(number, handler)
 
 
-def make_screen(config: MonitorConfig) -> Console | LivePanel:
+def make_screen(config: MonitorConfig, title: str) -> Console | LivePanel:
     """Return what shows the run in the terminal or the log."""
     ui = config.ui
     if ui == "auto":
-        ui = "rows" if sys.stderr.isatty() else "log"
+        ui = "live" if sys.stderr.isatty() else "log"
     if ui == "live":
-        return LivePanel()
+        return LivePanel(title=title)
     return Rows() if ui == "rows" else Console()
 
 
@@ -135,18 +137,20 @@ def train(config: TrainConfig) -> int:
         log_file = stack.enter_context(_log_file(folder / "log.txt"))
         stack.callback(metrics.close)
         start_handling_signals = stack.enter_context(stop_on_signals(controls))
-        screen = make_screen(config.monitor)
-        metrics.subscribe(screen, headlines_only=True)
+        screen = make_screen(config.monitor, folder.name)
+        metrics.subscribe(screen, headlines_only=not isinstance(screen, LivePanel))
         if isinstance(screen, LivePanel):  # Others write into the log anyway.
             log = logging.Logger(__name__)
             log.addHandler(log_file)
             metrics.subscribe(Console(log), headlines_only=True)
-        controls.listen(_follow_verbose)
+        controls.listen(partial(_follow_verbose, screen))
         trainer = Trainer(config, folder, controls=controls, metrics=metrics)
         stack.callback(trainer.close)
         resumed = None
         if checkpoint is not None:
             resumed = trainer.restore(checkpoint)
+            if isinstance(screen, LivePanel) and math.isfinite(trainer.checkpoints.best_mean()):
+                screen.best = trainer.checkpoints.best_mean()
             if trainer.finished():
                 raise ConfigError(
                     f"this run ended after {trainer.frames:,} frames and {trainer.seconds / 60:.1f} minutes, as its "
@@ -162,6 +166,7 @@ def train(config: TrainConfig) -> int:
         _attach_screen(stack, config.monitor, screen, trainer)
         failed_start.pop_all()
         _log.info("run folder %s; Ctrl-C saves and ends; another after a second ends at once", folder)
+        _log.info("%s", _outlook(config))
         try:
             trainer.run()
         except Diverged as error:
@@ -178,6 +183,16 @@ def train(config: TrainConfig) -> int:
         best = trainer.checkpoints.best()
         _log.info("done; tempest-rainbow evaluate --policy %s%s plays %s", folder, _suffix(config), best.name)
     return 0
+
+
+def _outlook(config: TrainConfig) -> str:
+    """Return how long the run lasts and how to watch it."""
+    ends = [f"{config.frames:,} frames"] if config.frames is not None else []
+    ends += [f"{config.minutes:g} minutes"] if config.minutes is not None else []
+    text = f"the run lasts {' or '.join(ends)}" if ends else "the run lasts until it is stopped"
+    if config.monitor.tensorboard:
+        text += f"; curves: tensorboard --logdir {config.run.parent if config.run else 'runs'}"
+    return f"{text}; ? lists the keys" if config.monitor.keyboard and can_read_keys() else text
 
 
 def _failure(error: Exception, saved: str) -> str:
@@ -285,9 +300,10 @@ def _log_file(path: Path) -> Iterator[logging.Handler]:
         handler.close()
 
 
-def _follow_verbose(event: Event) -> None:
-    """Let the setting ``verbose`` decide whether details are logged."""
+def _follow_verbose(screen: Console | LivePanel, event: Event) -> None:
+    """Let the setting ``verbose`` decide whether all metrics are shown and details are logged."""
     if event.name == "verbose":
+        screen.verbose = bool(event.new)
         logging.getLogger("tempest_rainbow").setLevel(logging.DEBUG if event.new else logging.INFO)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 import os
 import re
 import shutil
@@ -25,7 +26,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tempest_rainbow.config.settings import DashboardConfig
 from tempest_rainbow.monitor.controls import Controls
-from tempest_rainbow.monitor.dashboard.client import Dashboard
+from tempest_rainbow.monitor.dashboard.client import Dashboard, DashboardError
 from tempest_rainbow.monitor.history import History, read_history
 from tempest_rainbow.monitor.metrics import Row
 
@@ -72,7 +73,8 @@ def row(index: int) -> Row:
         "learner/loss": 2.0 + index,
         "episodes/agent_reward": 10.0 * index,
         "episodes/agent_score": 100.0 * index,
-        "schedule/epsilon": 0.25,
+        "schedule/epsilon": 0.005,
+        "progress/seconds_left": 3661.0,
         "schedule/expert_ratio": 0.5,
         "speed/frames_per_second": 30_000.0,
         "collect/clients": 12.0,
@@ -108,10 +110,10 @@ class Run:
             picture=picture,
             reports={"attention": lambda: "lane  0\n   0  0.25", "replay": lambda: "fill  0.5"},
         )
-        self.port = port
+        self.port = self.dashboard.port
         self.count = 0
         self.controls.listen(lambda event: self.dashboard.event(1000 * self.count, str(event)))
-        wait_until(lambda: answers(port))
+        wait_until(lambda: answers(self.port))
 
     def go_on(self, rows: int = 1) -> None:
         for _ in range(rows):
@@ -152,11 +154,13 @@ def text(page: Page, name: str) -> str:
     return page.inner_text(f"[data-testid={name}]")
 
 
-def gauge(page: Page, name: str) -> float:
-    script = "id => getElement(Number(id)).chart.getOption().series[0].data[0].value"
-    element = page.get_attribute(f"[data-testid=gauge-{name}]", "id")
-    assert element is not None
-    return float(page.evaluate(script, element.removeprefix("c")))
+def card(page: Page, name: str) -> str:
+    return page.inner_text(f'[data-testid="card-{name}"]')
+
+
+def loss(page: Page) -> float:
+    shown = card(page, "learner/loss")
+    return math.nan if shown == "-" else float(shown)
 
 
 def slide(page: Page, name: str, share: float) -> None:
@@ -165,14 +169,22 @@ def slide(page: Page, name: str, share: float) -> None:
     page.mouse.click(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
 
 
-def test_gauges_cards_and_charts_follow_the_rows(browser: Browser, run: Run) -> None:
+def test_cards_and_charts_follow_the_rows(browser: Browser, run: Run) -> None:
     page = visit(browser, run)
     run.go_on(3)
-    wait_until(lambda: page.evaluate("tempest.points") == 3 and gauge(page, "loss") == 5.0)
-    assert gauge(page, "epsilon") == 0.25
-    assert [text(page, f"card-{index}") for index in range(3)] == ["30.0K", "12", "3: left 2, silent 1"]
+    wait_until(lambda: page.evaluate("tempest.points") == 3 and loss(page) == 5.0)
+    shown = {
+        "schedule/epsilon": "0.005",
+        "speed/frames_per_second": "30K",
+        "collect/clients": "12",
+        "collect/dropped": "3: left 2, silent 1",
+        "episodes/agent_score": "300",
+        "progress/seconds_left": "1:01:01",
+    }
+    assert {name: card(page, name) for name in shown} == shown
+    assert text(page, "title") == "a test run"
     run.go_on()
-    wait_until(lambda: gauge(page, "loss") == 6.0)
+    wait_until(lambda: loss(page) == 6.0)
     page.close()
 
 
@@ -185,7 +197,7 @@ def test_a_small_chart_opens_large_and_zooms(browser: Browser, run: Run) -> None
     assert element is not None
     chart = f"getElement({element.removeprefix('c')}).chart"
     page.wait_for_function(f"{chart}.getOption().dataZoom?.length === 3")
-    page.wait_for_timeout(500)
+    page.wait_for_selector("[data-testid=large] canvas")
     box = page.locator("[data-testid=large] canvas").bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
@@ -198,14 +210,14 @@ def test_a_small_chart_opens_large_and_zooms(browser: Browser, run: Run) -> None
 
 def test_rows_that_come_fast_are_drawn_together(browser: Browser, run: Run) -> None:
     page = visit(browser, run)
-    element = page.get_attribute("[data-testid=gauge-loss]", "id")
+    element = page.get_attribute("[data-testid=chart-loss] .nicegui-echart", "id")
     assert element is not None
     chart = f"getElement({element.removeprefix('c')}).chart"
     page.evaluate(
         f"draw = {chart}.setOption.bind({chart}); drawn = 0; {chart}.setOption = (...a) => (drawn++, draw(...a)); null"
     )
     run.go_on(300)
-    wait_until(lambda: page.evaluate("tempest.points") == 300 and gauge(page, "loss") == 302.0)
+    wait_until(lambda: page.evaluate("tempest.points") == 300 and loss(page) == 302.0)
     assert page.evaluate("drawn") < 100
     page.close()
 
@@ -233,7 +245,7 @@ def test_a_browser_that_loses_its_connection_gets_what_it_missed(browser: Browse
     run.go_on(2)
     wait_until(lambda: run.dashboard.viewers == 1)
     run.go_on(2)
-    wait_until(lambda: page.evaluate("tempest.points") == 6 and gauge(page, "loss") == 8.0)
+    wait_until(lambda: page.evaluate("tempest.points") == 6 and loss(page) == 8.0)
     assert page.evaluate("window.same"), "the page was loaded anew"
     page.close()
 
@@ -274,26 +286,106 @@ def test_buttons_ask_before_they_destroy(browser: Browser, run: Run) -> None:
 
 def test_reports_open_on_the_page_that_asks(browser: Browser, run: Run) -> None:
     page, other = visit(browser, run), visit(browser, run)
-    page.click("[data-testid=report-attention]")
-    page.wait_for_selector("[data-testid=report]")
-    assert text(page, "report") == "lane  0\n   0  0.25"
+    page.click("[data-testid=report-replay]")
+    page.wait_for_function("document.querySelector('[data-testid=report]')?.innerText === 'fill  0.5'")
     assert other.locator("[data-testid=report]").count() == 0
     page.keyboard.press("Escape")
     page.wait_for_selector("[data-testid=report]", state="detached")
-    page.click("[data-testid=report-replay]")
-    page.wait_for_function("document.querySelector('[data-testid=report]')?.innerText === 'fill  0.5'")
     page.close()
     other.close()
 
 
-def test_the_game_is_drawn_only_for_those_who_watch(browser: Browser, run: Run) -> None:
-    page = visit(browser, run)
-    assert not page.get_attribute("#live", "src")
-    page.click("[data-testid=watch]")
+def test_the_game_and_its_attention_are_on_at_once_above_the_fold(browser: Browser, run: Run) -> None:
+    page = visit(browser, run, 1440, 900)
     page.wait_for_function("document.getElementById('live')?.naturalWidth === 48")
     page.wait_for_function("document.querySelectorAll('#overlay line').length === 16")
+    box = page.locator("#live").bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] <= 900
+    heat = "[...document.querySelectorAll('#heat td')].map(e => e.title)"
+    assert page.evaluate(heat) == ["1.00"] * 16
+    page.click("[data-testid=watch]")
+    wait_until(lambda: not run.dashboard.watched)
     page.close()
     wait_until(lambda: run.dashboard.viewers == 0)
+
+
+def test_an_evaluation_shows_itself_while_it_plays_and_its_best_stays(browser: Browser, run: Run) -> None:
+    page = visit(browser, run)
+    run.dashboard.event(1000, "evaluating: 30 games")
+    wait_until(lambda: text(page, "status") == "evaluating: 30 games")
+    for mean in (2000.0, 1500.0):
+        result = {"games": 30, "mean": mean, "median": 1.0, "iqm": 2.0, "level_mean": None, "level_max": None}
+        run.dashboard.evaluation(1000, {**result, "ci95": {"mean": [1000.0, 3000.0]}})
+    wait_until(lambda: card(page, "evaluation/mean") == "1,500" and text(page, "best") == "best 2,000")
+    page.close()
+
+
+def test_a_chart_has_a_legend_values_under_the_pointer_and_says_that_its_axis_is_logarithmic(
+    browser: Browser, run: Run
+) -> None:
+    run.go_on(5)
+    page = visit(browser, run)
+    chart = page.locator("[data-testid=chart-score]")
+    chart.hover()
+    page.wait_for_function(
+        "document.querySelector('[data-testid=chart-score]').innerText.includes('agent: 500')"
+        " || [...document.querySelectorAll('[data-testid=chart-score] div')].some(e => /agent: ?\\d/.test(e.innerText))"
+    )
+    element = page.get_attribute("[data-testid=chart-score] .nicegui-echart", "id")
+    assert element is not None
+    assert page.evaluate(f"getElement({element.removeprefix('c')}).chart.getOption().legend[0].show")
+    assert "logarithmic" in page.inner_text("body")
+    page.close()
+
+
+def test_destructive_buttons_look_different_and_name_the_run(browser: Browser, run: Run) -> None:
+    page = visit(browser, run)
+    colour = "e => getComputedStyle(e).color"
+    save, quit_button = (page.locator(f"[data-testid=button-{name}]") for name in ("save", "quit"))
+    assert save.evaluate(colour) != quit_button.evaluate(colour)
+    quit_button.click()
+    page.wait_for_selector("text=Save and end the run a test run?")
+    assert not run.controls.pending("quit")
+    page.close()
+
+
+def test_runs_are_compared_by_curves_and_settings(browser: Browser, tmp_path: Path) -> None:
+    for name, rate in (("one", 0.1), ("two", 0.2)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.toml").write_text(f"envs = 4\n[learner]\nlearning_rate = {rate}\n")
+        history = History(tmp_path / name / "history.jsonl")
+        for index in range(1, 4):
+            history.row(row(index))
+        history.close()
+    run = Run(tmp_path / "one", free_port())
+    try:
+        page = visit(browser, run)
+        page.click("[data-testid=compare]")
+        page.wait_for_selector("[data-testid=differences]")
+        table = page.inner_text("[data-testid=differences]")
+        assert "learner.learning_rate" in table
+        assert "0.1" in table
+        assert "0.2" in table
+        assert "envs" not in table
+        element = page.get_attribute("[data-testid='compare-episodes/agent_score'] .nicegui-echart", "id")
+        assert element is not None
+        series = page.evaluate(
+            f"getElement({element.removeprefix('c')}).chart.getOption().series.map(s => [s.name, s.data.at(-1)])"
+        )
+        assert sorted(series) == [["one", [3000, 300]], ["two", [3000, 300]]]
+        page.close()
+    finally:
+        run.close()
+
+
+def test_controls_on_a_phone_can_be_hit(browser: Browser, run: Run) -> None:
+    page = visit(browser, run, 390, 844)
+    for button in page.locator("button:visible").all():
+        box = button.bounding_box()
+        assert box is not None
+        assert min(box["width"], box["height"]) >= 40, button.inner_text()
+    page.close()
 
 
 def test_history_survives_a_restart_and_the_page_comes_back(browser: Browser, tmp_path: Path) -> None:
@@ -348,9 +440,9 @@ def test_a_real_training_is_shown_and_steered_and_found_again(browser: Browser, 
     try:
         wait_until(lambda: training.told("row") and answers(port))
         one, two = visit(browser, training), visit(browser, training)
-        wait_until(lambda: gauge(one, "loss") > 0)
-        first = gauge(one, "loss")
-        wait_until(lambda: gauge(one, "loss") != first, "the gauge stands still")
+        wait_until(lambda: loss(one) > 0)
+        first = loss(one)
+        wait_until(lambda: loss(one) != first, "the loss stands still")
         one.click("[data-testid=chart-loss]")
         one.wait_for_function("document.getElementById('large-title')?.innerText === 'Loss'")
         one.click("[data-testid=large-close]")
@@ -363,7 +455,7 @@ def test_a_real_training_is_shown_and_steered_and_found_again(browser: Browser, 
         assert chosen == pytest.approx(0.5, abs=0.05)
         wait_until(lambda: training.told("row")[-1]["values"]["schedule/epsilon"] == pytest.approx(chosen))
         for page in (one, two):
-            wait_until(lambda page=page: gauge(page, "epsilon") == pytest.approx(chosen))
+            wait_until(lambda page=page: card(page, "schedule/epsilon") == f"{chosen:.3f}")
             assert text(page, "value-epsilon") == f"{chosen:g}"
         training.end()
         before = len(training.told("row"))
@@ -428,21 +520,25 @@ def test_a_token_opens_the_page_to_those_who_have_it(
         run.close()
 
 
-def test_a_port_in_use_ends_the_dashboard_and_not_the_run(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        dashboard = Dashboard(
-            DashboardConfig(port=taken.getsockname()[1]), Controls(), title="", history=tmp_path / "none"
-        )
-        try:
-            index = 0
-            while "goes on without it" not in caplog.text:
-                index += 1
-                dashboard.row(row(index))
-                time.sleep(0.05)
-                assert index < 1200
-        finally:
-            dashboard.close()
+def test_the_second_of_two_runs_gets_a_port_and_link_of_its_own(browser: Browser, tmp_path: Path) -> None:
+    (tmp_path / "two").mkdir()
+    port = free_port()
+    one = Run(tmp_path, port)
+    two = Run(tmp_path / "two", port)
+    try:
+        assert one.dashboard.address == f"http://127.0.0.1:{port}"
+        assert two.dashboard.address != one.dashboard.address
+        page = visit(browser, two)
+        page.click("[data-testid=button-save]")
+        wait_until(lambda: two.controls.take("save"))
+        assert not one.controls.pending("save")
+        page.close()
+    finally:
+        one.close()
+        two.close()
+
+
+def test_an_address_of_another_machine_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEMPEST_DASHBOARD_TOKEN", TOKEN)
+    with pytest.raises(DashboardError, match=r"cannot bind to 192\.0\.2\.1"):
+        Dashboard(DashboardConfig(host="192.0.2.1"), Controls(), title="", history=tmp_path / "none")

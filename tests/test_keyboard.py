@@ -116,7 +116,7 @@ def test_flush_happens_only_after_a_yes(desk: Desk) -> None:
 def test_reports_and_unknown_keys_are_shown(desk: Desk) -> None:
     desk.press("abz")
     assert desk.paper.lines[:2] == ["lanes and enemies", "full of frames"]
-    assert "no such key: 'z'" in desk.paper.lines[2]
+    assert "unknown key 'z'" in desk.paper.lines[2]
 
 
 _TYPIST = """
@@ -236,7 +236,7 @@ sys.exit(cli.main(["train", "--env", "CartPole-v1", "--frames", "100000000", "--
 ANSWERS = {
     "s": "saved ",
     "t": "training on -> off",
-    "P": "start an epsilon pulse",
+    "P": "epsilon pulse: 25% for 50,000 frames",
     "p": "greedy off -> on",
     "o": "expert_off off -> on",
     "e": "expert_mode off -> on",
@@ -251,7 +251,7 @@ ANSWERS = {
     "a": "this network has no attention",
     "b": "largest_value",
     " ": "publish a row of metrics now",
-    "h": "samp/ins",
+    "h": "the panel always shows its headings",
     "c": "\x1b[2J",
     "v": "verbose off -> on",
     "?": "this list",

@@ -7,9 +7,10 @@ import threading
 import numpy as np
 import pytest
 
-from tempest_rainbow.monitor.console import Console, duration, format_count
+from tempest_rainbow.monitor.console import Console
 from tempest_rainbow.monitor.controls import REQUESTS, SETTINGS, Controls
 from tempest_rainbow.monitor.history import History, read_history
+from tempest_rainbow.monitor.metric_list import duration, format_count
 from tempest_rainbow.monitor.metrics import Metrics, Row, RunningMean
 from tempest_rainbow.monitor.tensorboard import flatten
 
@@ -158,10 +159,13 @@ def test_a_log_line_has_rate_and_time_to_go(caplog):
         "speed/frames_per_second": 1234.4,
         "speed/learner_steps_per_second": 9.87,
         "progress/seconds_left": 3661.0,
-        "schedule/epsilon": 0.05,
+        "schedule/epsilon": 0.005,
+        "progress/frames": 2_500_000,
     }
     Console().row(Row(2_500_000, 90.0, values))
-    assert caplog.messages == ["0:01:30 | 2.5M frames | 1234/s | 9.9 steps/s | ETA 1:01:01 | eps 0.050"]
+    assert caplog.messages == [
+        "0:01:30 | frames/s 1.23K | time left 1:01:01 | frames 2.5M | steps/s 9.9 | epsilon 0.005"
+    ]
 
 
 @pytest.mark.parametrize(

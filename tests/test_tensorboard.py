@@ -1,10 +1,9 @@
-"""What a run writes for TensorBoard, read back by TensorBoard itself; and the README explains every curve of it."""
+"""What a run writes for TensorBoard, read back by TensorBoard itself; the list of metrics names every curve."""
 
 from __future__ import annotations
 
 import dataclasses
 import io
-import re
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -26,13 +25,16 @@ from tempest_rainbow.config.settings import (
     NetworkConfig,
     TrainConfig,
 )
+from tempest_rainbow.monitor.dashboard.charts import CARDS, CHARTS
 from tempest_rainbow.monitor.history import read_history
+from tempest_rainbow.monitor.metric_list import COLUMNS, EVALUATION, METRICS, find, markdown_table
 from tempest_rainbow.monitor.metrics import drop_reasons, sum_of_drops
+from tempest_rainbow.monitor.tensorboard import _LAYOUT
 from tempest_rainbow.replay.replay import ReplayConfig
 from tempest_rainbow.run import train
 from tempest_rainbow.training.evaluator import Film
 
-README = Path(__file__).parents[1] / "README.md"
+PAGE = Path(__file__).parents[1] / "tempest_rainbow" / "docs" / "monitoring.md"
 
 
 def settings(folder: Path, **changes: Any) -> TrainConfig:
@@ -115,38 +117,41 @@ def test_an_evaluation_game_is_there_as_a_film(runs: dict[str, Path]) -> None:
     assert toy[-1]["result"]["film"] is None
 
 
-def test_the_readme_explains_every_curve(runs: dict[str, Path]) -> None:
-    explained = curves_in_readme()
-    written = {
-        name
-        for run in runs.values()
-        for kind in ("scalars", "histograms", "images")
-        for name in events(run).Tags()[kind]
-    }
-    remote = {"collect/clients": 3.0, "collect/dropped_left": 2.0}
-    cluster = {"cluster/runners": 2.0, "cluster/lost": 1.0, "cluster/staleness_steps": 9.0}
-    written |= {*remote, *cluster, *sum_of_drops(remote), *sum_of_drops(cluster), "collect/viewers"}
-    written |= {"episodes/mixed_score"}
-    assert len(written) > 60
-    assert [name for name in sorted(written) if not any(fnmatchcase(name, each) for each in explained)] == []
-    assert [each for each in explained if not any(fnmatchcase(name, each) for name in written)] == []
+FAMILIES = {
+    "collect/reply_ms": 1.0,
+    "collect/reply_ms_p99": 2.0,
+    "collect/dropped_left": 2.0,
+    "collect/viewers": 1.0,
+    "cluster/runners": 2.0,
+    "cluster/lost": 1.0,
+    "cluster/staleness_steps": 9.0,
+    "cluster/bytes_per_transition": 800.0,
+    **{f"episodes/mixed_{what}": 1.0 for what in ("score", "level", "length", "reward")},
+}
+"""What only runs with clients, a cluster, a dashboard or another expert's schedule have."""
 
 
-def curves_in_readme() -> list[str]:
-    """The names in the table of curves: `group/name`, then `name` in the same group or `_ending` for another ending."""
-    table = README.read_text().split("### The curves, and what healthy looks like")[1].split("\n## ")[0]
-    names: list[str] = []
-    for cell in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE):
-        first = ""
-        for name in re.findall(r"`([^`]+)`", cell):
-            if "/" in name:
-                first = name
-            elif name.startswith("_"):
-                name = first.rsplit("_", 1)[0] + name
-            else:
-                name = first.split("/")[0] + "/" + name
-            names.append(name)
-    return names
+def test_every_curve_of_a_run_is_in_the_list_of_metrics_and_the_other_way_round(
+    runs: dict[str, Path],
+) -> None:
+    written = {name for run in runs.values() for name in events(run).Tags()["scalars"]} | FAMILIES.keys()
+    for name in written:
+        find(name)
+    listed = {metric.name for metric in (*METRICS, *EVALUATION)}
+    assert {name for name in listed if not any(fnmatchcase(each, name) for each in written)} == set()
+
+
+def test_every_name_that_a_monitor_shows_is_in_the_list() -> None:
+    shown = [*COLUMNS, *(name for chart in CHARTS for _, name in chart.series), *(name for name, _ in CARDS)]
+    for charts in _LAYOUT.values():
+        shown += [tag.rstrip("$") for _, (_, tags) in charts.items() for tag in tags]
+    assert len(shown) > 50
+    for name in shown:
+        assert find(name).label
+
+
+def test_the_page_holds_the_list_of_metrics() -> None:
+    assert markdown_table() in PAGE.read_text(encoding="utf-8")
 
 
 def test_a_film_stays_short_and_evenly_spaced() -> None:

@@ -5,6 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tempest_rainbow.cli import main
 from tempest_rainbow.config.settings import NetworkConfig, Task
 from tempest_rainbow.networks.rainbow import RainbowNetwork, attention_of
 from tempest_rainbow.policy import ExpertPolicy, NetworkPolicy, RandomPolicy
@@ -122,9 +123,10 @@ def test_attention_joins_the_lane_and_the_enemy_it_looks_at():
 @pytest.mark.parametrize(("panel", "width"), [(True, 480 + PANEL_WIDTH), (False, 480)])
 def test_a_film_of_tempest_has_the_panel_beside_it(tmp_path, panel, width):
     film = tmp_path / "film.gif"
-    [(seed, score)] = watch(TEMPEST, "expert", output=film, games=2, seed=3, seconds=1.0, panel=panel)
+    [(seed, score, ended)] = watch(TEMPEST, "expert", output=film, games=2, seed=3, seconds=1.0, panel=panel)
     assert seed == 3
     assert score >= 0
+    assert not ended
     with Image.open(film) as gif:
         assert gif.size == (width, 640)
 
@@ -137,5 +139,13 @@ def test_closing_the_window_ends_it(monkeypatch):
         self.closed = len(shown) == 5
 
     monkeypatch.setattr("tempest_gym.display.window.Window.show", show)
-    assert [seed for seed, _ in watch(TEMPEST, "random", output=None, games=3, seed=1)] == [1]
+    assert [seed for seed, _, _ in watch(TEMPEST, "random", output=None, games=3, seed=1)] == [1]
     assert shown == [(640, 480 + PANEL_WIDTH, 3)] * 5
+
+
+def test_a_game_cut_off_by_the_time_limit_is_not_reported_as_a_result(tmp_path, capsys):
+    options = ["--policy", "random", "--env", "CartPole-v1", "--output", str(tmp_path / "film.gif")]
+    assert main(["watch", *options, "--seconds", "0.1"]) == 0
+    assert "so far, not a result" in capsys.readouterr().out
+    assert main(["watch", *options]) == 0
+    assert "so far" not in capsys.readouterr().out

@@ -322,16 +322,15 @@ class CheckpointConfig:
 
 @dataclass(frozen=True)
 class MonitorConfig:
-    """What tells of a run while it goes on."""
+    """How a run is shown."""
 
     every_seconds: float = 30.0
     """Seconds between rows of metrics in the terminal or the log."""
     curve_seconds: float = 5.0
     """Seconds between points of the curves."""
     ui: Literal["auto", "rows", "live", "log"] = "auto"
-    """`rows`: columns under a header; `live`: a panel with a progress bar; `log`: plain lines; `auto`: rows
-    at a terminal,
-    otherwise plain lines."""
+    """`live`: a panel with a progress bar; `rows`: columns under a header; `log`: plain lines; `auto`: live at a
+    terminal, otherwise plain lines."""
     keyboard: bool = True
     """Steer by single keys where standard input is a terminal; ? lists them."""
     tensorboard: bool = True

@@ -1,4 +1,4 @@
-"""Plain log lines: a row of the metrics that matter, with rate and time to go."""
+"""Plain log lines: the metrics that matter, with rate and time left."""
 
 from __future__ import annotations
 
@@ -7,69 +7,59 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from tempest_rainbow.monitor.metric_list import COLUMNS, duration, find, format_count
 from tempest_rainbow.monitor.metrics import Row, drop_reasons
 
-__all__ = ["COLUMNS", "Console", "duration", "format_count"]
+__all__ = ["Console", "cells", "evaluation_text"]
 
 _log = logging.getLogger(__name__)
 
-COLUMNS: tuple[tuple[str, str, str], ...] = (
-    ("score", "episodes/agent_score", "{:.0f}"),
-    ("mixed", "episodes/mixed_score", "{:.0f}"),
-    ("expert", "episodes/expert_score", "{:.0f}"),
-    ("level", "episodes/agent_level", "{:.1f}"),
-    ("length", "episodes/agent_length", "{:.0f}"),
-    ("eps", "schedule/epsilon", "{:.3f}"),
-    ("demo", "schedule/expert_ratio", "{:.2f}"),
-    ("imit", "schedule/imitation_weight", "{:.2f}"),
-    ("agree", "collect/agreement", "{:.2f}"),
-    ("loss", "learner/loss", "{:.3f}"),
-    ("grad", "learner/gradient_norm", "{:.2f}"),
-    ("q", "learner/q", "{:.2f}"),
-    ("lr", "schedule/learning_rate", "{:.1e}"),
-    ("clients", "collect/clients", "{:.0f}"),
-    ("dropped", "collect/dropped", "{:.0f}"),
-    ("stale", "cluster/staleness_steps", "{:.0f}"),
-)
-"""What a line shows: label, metric, format; metrics that a run does not have are left out."""
+
+def cells(row: Row, *, verbose: bool = False) -> list[tuple[str, str]]:
+    """Return label and text of every column that the row has a value for, the most important first.
+
+    Args:
+        row: the metrics.
+        verbose: all metrics, not the main ones only.
+    """
+    names = [*COLUMNS, *(sorted(row.values.keys() - set(COLUMNS)) if verbose else ())]
+    known = [name for name in names if not math.isnan(row.values.get(name, math.nan))]
+    return [(_label(name), find(name).text(row.values[name])) for name in known]
 
 
-def format_count(value: float) -> str:
-    """Return a count in three or four characters and a unit: 950, 12.3K, 4.56M."""
-    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "K")):
-        if abs(value) >= limit:
-            return f"{value / limit:.3g}{unit}"
-    return f"{value:.0f}"
+def _label(name: str) -> str:
+    metric = find(name)
+    return name if metric.name.endswith("*") else metric.label
 
 
-def duration(seconds: float) -> str:
-    """Return seconds as h:mm:ss."""
-    whole = max(round(seconds), 0)
-    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+def evaluation_text(result: Mapping[str, Any]) -> str:
+    """Return the result of an evaluation as a clause."""
+    low, high = result["ci95"]["mean"]
+    text = (
+        f"evaluation over {result['games']} games: mean {result['mean']:,.0f} (95% {low:,.0f} to {high:,.0f})"
+    )
+    text += f", median {result['median']:,.0f}, IQM {result['iqm']:,.0f}"
+    if result["level_mean"] is not None:
+        text += f", level {result['level_mean']:.1f} (max {result['level_max']})"
+    return text
 
 
 class Console:
-    """Writes rows, events and evaluations to a log, by default the package's."""
+    """Writes rows, events and evaluations to a log, by default the package's.
+
+    Attributes:
+        verbose: rows show every metric.
+    """
 
     def __init__(self, log: logging.Logger = _log) -> None:
         """Write to ``log``."""
         self._log = log
+        self.verbose = False
 
     def row(self, row: Row) -> None:
         """Write a row of metrics as one line."""
-        values = row.values
-        parts = [f"{duration(row.seconds)}", f"{format_count(row.frames)} frames"]
-        parts.append(f"{values.get('speed/frames_per_second', 0.0):.0f}/s")
-        parts.append(f"{values.get('speed/learner_steps_per_second', 0.0):.1f} steps/s")
-        remaining = values.get("progress/seconds_left", math.nan)
-        if not math.isnan(remaining):
-            parts.append(f"ETA {duration(remaining)}")
-        parts.extend(
-            f"{label} {form.format(values[name])}"
-            for label, name, form in COLUMNS
-            if name in values and not math.isnan(values[name])
-        )
-        reasons = drop_reasons(values)
+        parts = [duration(row.seconds), *(" ".join(cell) for cell in cells(row, verbose=self.verbose))]
+        reasons = drop_reasons(row.values)
         self._log.info("%s", " | ".join(parts) + (f" ({reasons})" if reasons else ""))
 
     def event(self, frames: int, text: str) -> None:
@@ -78,23 +68,7 @@ class Console:
 
     def evaluation(self, frames: int, result: Mapping[str, Any]) -> None:
         """Write an evaluation as one line."""
-        low, high = result["ci95"]["mean"]
-        level = (
-            ""
-            if result["level_mean"] is None
-            else f", level {result['level_mean']:.1f} (max {result['level_max']})"
-        )
-        self._log.info(
-            "[%s frames] evaluation over %d games: mean %.0f (95%% %.0f to %.0f), median %.0f, IQM %.0f%s",
-            format_count(frames),
-            result["games"],
-            result["mean"],
-            low,
-            high,
-            result["median"],
-            result["iqm"],
-            level,
-        )
+        self.event(frames, evaluation_text(result))
 
     def close(self) -> None:
         """Nothing is held open."""

@@ -1,5 +1,4 @@
-"""What a person can steer while a run goes on: one thread-safe object between keyboard, dashboard and
-trainer."""
+"""What a person can steer during a run: one thread-safe object between keyboard, dashboard and trainer."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ class Setting:
     """One steerable value.
 
     Attributes:
-        default: the value of a run nobody steers; None stands for "as the schedule says".
+        default: the value of a run that nobody steers; None means "as the schedule says".
         low: least value allowed.
         high: greatest value allowed.
         kind: type that values are brought to.
@@ -47,7 +46,7 @@ SETTINGS: dict[str, Setting] = {
     ),
     "start_level": Setting(None, 1, 81, int, "level at which new games start"),
     "auto_curriculum": Setting(False, 0, 1, bool, "the start level rises as the agent clears levels"),
-    "verbose": Setting(False, 0, 1, bool, "detailed log"),
+    "verbose": Setting(False, 0, 1, bool, "all metrics and a detailed log"),
 }
 """Every steerable value by name."""
 
@@ -81,15 +80,15 @@ class Event:
     new: Any
 
     def __str__(self) -> str:
-        """Say it in a line."""
+        """Return it as a line."""
         if self.name in REQUESTS:
             return f"{self.source}: {REQUESTS[self.name]}"
         return (
-            f"{self.source}: {self.name} {_said(self.old)} -> {_said(self.new)} ({SETTINGS[self.name].text})"
+            f"{self.source}: {self.name} {_text(self.old)} -> {_text(self.new)} ({SETTINGS[self.name].text})"
         )
 
 
-def _said(value: Any) -> str:
+def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
     return "as scheduled" if value is None else str(value)
@@ -99,7 +98,7 @@ class Controls:
     """Steerable values, one-time requests and the log of both. Every method may be called from any thread."""
 
     def __init__(self) -> None:
-        """Begin with every setting at its default."""
+        """Set every setting to its default."""
         self._lock = threading.RLock()
         self._values: dict[str, Any] = {name: setting.default for name, setting in SETTINGS.items()}
         self._pending: set[str] = set()

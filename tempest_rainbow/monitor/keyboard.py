@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
+from itertools import zip_longest
 from typing import Any, Protocol, TextIO
 
 from tempest_rainbow.monitor.controls import Controls
@@ -26,9 +27,9 @@ KEYS: dict[str, str] = {
     "s": "save a checkpoint",
     "t": "training on or off",
     "P": "epsilon pulse",
-    "p": "greedy: the agent never acts at random",
-    "o": "expert override: the teacher never acts",
-    "e": "expert mode: the teacher alone acts",
+    "p": "greedy: no random actions",
+    "o": "expert off: it never acts",
+    "e": "expert mode: it alone acts",
     "4": "epsilon down",
     "5": "epsilon as scheduled",
     "6": "epsilon up",
@@ -37,13 +38,13 @@ KEYS: dict[str, str] = {
     "9": "expert ratio up",
     "L": "learning rate doubled",
     "l": "learning rate halved",
-    "a": "attention: which lanes look at which enemies",
+    "a": "attention of lanes to enemies",
     "b": "replay statistics",
     "f": "flush the replay (asks first)",
-    " ": "a row of metrics now",
+    " ": "row of metrics now",
     "h": "header",
     "c": "clear the screen",
-    "v": "verbose log on or off",
+    "v": "all metrics, detailed log",
     "?": "this list",
 }
 """What each key does."""
@@ -54,6 +55,15 @@ _STEPS = {"4": ("epsilon", -1), "6": ("epsilon", 1), "7": ("expert_ratio", -1), 
 _RESETS = {"5": "epsilon", "8": "expert_ratio"}
 _STEP_SIZE = {"epsilon": 0.01, "expert_ratio": 0.05}
 _FACTORS = {"L": 2.0, "l": 0.5}
+
+
+def key_table() -> str:
+    """Return the keys in two columns, which fit a terminal of 80 x 24."""
+    entries = [f"{'Space' if key == ' ' else key:5} {text}" for key, text in KEYS.items()]
+    half = (len(entries) + 1) // 2
+    return "\n".join(
+        f"{left:38}{right}" for left, right in zip_longest(entries[:half], entries[half:], fillvalue="")
+    )
 
 
 class Screen(Protocol):
@@ -97,7 +107,7 @@ class Keyboard:
 
         Args:
             controls: what keys change.
-            metrics: its latest row tells the present value of what the schedules decide.
+            metrics: its latest row holds the present values of the schedules.
             screen: where answers appear; changes of ``controls`` are confirmed by whoever listens to them.
             reports: what keys ``a`` and ``b`` show, by the names ``attention`` and ``replay``.
             terminal: where keys come from; None: standard input.
@@ -113,7 +123,7 @@ class Keyboard:
         self._thread: threading.Thread | None = None
 
     def press(self, key: str) -> None:
-        """Do what ``key`` stands for; other keys point to the list of keys."""
+        """Do what ``key`` stands for; an unknown key is answered by a hint."""
         if self._asked_to_flush:
             self._asked_to_flush = False
             if key in ("y", "Y"):
@@ -145,14 +155,12 @@ class Keyboard:
         elif key == "c":
             self._screen.clear()
         elif key == "?":
-            self._screen.show(
-                "\n".join(f"  {'Space' if name == ' ' else name:5} {text}" for name, text in KEYS.items())
-            )
+            self._screen.show(key_table())
         else:
-            self._screen.show(f"no such key: {key!r}; ? lists the keys")
+            self._screen.show(f"unknown key {key!r}; ? lists the keys")
 
     def start(self) -> None:
-        """Begin to read, with the terminal in a mode that hands over single keys."""
+        """Start reading single keys, with the terminal in raw mode."""
         self._thread = threading.Thread(target=self._read, name="keyboard", daemon=True)
         self._thread.start()
 
@@ -173,7 +181,7 @@ class Keyboard:
         def take() -> None:
             for stroke in source.read_keys():
                 if stroke.key == Keys.ControlC:
-                    signal.raise_signal(signal.SIGINT)  # raw mode hands it over as a key
+                    signal.raise_signal(signal.SIGINT)  # in raw mode it arrives as a key
                 elif len(stroke.data) == 1 and stroke.data.isprintable():
                     self._press_safely(stroke.data)
 

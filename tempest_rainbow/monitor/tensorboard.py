@@ -1,5 +1,4 @@
-"""TensorBoard curves of every metric, with events as text, evaluation games as films, and the configuration as
-hyper-parameters."""
+"""TensorBoard: a curve of every metric, events as text, evaluation games as films, settings as hyperparameters."""
 
 from __future__ import annotations
 
@@ -8,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tempest_rainbow.monitor.metric_list import EVALUATION
 from tempest_rainbow.monitor.metrics import Row
 
 __all__ = ["TensorBoard", "flatten"]
@@ -16,9 +16,33 @@ _SCORE = "evaluation/mean"
 """The curve whose last value stands beside the hyper-parameters."""
 
 
+_LAYOUT = {
+    "1 How good": {
+        "score": ["Multiline", ["episodes/agent_score", "episodes/expert_score", "evaluation/mean$"]],
+        "evaluation": ["Margin", ["evaluation/mean", "evaluation/mean_low", "evaluation/mean_high"]],
+        "level": ["Multiline", ["episodes/agent_level", "episodes/expert_level", "evaluation/level_mean"]],
+        "deaths/level": ["Multiline", ["episodes/agent_deaths_per_level", "evaluation/deaths_per_level"]],
+    },
+    "2 How fast": {
+        "frames/s": ["Multiline", ["speed/frames_per_second"]],
+        "steps/s": ["Multiline", ["speed/learner_steps_per_second"]],
+    },
+    "3 Learning": {
+        "loss": ["Multiline", ["learner/loss", "learner/value_loss", "learner/imitation_loss"]],
+        "Q": ["Multiline", ["learner/q$", "learner/q_min", "learner/q_max"]],
+        "agreement": ["Multiline", ["collect/agreement", "learner/agreement"]],
+        "schedules": [
+            "Multiline",
+            ["schedule/epsilon", "schedule/expert_ratio", "schedule/imitation_weight"],
+        ],
+    },
+}
+"""The charts of the tab *Custom scalars*, score and evaluation first."""
+
+
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return a nested mapping as one level with dotted names; what is no number, string or bool becomes
-    text."""
+    """Return a nested mapping as one level with dotted names; values of other types than number, string and bool
+    become text."""
     flat: dict[str, Any] = {}
     for name, value in tree.items():
         if isinstance(value, Mapping):
@@ -42,7 +66,7 @@ class TensorBoard:
             histograms: write distributions as well.
             purge_step: frames from which on earlier points are no longer shown; None: all are.
         """
-        from torch.utils.tensorboard import SummaryWriter  # slow to import, and not wanted by every run
+        from torch.utils.tensorboard import SummaryWriter  # slow to import, and not every run needs it
         from torch.utils.tensorboard.summary import hparams
 
         self._run = run
@@ -51,6 +75,7 @@ class TensorBoard:
         flat = flatten(settings)
         text = "\n".join(f"    {name} = {value}" for name, value in flat.items())
         self._writer.add_text("configuration", text)
+        self._writer.add_custom_scalars(_LAYOUT)
         # Written at once, so that a run that is killed has them too; the score is taken from its curve.
         experiment, start, self._session_end = hparams(flat, {_SCORE: math.nan})
         for summary in (experiment, start):
@@ -71,7 +96,7 @@ class TensorBoard:
 
     def evaluation(self, frames: int, result: Mapping[str, Any]) -> None:
         """Write the evaluation's curves and its film."""
-        for name in ("mean", "median", "iqm", "level_mean", "level_max", "reward_mean"):
+        for name in (metric.name.partition("/")[2] for metric in EVALUATION):
             if result.get(name) is not None:
                 self._writer.add_scalar(f"evaluation/{name}", result[name], frames)
         for name, (low, high) in result["ci95"].items():

@@ -373,6 +373,9 @@ class Trainer:
             self._publish_row(headline=headline)
         if self.controls.take("pulse"):
             self._schedules.pulse.start(self.frames)
+            epsilon = self.config.epsilon
+            text = f"epsilon pulse: {epsilon.pulse_value:.0%} for {epsilon.pulse_frames:,} frames"
+            self.metrics.event(self.frames, text)
         if self.controls.take("flush_replay"):
             self._flush()
         if self._evaluations.due(*now) or self.controls.take("evaluate"):

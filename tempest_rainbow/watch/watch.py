@@ -1,4 +1,4 @@
-"""Watching a policy play, in a window or as a video file, with what it thinks beside the picture."""
+"""Shows a policy's games in a window or a video file, with its expected returns and attention."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 Picture = NDArray[np.uint8]
 
 _Show = Callable[[Picture], bool]
-"""Shows a picture and tells whether to go on."""
+"""Shows a picture and returns whether to continue."""
 
 
 def watch(
@@ -40,8 +40,8 @@ def watch(
     seed: int,
     seconds: float | None = None,
     panel: bool = True,
-) -> list[tuple[int, float]]:
-    """Let a policy play and return seed and score of each game (an unfinished last game included).
+) -> list[tuple[int, float, bool]]:
+    """Let a policy play and return seed, score and whether it ended of each game.
 
     Args:
         task: which environment.
@@ -53,7 +53,7 @@ def watch(
         panel: Tempest only: show expected returns, choices and attention too.
 
     Raises:
-        ValueError: the file's ending is none of a video, or the environment draws nothing.
+        ValueError: the file name does not end in that of a video, or the environment draws nothing.
         ModuleNotFoundError, gymnasium.error.DependencyNotInstalled: what draws the panel, opens the window or
             writes the video is not installed.
     """
@@ -118,8 +118,8 @@ class _Film:
 
 def _play(
     env: gym.Env[Any, Any], policy: Policy, games: int, seed: int, limit: int | None, film: _Film
-) -> list[tuple[int, float]]:
-    results: list[tuple[int, float]] = []
+) -> list[tuple[int, float, bool]]:
+    results: list[tuple[int, float, bool]] = []
     shown = 0
     for game in range(games):
         observation, info = env.reset(seed=seed + game)
@@ -133,7 +133,7 @@ def _play(
             shown += 1
         if ended:
             film.take(None, info)
-        results.append((seed + game, float(info.get("score", total))))
+        results.append((seed + game, float(info.get("score", total)), ended))
         if not film.open or (limit is not None and shown >= limit):
             break
     return results

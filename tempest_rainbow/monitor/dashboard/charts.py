@@ -1,8 +1,10 @@
-"""What the dashboard shows: its charts, gauges and cards."""
+"""What the dashboard shows: its cards and charts, with labels and formats from the list of metrics."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+__all__ = ["CARDS", "CHARTS", "Chart"]
 
 
 @dataclass(frozen=True)
@@ -21,51 +23,71 @@ class Chart:
 
 
 CHARTS = (
-    Chart("reward100k", "DQN reward, last 100K frames", (("reward", "episodes/agent_reward_100k"),)),
-    Chart("reward1m", "DQN reward, last 1M frames", (("reward", "episodes/agent_reward_1m"),)),
-    Chart("reward5m", "DQN reward, last 5M frames", (("reward", "episodes/agent_reward_5m"),)),
     Chart(
         "score",
-        "Score",
+        "Score (points)",
         (
             ("agent", "episodes/agent_score"),
             ("expert", "episodes/expert_score"),
             ("evaluation", "evaluation/mean"),
         ),
     ),
+    Chart("level", "Level", (("agent", "episodes/agent_level"), ("expert", "episodes/expert_level"))),
+    Chart(
+        "deaths",
+        "Deaths/level",
+        (("agent", "episodes/agent_deaths_per_level"), ("evaluation", "evaluation/deaths_per_level")),
+    ),
+    Chart(
+        "reward",
+        "Reward per game",
+        (
+            ("last 100K frames", "episodes/agent_reward_100k"),
+            ("last 1M", "episodes/agent_reward_1m"),
+            ("last 5M", "episodes/agent_reward_5m"),
+        ),
+    ),
+    Chart("length", "Length (steps)", (("agent", "episodes/agent_length"),)),
+    Chart("agreement", "Agreement with the expert", (("share", "collect/agreement"),)),
     Chart("loss", "Loss", (("loss", "learner/loss"), ("imitation", "learner/imitation_loss"))),
     Chart("gradient", "Gradient norm", (("norm", "learner/gradient_norm"),)),
-    Chart("agreement", "Agreement with the expert", (("share", "collect/agreement"),)),
-    Chart("length", "Episode length, frames", (("agent", "episodes/agent_length"),)),
-    Chart("level", "Level reached", (("agent", "episodes/agent_level"), ("expert", "episodes/expert_level"))),
-    Chart("q", "Q range", (("least", "learner/q_min"), ("mean", "learner/q"), ("most", "learner/q_max"))),
-    Chart("frames", "Frames a second", (("frames", "speed/frames_per_second"),)),
-    Chart("steps", "Learner steps a second", (("steps", "speed/learner_steps_per_second"),)),
+    Chart(
+        "q",
+        "Expected return (Q)",
+        (("lowest", "learner/q_min"), ("mean", "learner/q"), ("highest", "learner/q_max")),
+    ),
+    Chart(
+        "schedules",
+        "Schedules",
+        (
+            ("epsilon", "schedule/epsilon"),
+            ("expert ratio", "schedule/expert_ratio"),
+            ("imitation", "schedule/imitation_weight"),
+        ),
+    ),
+    Chart("frames", "Frames/s", (("frames", "speed/frames_per_second"),)),
+    Chart("steps", "Learner steps/s", (("steps", "speed/learner_steps_per_second"),)),
 )
 """The small charts, in the order of the page."""
 
-
-GAUGES = (
-    ("loss", "Loss", "learner/loss", None),
-    ("reward", "Reward", "episodes/agent_reward", None),
-    ("epsilon", "Epsilon", "schedule/epsilon", 1.0),
-    ("expert", "Expert ratio", "schedule/expert_ratio", 1.0),
-)
-"""Key, title, metric and the end of the scale (None: the greatest value seen)."""
-
-
 CARDS = (
-    ("frames/s", "speed/frames_per_second", "count"),
-    ("clients", "collect/clients", "whole"),
-    ("dropped", "collect/dropped", "drops"),
-    ("viewers", "collect/viewers", "whole"),
-    ("inference, ms", "time/inference_ms", "short"),
-    ("replay", "replay/size", "count"),
-    ("Q least", "learner/q_min", "short"),
-    ("Q most", "learner/q_max", "short"),
-    ("learning rate", "schedule/learning_rate", "science"),
-    ("frames", "progress/frames", "count"),
-    ("learner steps/s", "speed/learner_steps_per_second", "short"),
-    ("run time", "seconds", "duration"),
+    ("episodes/agent_score", True),
+    ("episodes/agent_level", True),
+    ("episodes/agent_deaths_per_level", True),
+    ("evaluation/mean", True),
+    ("progress/seconds_left", True),
+    ("speed/frames_per_second", True),
+    ("progress/frames", False),
+    ("speed/learner_steps_per_second", False),
+    ("episodes/expert_score", False),
+    ("schedule/epsilon", False),
+    ("learner/loss", False),
+    ("learner/gradient_norm", False),
+    ("schedule/learning_rate", False),
+    ("replay/fill", False),
+    ("collect/clients", False),
+    ("collect/dropped", False),
+    ("time/inference_ms", False),
+    ("collect/viewers", False),
 )
-"""Title, metric and format of the cards."""
+"""Metric of each card, and whether it is a large one; the large ones are above the fold."""

@@ -1,4 +1,4 @@
-"""The trainer's end of the dashboard: a process of its own that takes and sends lines of JSON.
+"""The trainer's end of the dashboard, a process of its own; both exchange lines of JSON.
 
 The web server runs apart from the trainer so that viewers cost the training no time under Python's lock,
 and so that whatever happens there cannot end a run.
@@ -7,11 +7,13 @@ and so that whatever happens there cannot end a run.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
 import math
 import os
 import queue
+import socket
 import subprocess
 import sys
 import threading
@@ -39,7 +41,7 @@ class DashboardError(ValueError):
 
 
 def read_token(config: DashboardConfig) -> str | None:
-    """Return the token, None where none is needed.
+    """Return the token, or None where none is needed.
 
     Raises:
         DashboardError: the address is not loopback and there is no token, or the token is too short.
@@ -58,6 +60,35 @@ def read_token(config: DashboardConfig) -> str | None:
     if token is not None and len(token) < 16:
         raise DashboardError(f"the dashboard's token has {len(token)} characters, it needs at least 16")
     return token
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on the first free port from ``port`` on, or on any if ten are taken.
+
+    Raises:
+        DashboardError: the address is not one of this machine's.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+    except OSError as error:
+        raise DashboardError(f"the dashboard cannot bind to {host}: {error}") from error
+    candidates = [0] if port == 0 else [*range(port, min(port + 10, 65536)), 0]
+    for candidate in candidates:
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        if sys.platform != "win32":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, candidate))
+            listener.listen(128)
+        except OSError as error:
+            listener.close()
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES) or candidate == candidates[-1]:
+                raise DashboardError(f"the dashboard cannot bind to {host}:{candidate}: {error}") from error
+            continue
+        if candidate not in (0, port) or (candidate == 0 and port != 0):
+            _log.info("port %d is in use; the dashboard takes %d", port, listener.getsockname()[1])
+        return listener
+    raise AssertionError("the last candidate returns or raises")
 
 
 class Dashboard:
@@ -85,9 +116,15 @@ class Dashboard:
             reports: texts that browsers may ask for, by name.
 
         Raises:
-            DashboardError: there is no token where one is needed.
+            DashboardError: there is no token where one is needed, or the address cannot be bound to.
         """
         token = read_token(config)
+        listener = _bind(config.host, config.port)
+        port = listener.getsockname()[1]
+        if sys.platform == "win32":  # It has no sockets that a child process can take over by number.
+            listener.close()
+        descriptors = () if sys.platform == "win32" else (listener.fileno(),)
+        self.port = port
         self._controls = controls
         self._picture = picture
         self._reports = dict(reports or {})
@@ -108,12 +145,15 @@ class Dashboard:
             bufsize=1,
             encoding="utf-8",
             start_new_session=True,
+            pass_fds=descriptors,
         )
+        listener.close()
         self._send(
             {
                 "kind": "hello",
                 "host": config.host,
-                "port": config.port,
+                "port": port,
+                "socket": descriptors[0] if descriptors else None,
                 "token": token,
                 "title": title,
                 "history": str(history),
@@ -136,19 +176,24 @@ class Dashboard:
             for name, target in (
                 ("write", self._write),
                 ("read", self._read),
-                ("complain", self._complain),
+                ("log", self._log_messages),
                 ("picture", self._show),
             )
         ]
         for thread in self._threads:
             thread.start()
         controls.listen(self._on_event)
-        self.address = f"http://{config.host}:{config.port}"
+        self.address = f"http://{config.host}:{port}"
 
     @property
     def process_id(self) -> int:
         """Process id of the server."""
         return self._process.pid
+
+    @property
+    def watched(self) -> bool:
+        """Whether an open page shows the live game."""
+        return self._watched.is_set()
 
     def row(self, row: Row) -> None:
         """Show a row."""
@@ -189,7 +234,7 @@ class Dashboard:
         self._send({"kind": "settings", "values": self._values()})
 
     def _send(self, message: Mapping[str, Any]) -> None:
-        """Queue a message; a server that does not read loses messages, never the trainer time."""
+        """Queue a message; if the server does not read, messages are lost rather than time of the trainer."""
         try:
             self._outbox.put_nowait(json.dumps({"time": time.time(), **message}))
         except queue.Full:
@@ -206,7 +251,7 @@ class Dashboard:
                 pipe.write(line + "\n")
             except (BrokenPipeError, ValueError):
                 if not self._closing.is_set():
-                    _log.warning("the dashboard has ended; training goes on without it")
+                    _log.warning("the dashboard has ended; training continues without it")
                 break
         with contextlib.suppress(BrokenPipeError):
             pipe.close()
@@ -216,19 +261,19 @@ class Dashboard:
         assert pipe is not None
         for line in pipe:
             try:
-                self._obey(json.loads(line))
+                self._apply(json.loads(line))
             except (ValueError, KeyError, TypeError) as error:
                 self.event(0, f"dashboard: refused ({error})")
 
-    def _complain(self) -> None:
-        """Put what the server says into the log, which does not garble the terminal."""
+    def _log_messages(self) -> None:
+        """Write the server's messages into the log, which does not garble the terminal."""
         pipe = self._process.stderr
         assert pipe is not None
         for line in pipe:
             if line.strip():
                 _log.warning("dashboard: %s", line.rstrip())
 
-    def _obey(self, message: Mapping[str, Any]) -> None:
+    def _apply(self, message: Mapping[str, Any]) -> None:
         if "set" in message:
             self._controls.set(message["set"], message["value"], "dashboard")
         elif "request" in message:

@@ -1,4 +1,4 @@
-// What moves on the dashboard. The server calls tempest.begin when a browser comes (or comes back) and
+// What moves on the dashboard. The server calls tempest.begin when a browser connects (or reconnects) and
 // tempest.take for every message after it.
 "use strict";
 
@@ -10,7 +10,6 @@ window.tempest = (() => {
   let time = [], frames = [], values = {};
   let large = null, axis = "age";
   let newest = null, drawing = null, drawAt = 0;
-  const greatest = {};
 
   const chartOf = (id) => getElement(id)?.chart;
   const age = (t) => -Math.log10(1 + Math.max(Date.now() / 1000 - t, 0) / KNEE);
@@ -27,24 +26,28 @@ window.tempest = (() => {
   function count(v) {
     for (const [limit, unit] of [[1e9, "G"], [1e6, "M"], [1e3, "K"]])
       if (Math.abs(v) >= limit) return (v / limit).toPrecision(3) + unit;
-    return String(Math.abs(v) >= 100 ? Math.round(v) : Math.round(v * 100) / 100);
+    return String(Math.abs(v) >= 100 ? Math.round(v) : Number(v.toPrecision(3)));
   }
 
-  const formats = {
-    count,
-    whole: (v) => String(Math.round(v)),
-    short: (v) => v.toPrecision(3),
-    drops: (v, row) => {
-      const reasons = Object.entries(row).filter(([name, n]) => name.startsWith("collect/dropped_") && n > 0);
-      const told = reasons.map(([name, n]) => `${name.slice("collect/dropped_".length)} ${n}`).join(", ");
-      return told ? `${v}: ${told}` : String(v);
-    },
-    science: (v) => v.toExponential(1),
-    duration: (v) => {
-      const s = Math.round(v), pad = (n) => String(n).padStart(2, "0");
-      return `${Math.floor(s / 3600)}:${pad(Math.floor(s / 60) % 60)}:${pad(s % 60)}`;
-    },
-  };
+  function duration(v) {
+    const s = Math.round(v), pad = (n) => String(n).padStart(2, "0");
+    return `${Math.floor(s / 3600)}:${pad(Math.floor(s / 60) % 60)}:${pad(s % 60)}`;
+  }
+
+  // Writes a value in the format of the list of metrics.
+  function text(v, form) {
+    if (form === "count") return count(v);
+    if (form === "duration") return duration(v);
+    const digits = Number(form.match(/\.(\d+)/)?.[1] ?? 2);
+    if (form.endsWith("%")) return `${(100 * v).toFixed(digits)}%`;
+    if (form.endsWith("e")) return v.toExponential(digits);
+    return form.startsWith(",") ? Math.round(v).toLocaleString("en-US") : v.toFixed(digits);
+  }
+
+  function drops(row) {
+    const reasons = Object.entries(row).filter(([name, n]) => name.startsWith("collect/dropped_") && n > 0);
+    return reasons.map(([name, n]) => `${name.slice("collect/dropped_".length)} ${n}`).join(", ");
+  }
 
   function series(list, x) {
     return list.map(([label, metric], index) => {
@@ -58,17 +61,26 @@ window.tempest = (() => {
     });
   }
 
+  function tooltip(heading) {
+    return {
+      trigger: "axis", confine: true,
+      formatter: (points) => [heading(points[0].value[0]), ...points.map((p) => `${p.marker}${p.seriesName}: <b>${count(p.value[1])}</b>`)].join("<br>"),
+    };
+  }
+
   function drawSmall() {
     const xs = time.map(age);
     const least = Math.min(-0.3, xs.length ? xs[0] : 0);
     for (const [id, , list] of Object.values(layout.charts)) {
       chartOf(id)?.setOption({
-        grid: { left: 38, right: 6, top: 6, bottom: 16 },
+        grid: { left: 44, right: 10, top: list.length > 1 ? 20 : 6, bottom: 20 },
+        legend: { show: list.length > 1, top: 0, itemHeight: 8, itemWidth: 14, textStyle: { fontSize: 10, color: "#888" } },
+        tooltip: tooltip(ageText),
         xAxis: {
           type: "value", min: least, max: 0, splitNumber: 3, splitLine: { show: false }, axisLine: { onZero: false },
-          axisLabel: { fontSize: 8, formatter: ageText },
+          axisLabel: { fontSize: 10, formatter: ageText, hideOverlap: true },
         },
-        yAxis: { type: "value", scale: true, splitNumber: 2, axisLine: { onZero: false }, axisLabel: { fontSize: 8, formatter: count }, splitLine: { lineStyle: { opacity: 0.2 } } },
+        yAxis: { type: "value", scale: true, splitNumber: 2, axisLine: { onZero: false }, axisLabel: { fontSize: 10, formatter: count }, splitLine: { lineStyle: { opacity: 0.2 } } },
         series: series(list, (i) => xs[i]),
       });
     }
@@ -84,9 +96,9 @@ window.tempest = (() => {
     chart.setOption({
       grid: { left: 60, right: 20, top: 40, bottom: 70 },
       legend: { top: 4, textStyle: { color: "#888" } },
-      tooltip: { trigger: "axis", axisPointer: { label: { formatter: (p) => (byAge ? ageText(p.value) : count(p.value)) } } },
+      tooltip: tooltip(byAge ? ageText : count),
       xAxis: {
-        type: "value", scale: true, max: byAge ? 0 : null, name: byAge ? "" : "frames", axisLine: { onZero: false },
+        type: "value", scale: true, max: byAge ? 0 : null, name: byAge ? "age (logarithmic)" : "frames", nameLocation: "middle", nameGap: 24, axisLine: { onZero: false },
         axisLabel: { formatter: byAge ? ageText : count },
       },
       yAxis: { type: "value", scale: true, axisLine: { onZero: false }, axisLabel: { formatter: count } },
@@ -96,22 +108,26 @@ window.tempest = (() => {
   }
 
   function showRow(row) {
-    const known = { ...row.values, seconds: row.seconds };
-    for (const [id, metric, end] of Object.values(layout.gauges)) {
-      const value = known[metric];
-      if (value == null) continue;
-      greatest[metric] = Math.max(greatest[metric] || 0, Math.abs(value));
-      const top = end ?? niceCeiling(greatest[metric]);
-      chartOf(id)?.setOption({ series: [{ min: value < 0 && end == null ? -top : 0, max: top, detail: { formatter: (v) => count(v) }, data: [{ value }] }] });
+    const known = row.values;
+    for (const [metric, form] of layout.cards) {
+      if (known[metric] == null) continue;
+      const reasons = metric === "collect/dropped" ? drops(known) : "";
+      document.getElementById(`card-${metric}`).textContent = text(known[metric], form) + (reasons ? `: ${reasons}` : "");
     }
-    layout.cards.forEach(([metric, form], index) => {
-      if (known[metric] != null) document.getElementById(`card${index}`).textContent = formats[form](known[metric], known);
-    });
     const left = known["progress/seconds_left"];
-    document.getElementById("status").textContent = left == null ? "running" : `${formats.duration(left)} to go`;
+    showStatus(`running ${duration(row.seconds)}` + (left == null ? "" : `, ${duration(left)} left`));
   }
 
-  // Draws the rows that have come, together: however often they come, most of the browser's time stays free.
+  function showStatus(words) {
+    document.getElementById("status").textContent = words;
+  }
+
+  function showBest(mean, best) {
+    if (mean != null) document.getElementById("card-evaluation/mean").textContent = text(mean, ",.0f");
+    if (best != null) document.getElementById("best").textContent = `best ${text(best, ",.0f")}`;
+  }
+
+  // Draws the rows that have arrived together: however fast they arrive, most of the browser's time stays free.
   function drawSoon() {
     drawing ??= setTimeout(() => {
       drawing = null;
@@ -122,12 +138,6 @@ window.tempest = (() => {
       const end = performance.now();
       drawAt = end + Math.max(5 * (end - start), 200);
     }, drawAt - performance.now());
-  }
-
-  function niceCeiling(v) {
-    if (!(v > 0)) return 1;
-    const unit = 10 ** Math.floor(Math.log10(v));
-    return Math.ceil(v / unit) * unit;
   }
 
   function append(t, f, row) {
@@ -167,6 +177,7 @@ window.tempest = (() => {
     const overlay = document.getElementById("overlay");
     overlay.replaceChildren();
     const { lanes, enemies, attention } = picture;
+    showHeat(enemies, attention);
     if (!attention || lanes.every((lane) => !lane)) return;
     const add = (name, attributes) => {
       const element = document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -190,17 +201,31 @@ window.tempest = (() => {
     });
   }
 
+  // The attention as a heat map: a row per lane, a column per enemy slot in use.
+  function showHeat(enemies, attention) {
+    const slots = attention ? enemies.flatMap((enemy, slot) => (enemy ? [slot] : [])) : [];
+    const heat = document.getElementById("heat");
+    if (!slots.length) return heat.replaceChildren();
+    const cell = (w) => `<td title="${w.toFixed(2)}" style="background:rgba(74,168,255,${w})"></td>`;
+    const rows = attention.map((lane, index) => `<tr><th>${index}</th>${slots.map((slot) => cell(lane[slot])).join("")}</tr>`);
+    const head = slots.map((slot) => `<th>${slot + 1}</th>`).join("");
+    heat.innerHTML = `<div>Attention: lanes (rows) to enemies (columns)</div><table><tr><th></th>${head}</tr>${rows.join("")}</table>`;
+  }
+
   function take(message) {
     if (!layout) return;
     if (message.kind === "row") {
       append(message.time, message.frames, message.values);
       newest = message;
       drawSoon();
-    } else if (message.kind === "event") showEvent(message);
-    else if (message.kind === "evaluation") {
-      append(message.time, message.frames, { "evaluation/mean": message.result.mean });
-      const { games, mean, ci95 } = message.result;
-      showEvent({ ...message, text: `evaluation over ${games} games: mean ${mean.toFixed(0)} (95% ${ci95.mean[0].toFixed(0)} to ${ci95.mean[1].toFixed(0)})` });
+    } else if (message.kind === "event") {
+      showEvent(message);
+      if (message.text.startsWith("evaluating")) showStatus(message.text);
+    } else if (message.kind === "evaluation") {
+      append(message.time, message.frames, message.values);
+      showEvent(message);
+      showBest(message.result.mean, message.best);
+      drawSmall();
     } else if (message.kind === "picture") showPicture(message);
   }
 
@@ -210,6 +235,7 @@ window.tempest = (() => {
     document.getElementById("events").replaceChildren();
     opening.events.forEach(showEvent);
     if (opening.latest) showRow(opening.latest);
+    showBest((values["evaluation/mean"] || []).filter((v) => v != null).at(-1), opening.best);
     const started = Date.now();
     const drawn = () => {
       const ready = Object.values(layout.charts).every(([id]) => chartOf(id));

@@ -1,4 +1,4 @@
-"""The dashboard's server: messages of a run come by standard input, commands leave by standard output.
+"""The dashboard's server: messages of a run arrive on standard input, commands leave on standard output.
 
 Started by ``dashboard.Dashboard``. It ends when its standard input does, that is with the trainer.
 """
@@ -14,44 +14,45 @@ import threading
 from nicegui import app, ui
 
 from tempest_rainbow.monitor.dashboard.access import Guard
+from tempest_rainbow.monitor.dashboard.compare_page import build_compare_page
 from tempest_rainbow.monitor.dashboard.page import build_page
-from tempest_rainbow.monitor.dashboard.state import Board
+from tempest_rainbow.monitor.dashboard.view import RunView
 
 __all__ = ["main"]
 
-_log = logging.getLogger(__name__)
 
-
-def _follow(loop: asyncio.AbstractEventLoop, board: Board) -> None:
+def _follow(loop: asyncio.AbstractEventLoop, view: RunView) -> None:
     for line in sys.stdin:
-        loop.call_soon_threadsafe(board.take, json.loads(line))
+        loop.call_soon_threadsafe(view.take, json.loads(line))
     loop.call_soon_threadsafe(app.shutdown)
 
 
 def main() -> None:
     """Serve until standard input ends."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    greeting = sys.stdin.readline()
-    if not greeting:
+    first = sys.stdin.readline()
+    if not first:
         return
-    hello = json.loads(greeting)
-    board = Board(hello)
+    hello = json.loads(first)
+    view = RunView(hello)
     app.add_middleware(Guard, token=hello["token"])
     app.on_startup(
         lambda: threading.Thread(
-            target=_follow, args=(asyncio.get_running_loop(), board), name="follow", daemon=True
+            target=_follow, args=(asyncio.get_running_loop(), view), name="follow", daemon=True
         ).start()
     )
-    ui.page("/", title=board.title)(lambda: build_page(board))
+    ui.page("/", title=view.title)(lambda: build_page(view))
+    ui.page("/compare", title=f"Runs beside {view.title}")(lambda: build_compare_page(view.folder))
     ui.run(
         host=hello["host"],
         port=hello["port"],
+        **({} if hello["socket"] is None else {"fd": hello["socket"]}),
         show=False,
         reload=False,
         dark=None,
-        title=board.title,
+        title=view.title,
         show_welcome_message=False,
-        # A browser on a busy computer may be silent for a while; the page is then not built anew.
+        # A browser on a busy computer may be silent for a while; its page is then not rebuilt.
         reconnect_timeout=30.0,
         uvicorn_logging_level="warning",
     )

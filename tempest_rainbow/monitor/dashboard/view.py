@@ -1,4 +1,4 @@
-"""What the dashboard knows of a run, shared by all open pages."""
+"""The state of a run that all open pages of the dashboard share."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
+from tempest_rainbow.monitor.console import evaluation_text
 from tempest_rainbow.monitor.dashboard.timeline import Point, Timeline
 from tempest_rainbow.monitor.history import read_history
+from tempest_rainbow.monitor.metric_list import EVALUATION
 
 
-class Board:
-    """What all viewers see: the run so far, the present settings, and the pages that are open."""
+class RunView:
+    """The run so far, the present settings, and the pages that are open."""
 
     def __init__(self, hello: dict[str, Any]) -> None:
-        """Begin with the trainer's greeting and the history on disk."""
+        """Start from the trainer's first message and the history on disk."""
         self.title: str = hello["title"]
         self.settings: dict[str, dict[str, Any]] = hello["settings"]
         self.values: dict[str, Any] = hello["values"]
@@ -25,14 +27,16 @@ class Board:
         self.timeline = Timeline()
         self.events: deque[dict[str, Any]] = deque(maxlen=200)
         self.latest: dict[str, Any] | None = None
+        self.best: float | None = None
         self.pages: dict[str, Any] = {}
         path = Path(hello["history"])
+        self.folder = path.parent
         if path.exists():
             for line in read_history(path):
                 self._remember(line, line["time"])
 
     def take(self, message: dict[str, Any]) -> None:
-        """Keep a message of the trainer and hand it on to every page."""
+        """Keep a message of the trainer and send it to every page."""
         self._remember(message, message["time"])
         if message["kind"] == "settings":
             self.values = message["values"]
@@ -51,7 +55,7 @@ class Board:
                     page.follow_schedules(message)
 
     def opening(self) -> dict[str, Any]:
-        """Return what a new page begins with; later only what is new is sent."""
+        """Return what a new page shows first; later messages hold only what is new."""
         points = self.timeline.points
         names = sorted({name for point in points for name in point.values})
         return {
@@ -60,6 +64,7 @@ class Board:
             "frames": [point.frames for point in points],
             "values": {name: [_short(point.values.get(name)) for point in points] for name in names},
             "latest": self.latest,
+            "best": self.best,
             "events": list(self.events),
         }
 
@@ -69,7 +74,7 @@ class Board:
         sys.stdout.flush()
 
     def count_viewers(self) -> None:
-        """Tell the trainer how many pages are open and whether one of them watches the game."""
+        """Send the trainer the number of open pages and whether one of them watches the game."""
         watching = any(page.watching for page in self.pages.values())
         self.command({"viewers": len(self.pages), "watching": watching})
 
@@ -83,11 +88,13 @@ class Board:
             self.events.append({**message, "time": at})
         elif kind == "evaluation":
             result = message["result"]
-            low, high = result["ci95"]["mean"]
-            text = f"evaluation over {result['games']} games: mean {result['mean']:.0f}"
-            text += f" (95% {low:.0f} to {high:.0f})"
+            text = message["text"] = evaluation_text(result)
             self.events.append({"kind": "event", "frames": message["frames"], "text": text, "time": at})
-            self.timeline.add(Point(at, message["frames"], {"evaluation/mean": result["mean"]}))
+            values = {metric.name: result.get(metric.name.partition("/")[2]) for metric in EVALUATION}
+            message["values"] = {name: value for name, value in values.items() if value is not None}
+            self.timeline.add(Point(at, message["frames"], message["values"]))
+            self.best = max(self.best or result["mean"], result["mean"])
+            message["best"] = self.best
 
     def _broadcast(self, message: dict[str, Any], pages: list[Any]) -> None:
         script = f"window.tempest && tempest.take({json.dumps(message)})"
