@@ -2,7 +2,7 @@
 
 import json
 
-from chart import Chart
+from tempest_rainbow.monitor.svg_chart import Chart
 
 COLOURS = {
     "ours": "#1f77b4",
@@ -45,14 +45,17 @@ def _colour(name):
 
 
 def picture(results):
-    """Return an SVG: training curves of ours, and every judged run as points with 95% intervals."""
+    """Return an SVG: training curves, and a curve through each player's evaluations with 95% intervals."""
     minutes, judged = results["minutes"], results["judged"]
     scores = [row["ci95"]["mean"][1] for row in judged]
     scores += [score for points in results["curves"].values() for _, score in points]
     marks = sorted({0.0, *(row["minutes"] for row in judged)})
-    chart = Chart(minutes, 1.05 * max([*scores, 1.0]), "minutes of training", marks)
+    chart = Chart(minutes, 1.05 * max([*scores, 1.0]), "minutes of training", marks, y_label="score (points)")
     for name, points in results["curves"].items():
         chart.line(points, _colour(name), 'opacity="0.35"')
+    for name in {row["policy"]: None for row in judged if row["minutes"] > 0.0}:
+        points = sorted((row["minutes"], row["mean"]) for row in judged if row["policy"] == name)
+        chart.line(points, _colour(name), 'stroke-width="1.5"')
     for row in judged:
         mean, interval, colour = row["mean"], row["ci95"]["mean"], _colour(row["policy"])
         if row["minutes"] == 0.0:

@@ -81,6 +81,18 @@ class WatchOptions:
 
 
 @dataclass(frozen=True)
+class PlotOptions:
+    """Draw one metric of several runs over frames as SVG, with evaluations and their 95% intervals."""
+
+    runs: Positional[tuple[Path, ...]]
+    """Run folders."""
+    metric: str = "episodes/agent_score"
+    """Name of the metric, such as learner/loss."""
+    output: Path = Path("curves.svg")
+    """SVG file to write."""
+
+
+@dataclass(frozen=True)
 class ExportOptions:
     """Write a policy as safetensors or ONNX and check that the file computes the same."""
 
@@ -99,6 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "train": (_train, "train an agent; without arguments Tempest on the board, for an hour"),
         "evaluate": (_evaluate, "play whole games on held-out seeds and report statistics"),
         "watch": (_watch, "watch a policy play, in a window or a video file"),
+        "plot": (_plot, "draw curves of runs as SVG, side by side"),
         "export": (_export, "write a policy as safetensors or ONNX"),
         "bench": (_bench, "measure learner and replay"),
     }
@@ -257,6 +270,17 @@ def _watch(arguments: list[str]) -> int:
     for seed, score, ended in games:
         state = "" if ended else " so far, not a result: the game had not ended when the playback stopped"
         sys.stdout.write(f"seed {seed}: {score:.0f}{state}\n")
+    return 0
+
+
+def _plot(arguments: list[str]) -> int:
+    options = _parse(PlotOptions, arguments, "plot")
+    from tempest_rainbow.monitor.plot import plot
+
+    if not options.runs:
+        raise ValueError("name at least one run folder")
+    plot(options.runs, options.metric, options.output)
+    sys.stdout.write(f"{options.output} written\n")
     return 0
 
 

@@ -16,7 +16,6 @@ from tempest_rainbow.evaluate import Game, summary
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 import campaign
 import campaign_report
-import plot_run
 
 SVG = "{http://www.w3.org/2000/svg}"
 PLAN = ["--minutes", "8", "--games", "3", "--cores", "1", "--seeds", "2"]
@@ -126,24 +125,3 @@ def test_the_report_shows_every_run(tmp_path):
     assert len(heights) == 2
     assert heights[1] < heights[0]  # the better one is drawn higher
     assert np.all(np.array(heights) > 0)
-
-
-def test_a_run_is_drawn_with_its_evaluations(tmp_path, monkeypatch):
-    rows = [{"frames": frames, "values": {"episodes/agent_reward": frames / 10}} for frames in (100, 200)]
-    result = {"mean": 30.0, "ci95": {"mean": [28.0, 31.0]}}
-    events = [
-        {"frames": 150, "kind": "event", "text": "saved"},
-        {"frames": 200, "kind": "evaluation", "result": result},
-    ]
-    (tmp_path / "history.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*rows, *events]))
-    picture = tmp_path / "curve.svg"
-    command = ["plot_run.py", str(tmp_path), "episodes/agent_reward", "--output", str(picture)]
-    monkeypatch.setattr(sys, "argv", command)
-    plot_run.main()
-    drawn = ElementTree.parse(picture).getroot()
-    assert len(list(drawn.iter(f"{SVG}circle"))) == 1
-    names = [element.text for element in drawn.iter(f"{SVG}text")]
-    assert {"agent_reward", "greedy, 95%", "200", "30"} <= set(names)
-    monkeypatch.setattr(sys, "argv", [command[0], str(tmp_path), "no/such"])
-    with pytest.raises(SystemExit, match="holds no no/such"):
-        plot_run.main()

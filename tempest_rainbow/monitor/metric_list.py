@@ -101,6 +101,13 @@ METRICS: tuple[Metric, ...] = (
     Metric("episodes/mixed_reward", "mixed reward", "", ".1f", "mean sum of rewards of these games"),
     Metric("episodes/count", "games", "", "count", "finished games"),
     Metric("episodes/truncated", "truncated", "games", "count", "games that a time limit ended"),
+    Metric(
+        "deaths_per_level/*",
+        "deaths/level by level",
+        "",
+        ".2f",
+        "the same for blocks of five levels, which the name gives",
+    ),
     Metric("collect/agreement", "agreement", "", ".2f", "share of greedy choices that equal the expert's"),
     Metric(
         "collect/clients", "clients", "", ".0f", "games under way: boards, MAMEs, clients or cluster runners"
@@ -190,9 +197,6 @@ EVALUATION: tuple[Metric, ...] = (
     Metric("evaluation/level_mean", "evaluation level", "", ".1f", "mean level that they reached"),
     Metric("evaluation/level_max", "highest level", "", ".0f", "highest level that one of them reached"),
     Metric("evaluation/reward_mean", "evaluation reward", "", ".1f", "their mean sum of rewards"),
-    Metric(
-        "evaluation/deaths_per_level", "evaluation deaths/level", "", ".2f", "lives lost over levels passed"
-    ),
     Metric("evaluation/truncated", "evaluation truncated", "games", ".0f", "games that a time limit ended"),
 )
 """The metrics of an evaluation."""

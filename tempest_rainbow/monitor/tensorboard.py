@@ -21,7 +21,7 @@ _LAYOUT = {
         "score": ["Multiline", ["episodes/agent_score", "episodes/expert_score", "evaluation/mean$"]],
         "evaluation": ["Margin", ["evaluation/mean", "evaluation/mean_low", "evaluation/mean_high"]],
         "level": ["Multiline", ["episodes/agent_level", "episodes/expert_level", "evaluation/level_mean"]],
-        "deaths/level": ["Multiline", ["episodes/agent_deaths_per_level", "evaluation/deaths_per_level"]],
+        "deaths/level": ["Multiline", ["episodes/agent_deaths_per_level"]],
     },
     "2 How fast": {
         "frames/s": ["Multiline", ["speed/frames_per_second"]],

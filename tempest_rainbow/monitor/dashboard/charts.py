@@ -36,7 +36,7 @@ CHARTS = (
     Chart(
         "deaths",
         "Deaths/level",
-        (("agent", "episodes/agent_deaths_per_level"), ("evaluation", "evaluation/deaths_per_level")),
+        (("agent", "episodes/agent_deaths_per_level"),),
     ),
     Chart(
         "reward",
