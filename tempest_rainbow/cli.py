@@ -1,4 +1,4 @@
-"""The command ``tempest-rainbow``: train, evaluate, watch, export, bench."""
+"""The command ``tempest-rainbow``: train, evaluate, watch, plot, export, bench."""
 
 from __future__ import annotations
 
@@ -78,18 +78,6 @@ class WatchOptions:
     """Tempest only: level at which games start."""
     frame_skip: int | None = None
     """Tempest only: game frames for which an action is held; by default as the policy was trained."""
-
-
-@dataclass(frozen=True)
-class PlotOptions:
-    """Draw one metric of several runs over frames as SVG, with evaluations and their 95% intervals."""
-
-    runs: Positional[tuple[Path, ...]]
-    """Run folders."""
-    metric: str = "episodes/agent_score"
-    """Name of the metric, such as learner/loss."""
-    output: Path = Path("curves.svg")
-    """SVG file to write."""
 
 
 @dataclass(frozen=True)
@@ -274,11 +262,20 @@ def _watch(arguments: list[str]) -> int:
 
 
 def _plot(arguments: list[str]) -> int:
-    options = _parse(PlotOptions, arguments, "plot")
+    parser = argparse.ArgumentParser(
+        "tempest-rainbow plot",
+        description="Draw one metric of several runs over frames as SVG, scores with evaluations and 95%% intervals.",
+    )
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders")
+    parser.add_argument(
+        "--metric", default="episodes/agent_score", help="metric to draw (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--output", type=Path, default=Path("curves.svg"), help="SVG file to write (default: %(default)s)"
+    )
+    options = parser.parse_args(arguments)
     from tempest_rainbow.monitor.plot import plot
 
-    if not options.runs:
-        raise ValueError("name at least one run folder")
     plot(options.runs, options.metric, options.output)
     sys.stdout.write(f"{options.output} written\n")
     return 0
