@@ -192,7 +192,7 @@ def test_a_small_chart_opens_large_and_zooms(browser: Browser, run: Run) -> None
     run.go_on(20)
     page = visit(browser, run)
     page.click("[data-testid=chart-score]")
-    page.wait_for_function("document.getElementById('large-title')?.innerText === 'Score'")
+    page.wait_for_function("document.getElementById('large-title')?.innerText === 'Score (points)'")
     element = page.get_attribute("[data-testid=large]", "id")
     assert element is not None
     chart = f"getElement({element.removeprefix('c')}).chart"

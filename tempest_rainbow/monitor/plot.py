@@ -32,7 +32,8 @@ def plot_runs(runs: Sequence[RunCurves], metric: str) -> str:
     scores = listed.unit == "points"
     evaluations = [run.evaluations if scores else [] for run in runs]
     curves = [run.curves[metric] for run in runs]
-    frames = [point[0] for points in (*curves, *evaluations) for point in points]
+    frames = [point[0] for curve in curves for point in curve]
+    frames += [point[0] for points in evaluations for point in points]
     heights = [value for curve in curves for _, value in curve]
     heights += [value for points in evaluations for point in points for value in point[1:]]
     low, high = min(0.0, *heights), max(heights)
