@@ -165,7 +165,7 @@ def build_page(view: RunView) -> None:
 
 def _cards(*, large: bool) -> None:
     columns = (
-        "grid-cols-2 sm:grid-cols-3 xl:grid-cols-6" if large else "grid-cols-3 sm:grid-cols-6 lg:grid-cols-12"
+        "grid-cols-2 sm:grid-cols-3 xl:grid-cols-6" if large else "grid-cols-2 sm:grid-cols-6 lg:grid-cols-12"
     )
     with ui.grid().classes(f"w-full {columns} gap-2"):
         for name, is_large in CARDS:
@@ -218,7 +218,7 @@ def _controls(page: Page) -> None:
         for name, step, _ in _SLIDERS:
             setting = view.settings[name]
             with ui.row().classes("w-full items-center no-wrap"):
-                ui.label(name.replace("_", " ").capitalize()).classes("w-36 shrink-0 text-sm")
+                ui.label(name.replace("_", " ").capitalize()).classes("w-24 sm:w-36 shrink-0 text-sm")
                 slider = ui.slider(
                     min=setting["low"],
                     max=_SLIDER_ENDS.get(name, setting["high"]),
@@ -229,7 +229,7 @@ def _controls(page: Page) -> None:
                 slider.on("change", lambda event, name=name: view.command({"set": name, "value": event.args}))
                 page.sliders[name] = slider
                 page.labels[name] = (
-                    ui.label().classes("w-24 shrink-0 text-xs").props(f"data-testid=value-{name}")
+                    ui.label().classes("w-16 sm:w-24 shrink-0 text-xs").props(f"data-testid=value-{name}")
                 )
                 reset = ui.button(icon="restart_alt").props(
                     f'flat round title="as scheduled" data-testid=reset-{name}'
