@@ -132,7 +132,7 @@ def collect_until(
 ) -> None:
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "waited in vain"
+        assert time.monotonic() < end, "the condition was not met in time"
         collecting.step(CALM)
 
 
@@ -144,7 +144,7 @@ def all_play(collecting: ClusterCollector) -> Callable[[], bool]:
 def nodes() -> Iterator[Cluster]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_worker_niceness", "0")  # Runners need their share of a busy machine.
-        patch.setenv("RAY_health_check_period_ms", "500")  # A lost node is believed lost sooner.
+        patch.setenv("RAY_health_check_period_ms", "500")  # A lost node is detected sooner.
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 3, "include_dashboard": False})
         ray.init(address=cluster.address, log_to_driver=False)
         yield cluster
@@ -239,7 +239,7 @@ def test_a_killed_runner_comes_back_with_its_settings_and_costs_what_was_under_w
 
 
 def test_a_runner_that_hangs_is_killed_and_replaced(nodes: Cluster, pair: Pair) -> None:
-    """Only the stopped one: what others delivered while nobody looked is no silence."""
+    """Only the stopped one: fragments that arrive between two steps count as a sign of life."""
     collecting = collector(nodes.address, FakeLearner(), runners=1, patience=3.0)
     try:
         collect_until(collecting, all_play(collecting))
@@ -257,7 +257,7 @@ def test_a_runner_that_hangs_is_killed_and_replaced(nodes: Cluster, pair: Pair) 
         collecting.close()
 
 
-def test_runners_that_fail_are_made_anew(pair: Pair) -> None:
+def test_runners_that_fail_are_created_again(pair: Pair) -> None:
     collecting, learner = pair.collecting, pair.learner
     before = collecting.sessions()
     good, learner.network = learner.network, RainbowNetwork(NETWORK, 5, 2)  # Weights that do not fit.
@@ -312,7 +312,7 @@ def test_a_runner_that_cannot_play_at_all_ends_the_run(nodes: Cluster) -> None:
         collecting.close()
 
 
-def test_published_weights_are_whole_and_say_which_step_they_are_of() -> None:
+def test_published_weights_are_whole_and_name_their_step() -> None:
     config = LearnerConfig(imitation="none", publish_steps=5)
     learner = Learner(NETWORK, config, 195, 44, deterministic=True)
     states = []
@@ -424,7 +424,7 @@ def saved_frames(training: Training) -> int:
     return int(training.checkpoints().latest().name.split("-")[0])
 
 
-def test_a_killed_learner_goes_on_from_its_checkpoint(nodes: Cluster, tmp_path: Path) -> None:
+def test_a_killed_learner_continues_from_its_checkpoint(nodes: Cluster, tmp_path: Path) -> None:
     """First on a cluster of its own, then on a given one."""
     folder = tmp_path / "run"
     first = Training(folder, *SMALL)

@@ -1,4 +1,4 @@
-"""Collection: what is written to the replay is what was played, at the agreed pace, by who was to play."""
+"""Collection: what is written to the replay is what was played, at the set ratio, by the player that was chosen."""
 
 import socket
 import threading
@@ -26,7 +26,7 @@ from tempest_rainbow.training.rate_limiter import RateLimiter
 
 
 class Notebook:
-    """A replay that only keeps what it is given, environment by environment."""
+    """A replay that only records what it is given, environment by environment."""
 
     def __init__(self, count):
         self.rows = [[] for _ in range(count)]
@@ -212,7 +212,7 @@ def test_a_deterministic_source_and_a_restored_collector_repeat_themselves(split
     assert statistics == statistics_of_rest
 
 
-def test_where_environments_cannot_be_cloned_episodes_begin_anew_and_streams_are_cut():
+def test_where_environments_cannot_be_cloned_episodes_restart_and_streams_are_cut():
     def make():
         source = make_source(Task("CartPole-v1", tempest=False), 2, 0, deterministic=True)
         notebook = Notebook(2)
@@ -256,7 +256,7 @@ def test_one_slow_environment_does_not_hold_up_the_others():
 
 
 class Failing(LadderEnv):
-    """Breaks at its 5th step, and then as often as told before it can begin again."""
+    """Fails at its 5th step, and then ``failures`` times before it can restart."""
 
     failures = 0
 
@@ -279,7 +279,7 @@ class Failing(LadderEnv):
         return super().reset(seed=seed)
 
 
-def test_a_failed_environment_is_truncated_and_begins_again(monkeypatch, caplog):
+def test_a_failed_environment_is_truncated_and_restarts(monkeypatch, caplog):
     monkeypatch.setattr(singles, "_SHORTEST_PAUSE", 0.05)
     monkeypatch.setattr(Failing, "failures", 4)
     source = ThreadedSource([LadderEnv, Failing], seed=0, together=False)
@@ -302,7 +302,7 @@ def test_a_failed_environment_is_truncated_and_begins_again(monkeypatch, caplog)
     )
     waits = np.diff(environment.begun[1:6])
     assert (waits >= [0.05, 0.1, 0.2, 0.4]).all(), "longer pauses each time"
-    assert caplog.text.count("environment 1 failed and is started again: ") == 5
+    assert caplog.text.count("environment 1 failed and is restarted: ") == 5
 
 
 def test_a_source_whose_environments_all_failed_can_be_closed(monkeypatch):
@@ -365,7 +365,7 @@ def test_samples_per_insert_is_kept(ratio, start):
     assert abs(learned - ratio * (collected - start)) <= 32 + 20 * ratio
 
 
-def test_whoever_is_ahead_waits():
+def test_the_side_that_is_ahead_waits():
     limiter = RateLimiter(1.0, 10, batch_size=8, slack=16)
     assert limiter.may_collect()
     assert not limiter.may_learn()
@@ -383,7 +383,7 @@ def test_whoever_is_ahead_waits():
     assert not limiter.may_collect()
 
 
-def test_a_training_welcomes_the_originals_clients_as_told():
+def test_training_accepts_the_originals_clients_as_configured():
     empty_hello = b"\0\0"
     for legacy, welcome in (("loopback", 1), ("none", 0)):
         source = ClientSource("127.0.0.1:0", 2, Task("tempest_gym:Tempest-v0", True), legacy=legacy)
@@ -427,7 +427,7 @@ def test_an_episode_knows_the_level_it_began_at():
     assert (ended[0].first_level, ended[0].level) == (5.0, min(7.0, 4.0 + max(ended[0].length - 1, 1)))
 
 
-def test_games_to_learn_from_may_start_at_several_levels_and_judged_ones_at_one():
+def test_training_games_may_start_at_several_levels_and_evaluated_ones_at_one():
     task = Task("tempest_gym:Tempest-v0", tempest=True, start_levels=(1, 17), threads=1)
     source = make_source(task, 12, 0, deterministic=True)
     assert set(source.recv().info["level"].tolist()) == {1.0, 17.0}

@@ -141,7 +141,7 @@ def test_a_training_starts_its_mames_again(tmp_path: Path) -> None:
         wait_for(lambda: len(mames_below(training.pid)) == 2)
         program.rename(tmp_path / "away")
         os.kill(first[1], signal.SIGKILL)
-        training.wait_for_line("environment . failed and is started again: .*mame-here is no program")
+        training.wait_for_line("environment . failed and is restarted: .*mame-here is no program")
         training.wait_for_frames(training.last("progress/frames") + 50)
         (tmp_path / "away").rename(program)
         wait_for(lambda: training.check() and len(mames_below(training.pid)) == 2)

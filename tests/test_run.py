@@ -1,4 +1,4 @@
-"""Starts of a run by the command line: what fails leaves everything as it was, what goes on goes on right."""
+"""Starts of a run by the command line: one that fails changes nothing, one that resumes continues correctly."""
 
 from __future__ import annotations
 

@@ -191,7 +191,7 @@ def test_saving_and_evaluating_in_between_change_nothing(tmp_path):
         assert torch.equal(value, busy.learner.network.state_dict()[name])
 
 
-def test_without_a_saved_replay_it_is_filled_again_and_that_is_said(tmp_path):
+def test_without_a_saved_replay_it_is_filled_again_and_the_run_reports_it(tmp_path):
     config = settings(checkpoint=CheckpointConfig(every_minutes=0, replay=False))
     first, _ = run(dataclasses.replace(config, frames=300), tmp_path)
     trainer, spy = run(config, tmp_path, Checkpoints(tmp_path / "checkpoints", 3).latest())
@@ -200,7 +200,7 @@ def test_without_a_saved_replay_it_is_filled_again_and_that_is_said(tmp_path):
     assert trainer.replay.inserted == trainer.frames - first.frames
 
 
-def test_games_that_cannot_go_on_begin_anew_and_that_is_said(tmp_path, monkeypatch):
+def test_games_that_cannot_continue_restart_and_the_run_reports_it(tmp_path, monkeypatch):
     run(settings(frames=300), tmp_path)
 
     def refuse(self, state):
@@ -212,7 +212,7 @@ def test_games_that_cannot_go_on_begin_anew_and_that_is_said(tmp_path, monkeypat
     )
     assert trainer.frames == 600
     assert next(event for event in spy.events if "resumed" in event).endswith(
-        "; the saved games cannot go on here (the state was made with another Lua), so their episodes begin anew"
+        "; the saved games cannot continue here (the state was made with another Lua), so their episodes restart"
     )
 
 
@@ -281,7 +281,7 @@ def test_the_curriculum_raises_the_start_level_where_levels_are_cleared(tmp_path
     monkeypatch.setattr(fake_games.LadderEnv, "_info", lambda self, lost: {"level": 1 + self.steps})
     trainer.run()
     trainer.close()
-    assert levels[:6] == [2, 2, 2, 3, 3, 3], "each of three environments is told"
+    assert levels[:6] == [2, 2, 2, 3, 3, 3], "each of three environments is set"
     assert controls["start_level"] == levels[-1]
     assert any("curriculum: start_level" in text for text in spy.events)
 
@@ -350,7 +350,7 @@ def test_an_error_while_collecting_ends_the_run_with_that_error(tmp_path, monkey
     trainer.close()
 
 
-def test_a_construction_that_fails_half_way_tells_its_cause_and_closes_what_was_open(tmp_path, monkeypatch):
+def test_a_construction_that_fails_half_way_raises_its_cause_and_closes_what_was_open(tmp_path, monkeypatch):
     closed = []
     monkeypatch.setattr(fake_games.LadderEnv, "close", lambda self: closed.append(self))
     monkeypatch.setattr("tempest_rainbow.collect.factory.LocalCollector", lambda *_, **__: 1 / 0)
@@ -359,7 +359,7 @@ def test_a_construction_that_fails_half_way_tells_its_cause_and_closes_what_was_
     assert len(closed) == 3
 
 
-def test_the_run_folder_tells_the_whole_story(tmp_path):
+def test_the_run_folder_records_the_whole_run(tmp_path):
     config = settings(
         run=tmp_path / "run",
         evaluation=EvaluationConfig(every_minutes=0, games=4),
@@ -429,7 +429,7 @@ def test_a_second_interrupt_ends_at_once(tmp_path):
 
 
 @pytest.mark.parametrize(("kind", "name"), [("wall", "monotonic"), ("processor", "process_time")])
-def test_a_runs_clock_counts_the_time_it_is_told_to(kind, name, monkeypatch):
+def test_a_runs_clock_counts_the_configured_time(kind, name, monkeypatch):
     now = [1000.0]
     monkeypatch.setattr(f"tempest_rainbow.training.clock.time.{name}", lambda: now[0])
     clock = RunClock(kind)

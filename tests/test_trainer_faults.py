@@ -1,4 +1,4 @@
-"""A training is killed, interrupted, and finds the disk full: what was saved stands, and it goes on."""
+"""A training is killed, interrupted, and meets a full disk: what was saved is intact, and it continues."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_a_full_disk_ends_no_training(tmp_path):
         (said,) = {text for text in training.events()[-1:] if "could not be saved" in text}
         latest = training.checkpoints().latest()
         assert "File too large" in said
-        assert f"the last good checkpoint is {latest}; training goes on" in said
+        assert f"the last good checkpoint is {latest}; training continues" in said
         assert read_tree(latest / "state")["collector"]["frames"] == int(latest.name)
         assert not being_saved(training) or training.check()
         limit_file_size(training, 0)  # Nothing at all can be written.

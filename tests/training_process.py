@@ -1,4 +1,4 @@
-"""A real ``tempest-rainbow train`` in a process of its own, small and quick, to be watched and ill-treated."""
+"""A real ``tempest-rainbow train`` in a process of its own, small and quick, to be observed and disturbed."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ QUICK = [
     *("--evaluation.every-minutes", "0", "--evaluation.no-at-end", "--dashboard.on", "False"),
     *("--monitor.curve-seconds", "0.5", "--monitor.ui", "log"),
 ]
-"""Options of a run that goes on until it is stopped."""
+"""Options of a run that continues until it is stopped."""
 
 
 class Training:
-    """The process and what its run folder tells.
+    """The process and its run folder.
 
     Attributes:
         folder: the run's folder.
@@ -72,7 +72,7 @@ class Training:
         return found[0]
 
     def wait_for_frames(self, frames: float, seconds: float = 600.0) -> None:
-        """Wait until so many frames have been collected."""
+        """Wait until ``frames`` frames have been collected."""
         wait_for(lambda: self.check() and self.last("progress/frames") >= frames, seconds)
 
     def check(self) -> bool:

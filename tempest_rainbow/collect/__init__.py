@@ -1,1 +1,1 @@
-"""Where experience comes from."""
+"""Collection: environments, exploration, statistics, and runners of a cluster."""

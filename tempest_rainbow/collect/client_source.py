@@ -24,7 +24,7 @@ def split_address(address: str) -> tuple[str, int]:
     """Return host and port of ``HOST:PORT``.
 
     Raises:
-        ValueError: the text is no such address.
+        ValueError: the text is not such an address.
     """
     host, colon, port = address.rpartition(":")
     if not colon or not port.isdecimal() or int(port) > 65535:
@@ -33,7 +33,7 @@ def split_address(address: str) -> tuple[str, int]:
 
 
 class ClientSource(Source):
-    """The pool of clients that ``tempest_gym`` serves, as a source; clients come and go as they like."""
+    """The pool of clients that ``tempest_gym`` serves, as a source; clients may connect and leave at any time."""
 
     def __init__(
         self,
@@ -48,8 +48,8 @@ class ClientSource(Source):
         `read_token`.
 
         Raises:
-            ValueError: the address is none, or open to others without a token.
-            OSError: the address cannot be had.
+            ValueError: the address is not valid, or open to others without a token.
+            OSError: it cannot bind to the address.
         """
         from tempest_gym.server.admission import read_token  # the game's side of the wire
         from tempest_gym.server.pool import ClientPool
@@ -66,7 +66,7 @@ class ClientSource(Source):
         self.action_count = self._pool.action_count
 
     def recv(self) -> Arrivals:
-        """Return the clients that have something to say, after a fifth of a second maybe none."""
+        """Return the clients that have arrived, possibly none after a fifth of a second."""
         return self._pool.recv(timeout=_PATIENCE)
 
     def send(self, ids: NDArray[np.int64], actions: NDArray[np.int64]) -> None:
@@ -94,5 +94,5 @@ class ClientSource(Source):
         }
 
     def close(self) -> None:
-        """Send the clients away."""
+        """Disconnect the clients."""
         self._pool.close()

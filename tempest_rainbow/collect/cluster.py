@@ -31,13 +31,13 @@ __all__ = ["ClusterCollector", "Weights"]
 _log = logging.getLogger(__name__)
 
 _FRAGMENTS_AT_ONCE = 8
-"""Most fragments stored in one step, so that the learner's turn comes soon."""
+"""Most fragments stored in one step, so that the learner does not wait long."""
 
 _DOOR = 10.0
 """Seconds in which a cluster must answer at all."""
 
 _LONGEST_PAUSE = 60.0
-"""Seconds until a runner that failed again and again is made anew."""
+"""Longest pause before a runner that failed repeatedly is replaced."""
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,13 @@ class _Place:
     Attributes:
         actor: its handle, None until it is made (again).
         greeting: reference of the session that it is asked for, None while one is known.
-        session: which of its lives it is in, None while it is lost.
+        session: its present session, None while it is lost.
         under_way: references of the fragments it was asked for, oldest first.
         weights_step: learner step of the weights sent to it, -1 for none.
         playing: it has delivered in this session.
         failures: errors of its own since it last delivered.
         not_before: time before which it is not made again.
-        turn: number of the fragment it delivered last, so that nobody is served twice before another.
+        turn: number of the fragment it delivered last; the runner with the lowest is served first.
         since: time since which its oldest fragment is awaited.
     """
 
@@ -85,16 +85,16 @@ class _Place:
 
     @property
     def awaited(self) -> Any:
-        """What comes from it next, None if nothing is to come."""
+        """The reference expected next, None if nothing is expected."""
         return self.under_way[0] if self.under_way else self.greeting
 
 
 class ClusterCollector:
-    """Takes fragments from runners as they come and gives them the next task; same use as ``Collector``.
+    """A `Collector` that takes fragments from runners as they arrive and gives them the next task.
 
-    A runner first tells its session, that is which of its lives it is in. Every task names the session it is
-    meant for; a runner that Ray has restarted in the meantime does nothing but say so, and is then treated
-    as lost: its streams break, and it gets the weights and settings that it has forgotten.
+    A runner first reports its session, which changes when Ray restarts it. Every task names the session it is
+    meant for. A runner that was restarted in the meantime returns None and is treated as lost: its streams break,
+    and it is sent weights and settings again.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class ClusterCollector:
             replay: rings for ``runners`` x ``envs_per_runner`` environments.
 
         Raises:
-            ConnectionError: there is no cluster at the address, or it does not let us in.
+            ConnectionError: there is no cluster at the address, or it refuses the connection.
             ValueError: a setting is out of range.
         """
         import ray
@@ -159,7 +159,7 @@ class ClusterCollector:
         room = int(ray.available_resources().get("CPU", 0))
         if room < runners:
             _log.warning(
-                "the cluster has %d free cores for %d runners; the others begin when there is room",
+                "the cluster has %d free cores for %d runners; the others start when cores are free",
                 room,
                 runners,
             )
@@ -205,7 +205,7 @@ class ClusterCollector:
         }
 
     def call(self, name: str, *arguments: Any) -> bool:
-        """Call a method on every runner's environments, without waiting, and on those of runners to come;
+        """Call a method on every runner's environments, without waiting, and on those of later runners;
         return True."""
         self._calls[name] = arguments
         for place in self._places:
@@ -214,7 +214,7 @@ class ClusterCollector:
         return True
 
     def sessions(self) -> list[Session | None]:
-        """Return which life each runner is in, None for those that are lost at present."""
+        """Return the session of each runner, None for those that are lost at present."""
         return [place.session for place in self._places]
 
     def drawable(self) -> None:
@@ -225,7 +225,7 @@ class ClusterCollector:
         return {"frames": self.frames, "lost": self.lost, "statistics": self.statistics.get_state()}
 
     def set_state(self, state: dict[str, Any]) -> str:
-        """Go on from a state that ``get_state`` gave; return why the games begin anew."""
+        """Continue from a state that ``get_state`` returned; return why the games must restart."""
         self.frames = int(state["frames"])
         self.lost = int(state.get("lost", 0))
         self.statistics.set_state(state["statistics"])
@@ -283,7 +283,7 @@ class ClusterCollector:
                 place.under_way.append(reference)
 
     def _wait(self) -> list[int]:
-        """Return runners from which something has come, after at most a second; those served long ago first.
+        """Return runners from which something has arrived, after at most a second; those served longest ago first.
 
         Only the oldest fragment of each is looked at: a later one may be here earlier, but streams
         have to be stored in order.
@@ -301,7 +301,7 @@ class ClusterCollector:
         return [awaited[reference] for reference in ready]
 
     def _kill_hanging(self, ready: list[int]) -> None:
-        """Kill runners that have been silent for too long; what comes of that is seen as with any lost one."""
+        """Kill runners that have been silent for too long; they are then handled as any lost one."""
         before = time.monotonic() - self.config.patience
         for index, place in enumerate(self._places):
             if not place.under_way or place.since > before or index in ready:
@@ -317,7 +317,7 @@ class ClusterCollector:
                 place.since = time.monotonic()
 
     def _receive(self, index: int) -> Fragment | None:
-        """Take what has come from a runner: a fragment, or the news that it is there or lost."""
+        """Take what has arrived from a runner: a fragment, its session, or an error if it is lost."""
         place = self._places[index]
         greeted = not place.under_way
         try:
@@ -342,10 +342,10 @@ class ClusterCollector:
         return fragment
 
     def _lose(self, index: int, error: Exception | None) -> None:
-        """Count a lost runner once for all its fragments, and see to it that it comes back.
+        """Count a lost runner once for all its fragments, and have it replaced.
 
         Ray restarts those whose process or node died. One that failed by an error of its own, or that Ray
-        has given up, is made anew.
+        no longer restarts, is created again here.
         """
         exceptions, place = self._ray.exceptions, self._places[index]
         own = isinstance(error, exceptions.RayTaskError) or getattr(error, "actor_init_failed", False)
@@ -363,7 +363,7 @@ class ClusterCollector:
             self._end(place)
             place.not_before = time.monotonic() + min(2.0**place.failures, _LONGEST_PAUSE)
             place.failures += 1
-            _log.warning("runner %d is made anew: %s", index, error)
+            _log.warning("runner %d is created again: %s", index, error)
         else:
             self._greet(place)
 
@@ -400,4 +400,4 @@ def _start_ray(address: str, runners: int) -> None:
     except OSError as error:
         raise ConnectionError(f"no Ray cluster answers at {address}: {error}") from error
     except ray.exceptions.RayError as error:
-        raise ConnectionError(f"the Ray cluster {address} does not let us in: {error}") from error
+        raise ConnectionError(f"the Ray cluster {address} refuses the connection: {error}") from error

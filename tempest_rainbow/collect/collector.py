@@ -1,4 +1,4 @@
-"""Plays: takes what environments hand over, chooses actions, and writes finished steps into the replay."""
+"""The collector: takes what environments return, chooses actions, and writes finished steps into the replay."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Collector(Protocol):
         """Share of the agent's greedy choices that equalled the teacher's since the last call, NaN without any."""
 
     def metrics(self) -> dict[str, float]:
-        """Return metrics about where frames come from, by name."""
+        """Return metrics of the environments or the cluster by name."""
 
     def call(self, name: str, *arguments: Any) -> bool:
         """Call a method on the environments if they have it; return whether they do."""
@@ -142,7 +142,7 @@ class LocalCollector:
         return stored, ended
 
     def metrics(self) -> dict[str, float]:
-        """Return figures about where frames come from, by metric name."""
+        """Return metrics of the environments by name."""
         return self.source.metrics()
 
     def call(self, name: str, *arguments: Any) -> bool:
@@ -231,8 +231,7 @@ class LocalCollector:
         self._labels[ids] = labels
 
     def get_state(self) -> dict[str, Any]:
-        """Return what ``set_state`` needs to go on; ``source`` is None where environments cannot be
-        cloned."""
+        """Return what ``set_state`` needs; ``source`` is None where environments cannot be cloned."""
         return {
             "source": self.source.get_state(),
             "frames": self.frames,
@@ -246,7 +245,7 @@ class LocalCollector:
         }
 
     def set_state(self, state: dict[str, Any]) -> str | None:
-        """Go on from a state that ``get_state`` gave; return why episodes had to begin anew, None if they did not."""
+        """Continue from a state that ``get_state`` returned; return why episodes had to restart, else None."""
         self.frames = int(state["frames"])
         if "generator" in state:  # not where a cluster played
             self._generator.bit_generator.state = state["generator"]
@@ -266,7 +265,7 @@ class LocalCollector:
     def _continue_games(self, state: dict[str, Any]) -> str | None:
         """Put the environments into their saved states; return why that is not possible."""
         if "actions" not in state:
-            return "the games of a cluster cannot go on here"
+            return "the games of a cluster cannot continue here"
         count = len(state["actions"])
         if state["source"] is None:
             return "these environments cannot be put into a saved state"
@@ -275,5 +274,5 @@ class LocalCollector:
         try:
             self.source.set_state(state["source"])
         except ValueError as error:
-            return f"the saved games cannot go on here ({error})"
+            return f"the saved games cannot continue here ({error})"
         return None

@@ -64,7 +64,7 @@ class RollingReward:
     memory."""
 
     def __init__(self) -> None:
-        """Begin without episodes."""
+        """Start without episodes."""
         self._parts: deque[list[float]] = deque()
 
     def add(self, frames: int, reward: float) -> None:
@@ -88,11 +88,11 @@ class RollingReward:
         return values
 
     def get_state(self) -> dict[str, Any]:
-        """Return what ``set_state`` needs to go on."""
+        """Return what ``set_state`` needs."""
         return {"parts": [list(part) for part in self._parts]}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from a state that ``get_state`` gave."""
+        """Continue from a state that ``get_state`` returned."""
         self._parts = deque(list(part) for part in state["parts"])
 
 

@@ -1,4 +1,4 @@
-"""Chooses where a run's frames come from: environments here, clients that connect, or a Ray cluster."""
+"""Makes the source and the collector of a run: environments here, clients that connect, or a Ray cluster."""
 
 from __future__ import annotations
 

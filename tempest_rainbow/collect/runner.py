@@ -26,12 +26,12 @@ __all__ = ["Runner", "RunnerPlan", "Session"]
 
 @dataclass(frozen=True)
 class Session:
-    """One life of a runner; a restarted one is in another.
+    """One run of a runner's process; a restarted runner has another.
 
     Attributes:
         machine: name of its computer.
         process: its process id there.
-        key: drawn at its beginning, as process ids come again.
+        key: drawn when it starts, because process ids repeat.
     """
 
     machine: str
@@ -69,7 +69,7 @@ class RunnerPlan:
 
 
 class Runner:
-    """Plays with the weights it is given and hands back fragments."""
+    """Plays with the weights it is given and returns fragments."""
 
     def __init__(self, plan: RunnerPlan, *, exact: bool = False) -> None:
         """Make the environments.
@@ -115,7 +115,7 @@ class Runner:
 
         Args:
             session: who is asked.
-            weights: of the network by name, None to go on with the present ones.
+            weights: of the network by name, None to keep the present ones.
             weights_step: learner step of ``weights``.
             prior_weight: share of the imitated policy in the choice of actions.
             exploration: who acts.

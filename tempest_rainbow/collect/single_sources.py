@@ -145,8 +145,8 @@ class SerialSource(Source):
 class ThreadedSource(Source):
     """Single environments, each stepped in a thread of its own: for those that wait much, such as MAME.
 
-    The fast ones never wait for the slow ones: ``recv`` returns whoever is there. One that fails is truncated
-    where it was, and begins its next episode at once; if that fails too, after 1, 2, 4 ... 60 seconds.
+    The fast ones never wait for the slow ones: ``recv`` returns those that have arrived. One that fails is truncated
+    where it was and starts its next episode at once; if that fails too, after 1, 2, 4 ... 60 seconds.
     """
 
     def __init__(self, makers: Sequence[Callable[[], _Env]], seed: int, *, together: bool) -> None:
@@ -239,7 +239,7 @@ class ThreadedSource(Source):
         return result
 
     def _begin(self, index: int, seed: int | None = None) -> _Result | None:
-        """Begin an episode, however often it takes; None: the source was closed meanwhile."""
+        """Start an episode, retrying until it works; None: the source was closed meanwhile."""
         while True:
             failures = self._failures[index]
             pause = min(_SHORTEST_PAUSE * 2 ** min(failures - 2, 10), _LONGEST_PAUSE) if failures > 1 else 0.0
@@ -254,7 +254,7 @@ class ThreadedSource(Source):
         self._steps[index] = 0
         self._failures[index] += 1
         self._lost[index] += 1
-        _log.warning("environment %d failed and is started again: %s", index, error)
+        _log.warning("environment %d failed and is restarted: %s", index, error)
 
     def _cut_off(self, index: int) -> _Result:
         """Return the truncation of an episode whose environment failed, where it was last seen."""

@@ -12,7 +12,7 @@ __all__ = ["Ending", "RunClock", "Timetable"]
 
 
 class Timetable:
-    """Says when a thing is due that is done every so many minutes, every so many frames, or both."""
+    """Knows when something is due that happens at intervals of time, of frames, or of both."""
 
     def __init__(self, every_seconds: float, every_frames: int, seconds: float, frames: int) -> None:
         """Count from ``seconds`` and ``frames`` of the run.
@@ -43,10 +43,10 @@ class Timetable:
 
 
 class RunClock:
-    """Seconds that a run has lasted, its earlier parts included; it stands still until it is started."""
+    """Seconds that a run has lasted, its earlier parts included; it is stopped until `start`."""
 
     def __init__(self, kind: ClockKind = "wall") -> None:
-        """Begin at 0, standing; ``processor`` counts the time that the threads of this process were at work."""
+        """Start at 0, stopped; ``processor`` counts the processor time of this process."""
         self._now = {"wall": time.monotonic, "processor": time.process_time}[kind]
         self._before = 0.0
         self._since: float | None = None
@@ -57,11 +57,11 @@ class RunClock:
         return self._before + (0.0 if self._since is None else self._now() - self._since)
 
     def start(self) -> None:
-        """Let it run from now on."""
+        """Run from now on."""
         self._before, self._since = self.seconds, self._now()
 
     def set(self, seconds: float) -> None:
-        """Go on from ``seconds``."""
+        """Continue from ``seconds``."""
         self._before, self._since = seconds, None if self._since is None else self._now()
 
 

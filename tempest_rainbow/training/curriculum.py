@@ -27,12 +27,12 @@ class Curriculum:
         self._cleared: list[float] = []
 
     def move_to(self, level: int) -> None:
-        """Go on from another level, with no games counted yet."""
+        """Continue from another level, with no games counted yet."""
         self.level = level
         self._cleared = []
 
     def follow(self, episodes: Iterable[Episode]) -> int | None:
-        """Count finished games that the student played alone; return the new start level if it is to rise."""
+        """Count finished games that the student played alone; return the new start level if it rises."""
         for episode in episodes:
             if episode.expert_share == 0.0 and not math.isnan(episode.level):
                 began_at = max(self.level, episode.first_level)  # the level where the first is not known
@@ -47,7 +47,7 @@ class Curriculum:
     def apply(
         self, ended: list[Episode], controls: Controls, set_start_level: Callable[[int], object]
     ) -> None:
-        """Let games start where the controls, or if these say so the games that ended, want them to."""
+        """Set the start level of the controls or, with the automatic curriculum, the one that the ended games allow."""
         wanted = controls["start_level"]
         if wanted is not None and wanted != self.level:
             self.move_to(wanted)
@@ -60,7 +60,7 @@ class Curriculum:
             set_start_level(self.level)
 
     def get_state(self) -> dict[str, Any]:
-        """Return what ``set_state`` needs to go on."""
+        """Return what ``set_state`` needs."""
         return {
             "start_level": self._start_level,
             "level": self.level,
@@ -68,7 +68,7 @@ class Curriculum:
         }
 
     def set_state(self, state: dict[str, Any]) -> bool:
-        """Go on from a state that ``get_state`` gave; return False, and do not, if that began at another level."""
+        """Continue from a state that ``get_state`` returned; return False, unchanged, if it started at another level."""
         if state.get("start_level", self._start_level) != self._start_level:
             return False
         self.level, self._cleared = int(state["level"]), list(state["cleared"])

@@ -1,4 +1,4 @@
-"""Evaluates the weights of a run now and then, and remembers the best."""
+"""Evaluates a run's weights at intervals, and marks the best checkpoint."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Evaluator:
     def __init__(
         self, config: TrainConfig, checkpoints: Checkpoints, metrics: Metrics, stop: Callable[[], bool]
     ) -> None:
-        """Evaluate as ``config`` says, report to ``metrics``, and give up as soon as ``stop`` returns True."""
+        """Evaluate as ``config`` says, report to ``metrics``, and stop early as soon as ``stop`` returns True."""
         self._config = config
         self._checkpoints = checkpoints
         self._metrics = metrics
@@ -92,7 +92,7 @@ class Evaluator:
                 self._metrics.event(frames, f"{checkpoint} could not be marked as the best ({error})")
 
     def _save_film(self, film: Film, frames: int) -> str | None:
-        """Write the film of an evaluation game and return its place in the run's folder, None if there is none."""
+        """Write the film of an evaluation game and return its path within the run's folder, None without pictures."""
         path = Path("evaluations") / f"{frames:010d}.gif"
         try:
             return str(path) if film.save(self._checkpoints.folder.parent / path) else None
@@ -102,13 +102,13 @@ class Evaluator:
 
 
 _MOST = 64
-
+"""Most pictures of a film."""
 
 _FIRST_SPACING = 8
-
+"""Steps between two pictures of a short film."""
 
 _SHOWN_MS = 150
-
+"""Milliseconds for which each picture is shown."""
 
 _COLOURS = 32
 
@@ -117,13 +117,13 @@ class Film:
     """Pictures of environment 0 of a vector environment that has ``picture``; others leave it empty."""
 
     def __init__(self) -> None:
-        """Begin without pictures."""
+        """Start without pictures."""
         self.pictures: list[NDArray[np.uint8]] = []
         self._spacing = _FIRST_SPACING
         self._steps = 0
 
     def take(self, envs: Any) -> None:
-        """Look at the environments once a step; where the film grows too long, every other picture goes."""
+        """Take a picture at intervals of steps; when the film grows too long, every other one is dropped."""
         if self._steps % self._spacing == 0 and hasattr(envs.unwrapped, "picture"):
             self.pictures.append(_half(envs.unwrapped.picture(0)))
             if len(self.pictures) > _MOST:
@@ -136,7 +136,7 @@ class Film:
         if not self.pictures:
             return False
         try:
-            from PIL import Image  # comes with TensorBoard, but a run needs neither
+            from PIL import Image  # an extra; a run does not need it
         except ModuleNotFoundError:
             _log.info("%s", missing_extra("the film of an evaluation", "video"))
             return False

@@ -1,4 +1,4 @@
-"""The learner's way through a run: draws batches, learns from them, and hands priorities back."""
+"""The learner's loop: draws a batch, learns from it, and returns the new priorities to the replay."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class LearnerLoop:
         run_metrics: RunMetrics,
         frames: Callable[[], int],
     ) -> None:
-        """Let ``learner`` learn from ``replay`` as ``schedules`` says at the moment that ``frames`` tells."""
+        """Learn from ``replay`` with the values of ``schedules`` at ``frames()``."""
         self._config = config
         self._learner = learner
         self._replay = replay
@@ -56,7 +56,7 @@ class LearnerLoop:
         drawn = self._prefetch.take()
         batch, ready = drawn.batch, time.perf_counter()
         if not self._config.deterministic:
-            self._prefetch.begin()
+            self._prefetch.start()
         frames, steps = self._frames(), self._learner.steps
         result = self._learner.step(
             batch,
@@ -74,7 +74,7 @@ class LearnerLoop:
         return len(batch)
 
     def clear(self) -> None:
-        """Forget every transition, those drawn included."""
+        """Discard every transition, the prefetched batch included."""
         self._prefetch.drop()
         self._replay.clear()
 
@@ -107,34 +107,34 @@ class Drawn:
 
 
 class Prefetch:
-    """Hands out batches, each drawn by ``draw`` in a thread of its own since `begin` was called.
+    """Draws the next batch in a thread of its own while the learner works on the present one.
 
-    A batch drawn ahead knows neither the weights nor the priorities of the step it was drawn beside: both are
-    one step old. All methods belong to the thread that learns.
+    A prefetched batch was drawn before the present step changed weights and priorities: both are one step old.
+    All methods are called by the thread that learns.
     """
 
     def __init__(self, draw: Callable[[], Drawn]) -> None:
-        """Draw by ``draw``, which is called in another thread after `begin` and in this one otherwise."""
+        """Draw by ``draw``, which is called in another thread after `start` and in this one otherwise."""
         self._draw = draw
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="draw")
         self._next: Future[Drawn] | None = None
 
     def take(self) -> Drawn:
-        """Return the batch drawn ahead, or draw one now."""
+        """Return the prefetched batch, or draw one now."""
         following, self._next = self._next, None
         return self._draw() if following is None else following.result()
 
-    def begin(self) -> None:
-        """Begin to draw the next batch."""
+    def start(self) -> None:
+        """Start to draw the next batch."""
         self._next = self._thread.submit(self._draw)
 
     def wait(self) -> None:
-        """Return when the batch begun is ready, so that weights may change; whether it failed tells `take`."""
+        """Return when the batch started is ready, so that weights may change; `take` raises its error."""
         if self._next is not None:
             self._next.exception()
 
     def drop(self) -> None:
-        """Forget the batch drawn ahead."""
+        """Discard the prefetched batch."""
         self.wait()
         self._next = None
 

@@ -1,4 +1,4 @@
-"""The ratio between learning and collecting, kept by making the one that is ahead wait."""
+"""Keeps the ratio of learning to collecting: the one that is ahead waits."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class RateLimiter:
     """
 
     def __init__(self, samples_per_insert: float, learn_start: int, batch_size: int, slack: float) -> None:
-        """Begin with nothing inserted.
+        """Start with nothing inserted.
 
         Args:
             samples_per_insert: samples learned per frame collected.
-            learn_start: frames collected before learning begins; they add nothing to the allowance.
+            learn_start: frames collected before learning starts; they add nothing to the allowance.
             batch_size: samples the learner draws at once.
             slack: allowance above which collection waits, in samples.
         """
@@ -61,7 +61,7 @@ class RateLimiter:
         return self.learning and self._inserted >= self.learn_start and self._allowance >= self.batch_size
 
     def may_collect(self) -> bool:
-        """Whether collection may go on now."""
+        """Whether collection may continue now."""
         return not self._paused and (not self.learning or self._allowance <= self.slack)
 
     def wait_to_learn(self, seconds: float) -> bool:
@@ -73,7 +73,7 @@ class RateLimiter:
             )
 
     def wait_to_collect(self, seconds: float) -> bool:
-        """Wait until collection may go on, at most ``seconds``; return whether it may."""
+        """Wait until collection may continue, at most ``seconds``; return whether it may."""
         with self._condition:
             return (
                 self._condition.wait_for(lambda: self._closed or self.may_collect(), seconds)
@@ -81,29 +81,29 @@ class RateLimiter:
             )
 
     def pause(self) -> None:
-        """Let collection wait until ``resume``."""
+        """Make collection wait until ``resume``."""
         with self._condition:
             self._paused = True
 
     def resume(self) -> None:
-        """Let collection go on."""
+        """Let collection continue."""
         with self._condition:
             self._paused = False
             self._condition.notify_all()
 
     def close(self) -> None:
-        """Wake everyone up for good."""
+        """End all waiting, for good."""
         with self._condition:
             self._closed = True
             self._condition.notify_all()
 
     def get_state(self) -> dict[str, float]:
-        """Return what ``set_state`` needs to go on."""
+        """Return what ``set_state`` needs."""
         with self._condition:
             return {"allowance": self._allowance, "inserted": self._inserted}
 
     def set_state(self, state: dict[str, float]) -> None:
-        """Go on from a state that ``get_state`` gave."""
+        """Continue from a state that ``get_state`` returned."""
         with self._condition:
             self._allowance, self._inserted = float(state["allowance"]), int(state["inserted"])
             self._condition.notify_all()

@@ -1,4 +1,4 @@
-"""The figures of a run: collects what its parts say and makes rows of metrics of it."""
+"""The metrics of a run: collected from its parts and made into rows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class RunMetrics:
 
     Attributes:
         seen: observations float32 ``(k, size)`` that were acted on last.
-        viewers: tells how many watch the run, None where nobody can.
+        viewers: returns the number of open dashboard pages, None without a dashboard.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class RunMetrics:
         self._learning[what] += seconds
 
     def row(self, seconds: float, frames: int, *, headline: bool) -> Row:
-        """Return the row of this moment and begin to collect for the next."""
+        """Return the row of this moment and start collecting for the next."""
         steps, schedules = self._learner.steps, self._schedules
         past_seconds, past_frames, past_steps = self._last
         self._last = (seconds, frames, steps)

@@ -1,4 +1,4 @@
-"""What the schedules and the person at the controls together say at this moment of a run."""
+"""The schedules of a run, with the controls' overrides."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class SteeredSchedules:
     """Puts the controls' overrides over the schedules."""
 
     def __init__(self, config: TrainConfig, controls: Controls, progress: Callable[[], float]) -> None:
-        """Follow ``config`` wherever ``controls`` do not say otherwise; ``progress`` tells the share of the run that
-        is over, NaN for a run without an end."""
+        """Follow ``config`` except where ``controls`` override it; ``progress`` returns the share of the run that is
+        over, NaN for a run without an end."""
         self._config = config
         self._controls = controls
         self._progress = progress
@@ -79,26 +79,26 @@ class SteeredSchedules:
                 self.standing.add(episode.score, by_expert=episode.expert_share == 1.0)
 
     def get_state(self) -> dict[str, Any]:
-        """Return what ``set_state`` needs to go on."""
+        """Return what ``set_state`` needs."""
         return {"standing": self.standing.get_state(), "pulse": self.pulse.get_state()}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from a state that ``get_state`` gave."""
+        """Continue from a state that ``get_state`` returned."""
         self.standing.set_state(state["standing"])
         self.pulse.set_state(state["pulse"])
 
 
 class EpsilonPulse:
-    """A spell of raised epsilon, started by hand or, late in training, by itself."""
+    """A period of raised epsilon, started by hand or, late in training, automatically."""
 
     def __init__(self, schedule: EpsilonSchedule) -> None:
-        """Begin without a pulse."""
+        """Start without a pulse."""
         self._schedule = schedule
         self._until = -1
         self._next = schedule.frames + schedule.pulse_every
 
     def start(self, frames: int) -> None:
-        """Begin a pulse now; one that is under way begins anew."""
+        """Start a pulse now; one under way restarts."""
         self._until = frames + self._schedule.pulse_frames
 
     def active(self, frames: int) -> bool:
@@ -109,17 +109,17 @@ class EpsilonPulse:
         return frames < self._until
 
     def get_state(self) -> dict[str, int]:
-        """Return what ``set_state`` needs to go on."""
+        """Return what ``set_state`` needs."""
         return {"until": self._until, "next": self._next}
 
     def set_state(self, state: dict[str, int]) -> None:
-        """Go on from a state that ``get_state`` gave."""
+        """Continue from a state that ``get_state`` returned."""
         self._until, self._next = int(state["until"]), int(state["next"])
 
 
 @dataclass
 class Standing:
-    """How the student does beside the teacher: mean return of the last episodes that each played alone
+    """The student's success relative to the teacher: mean return of the last episodes that each played alone
     (QDagger's ratio).
 
     Attributes:
@@ -160,10 +160,10 @@ class Standing:
         return max(self.student / self.teacher, 0.0)
 
     def get_state(self) -> dict[str, Any]:
-        """Return what ``set_state`` needs to go on."""
+        """Return what ``set_state`` needs."""
         return {"student": list(self._student), "teacher": list(self._teacher)}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from a state that ``get_state`` gave."""
+        """Continue from a state that ``get_state`` returned."""
         self._student = deque(state["student"], maxlen=self.window)
         self._teacher = deque(state["teacher"], maxlen=self.window)

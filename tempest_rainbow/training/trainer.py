@@ -48,14 +48,14 @@ class Diverged(RuntimeError):
 
 
 class Trainer:
-    """One run from its beginning, or its last checkpoint, to its end.
+    """One run from its start, or its last checkpoint, to its end.
 
     Attributes:
         config: the resolved settings.
-        controls: what a person can steer while it goes on.
+        controls: what can be steered during the run.
         metrics: the hub to subscribe monitors to.
         checkpoints: the run's checkpoints.
-        learner, replay, collector: the three big parts.
+        learner, replay, collector: the main parts.
         run_metrics: what the run's rows of metrics are made of.
     """
 
@@ -66,7 +66,7 @@ class Trainer:
             config: checked settings.
             folder: the run's folder; checkpoints go into ``checkpoints`` below it.
             controls: steering.
-            metrics: monitors are told through it.
+            metrics: passes rows and events to monitors.
         """
         self.config = config
         self.controls = controls
@@ -222,11 +222,11 @@ class Trainer:
             return f"the run could not be saved ({failure}); {self.checkpoints.last_good()}"
 
     def _save_if_possible(self) -> Path | None:
-        """Save; tell it if that fails, for example because the disk is full, so that training goes on."""
+        """Save; report a failure, for example a full disk, so that training continues."""
         try:
             return self.save()
         except OSError as error:
-            text = f"the checkpoint could not be saved ({error}); {self.checkpoints.last_good()}; training goes on"
+            text = f"the checkpoint could not be saved ({error}); {self.checkpoints.last_good()}; training continues"
             self.metrics.event(self.frames, text)
             return None
 
@@ -241,7 +241,7 @@ class Trainer:
             ) from error
 
     def restore(self, checkpoint: Path) -> str:
-        """Go on from a checkpoint and return a sentence that tells how.
+        """Continue from a checkpoint and return a sentence that describes how.
 
         Raises:
             CheckpointError: it cannot be read, or does not fit these settings.
@@ -259,15 +259,15 @@ class Trainer:
             except ValueError as error:
                 whole = False
                 self.replay.clear()
-                notes.append(f"the saved replay does not fit ({error}), so it begins empty")
+                notes.append(f"the saved replay does not fit ({error}), so it starts empty")
         else:
             notes.append(
-                "the checkpoint holds no replay, so it begins empty and is filled before learning goes on"
+                "the checkpoint holds no replay, so it starts empty and is filled before learning continues"
             )
         self._limiter.set_state(state["limiter"] if whole else {"allowance": 0.0, "inserted": 0})
         obstacle = self.collector.set_state(state["collector"])
         if obstacle is not None:
-            notes.append(f"{obstacle}, so their episodes begin anew")
+            notes.append(f"{obstacle}, so their episodes restart")
         self._schedules.set_state(state["guidance"])
         self.controls.set_state(state["controls"])
         if steered := self.controls.steered():
@@ -282,7 +282,7 @@ class Trainer:
         return "; ".join([f"resumed from {checkpoint}", *notes])
 
     def _run_in_turns(self) -> None:
-        while self._goes_on():
+        while self._continues():
             self._collect()
             while self._limiter.may_learn():
                 self._learn()
@@ -291,7 +291,7 @@ class Trainer:
         thread = threading.Thread(target=self._collect_forever, name="collect", daemon=True)
         thread.start()
         try:
-            while self._goes_on():
+            while self._continues():
                 before = time.perf_counter()
                 ready = self._limiter.wait_to_learn(0.1)
                 self.run_metrics.spent("wait", time.perf_counter() - before)
@@ -336,7 +336,7 @@ class Trainer:
         return live_view(self.collector, self.learner.network, self._collecting)
 
     def attention_report(self) -> str:
-        """Return which lanes look at which enemies at present, as a table."""
+        """Return which lanes attend to which enemies at present, as a table."""
         with self._collecting:
             observations = self.run_metrics.seen.copy()
         return attention_report(self.learner.network, observations)
@@ -354,19 +354,19 @@ class Trainer:
     def _prior_weight(self) -> float:
         return self._schedules.prior_weight(self.frames)
 
-    def _goes_on(self) -> bool:
-        """Do what is due and return whether the run goes on after it."""
+    def _continues(self) -> bool:
+        """Do what is due and return whether the run continues."""
         if not self.finished():
             self._attend()
         return not self.finished()
 
     def finished(self) -> bool:
-        """Whether frames, minutes, score or somebody's word have ended the run."""
+        """Whether frames, minutes, score or a request have ended the run."""
         over = self._ending.reached(self.frames, self.seconds, self._evaluator.score)
         return over or self.controls.pending("quit")
 
     def _attend(self) -> None:
-        """Do what is due by time or was asked for."""
+        """Do what is due or was requested."""
         now = self.seconds, self.frames
         headline = self._headlines.due(*now) or self.controls.take("report")
         if self._points.due(*now) or headline:
@@ -414,9 +414,9 @@ class Trainer:
         text = f"training diverged: {error}; {self.checkpoints.last_good()}"
         smaller = f"--learner.learning-rate {self.config.learner.learning_rate / 4:.1e}"
         if not self.checkpoints.all():
-            return f"{text}. Begin again with a smaller step, for example with {smaller}"
+            return f"{text}. Start again with a smaller step, for example with {smaller}"
         command = f"tempest-rainbow train --resume {self.checkpoints.folder.parent}"
-        return f"{text}. Go on from there with a smaller step, for example by {command} {smaller}"
+        return f"{text}. Continue from there with a smaller step, for example by {command} {smaller}"
 
     def _card(self) -> dict[str, Any]:
         return network_card(
