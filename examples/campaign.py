@@ -4,10 +4,10 @@
     python examples/campaign.py --folder campaign --minutes 60
 
 Runs are trained one after the other, each on all cores (or several at once, with `--cores 1` each on a core of its
-own), and saved after a quarter, half and all of their time. When all are trained, 100 greedy whole games on seeds
-that no training used evaluate each of them. Ctrl-C ends it; the same command continues: runs that were finished are kept,
-one that was not begins anew. `FOLDER/results.json`, `results.md` and `results.svg` tell the outcome; `judged` and
-`curves` beside them are all that they are made of, so a run whose games lie there need not be trained again.
+own), and saved after a quarter, half and all of their time. Then 100 greedy whole games on seeds that no training
+used evaluate each of them. Ctrl-C ends it; the same command continues: finished runs are kept, an unfinished one
+restarts. `FOLDER/results.json`, `results.md` and `results.svg` hold the results; `judged` and `curves` beside them are
+all that they are made of, so a run whose games are there need not be trained again.
 """
 
 import argparse

@@ -68,7 +68,7 @@ class Curriculum:
         }
 
     def set_state(self, state: dict[str, Any]) -> bool:
-        """Continue from a state that ``get_state`` returned; return False, unchanged, if it started at another level."""
+        """Continue from a state that ``get_state`` returned; return False if it started at another level."""
         if state.get("start_level", self._start_level) != self._start_level:
             return False
         self.level, self._cleared = int(state["level"]), list(state["cleared"])
