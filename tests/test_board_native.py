@@ -80,7 +80,7 @@ def test_numba_is_not_needed_once_compiled(ready: dict[str, str]) -> None:
     assert start(code, ready).communicate(timeout=120)[0] == "False\n"
 
 
-def test_an_edited_source_is_compiled_anew(tmp_path: Path, ready: dict[str, str]) -> None:
+def test_an_edited_source_is_compiled_again(tmp_path: Path, ready: dict[str, str]) -> None:
     """The key covers the text of every file of the board, not their dates."""
     copy = tmp_path / "site" / "tempest_gym"
     shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__", "*.nb?"))

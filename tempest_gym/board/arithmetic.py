@@ -84,7 +84,7 @@ for _opcode in OPCODES:
 def is_idle_loop(rom, start, end):
     """Whether the ROM code from ``start`` up to the jump at ``end`` only reads RAM and stays inside.
 
-    Such a loop, once it has come round with equal registers, goes on unchanged until an interrupt.
+    Once such a loop has run with equal registers, it repeats unchanged until an interrupt.
     """
     if start < 0x9000:
         return False
@@ -106,7 +106,7 @@ def is_idle_loop(rom, start, end):
 
 @numba.njit
 def bite(state, words, rom):
-    """The watchdog's reset; returns the cycle at which the first instruction begins."""
+    """The watchdog's reset; returns the cycle at which the first instruction starts."""
     cycle = words[_WATCHDOG]
     words[_RESETS] += 1
     words[_WATCHDOG] = cycle + WATCHDOG_CYCLES

@@ -1,4 +1,4 @@
-"""What threads tell each other by without the interpreter, as LLVM IR: atomic operations on words of shared memory."""
+"""Atomic operations on words of shared memory, as LLVM IR: threads synchronise by them without Python's lock."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def _compare_exchange(module: ir.Module) -> None:
 
 
 def _wait_while(module: ir.Module) -> None:
-    """``int32_t wait_while(int64_t *word, int64_t value, int64_t looks)``: look at the word until it is another, at
-    most so often; returns what was seen last."""
+    """``int32_t wait_while(int64_t *word, int64_t value, int64_t looks)``: read the word until it changes, at
+    most ``looks`` times; returns what was read last."""
     function = _function(module, "wait_while", 2)
     word, value, looks = function.args
     entry, head, again, done = (
@@ -70,7 +70,7 @@ def _wait_while(module: ir.Module) -> None:
 
 
 def _pause(module: ir.Module, builder: ir.IRBuilder) -> None:
-    """Tell the processor that this is a loop that waits, where it has a word for that."""
+    """Mark a waiting loop for the processor, if it has an instruction for that."""
     processor = str(module.triple).split("-")[0]
     if processor in ("x86_64", "i686"):
         builder.call(ir.Function(module, ir.FunctionType(ir.VoidType(), []), "llvm.x86.sse2.pause"), [])

@@ -20,7 +20,7 @@ FRAME_CYCLES = 9 * IRQ_CYCLES
 """CPU cycles of a game frame."""
 
 WATCHDOG_CYCLES = 131_072
-"""CPU cycles from the last write to $5000 to the watchdog's bite: 256 periods of the 3 kHz signal."""
+"""CPU cycles from the last write to $5000 to the watchdog's reset: 256 periods of the 3 kHz signal."""
 
 FRAME_COUNTER = 0x03
 """RAM address of the game's frame counter: its change is the bridge point."""
@@ -29,7 +29,7 @@ RANDOM_PERIOD = 131_071
 """Steps until a POKEY's 17-bit shift register repeats."""
 
 NEVER = 1 << 62
-"""A cycle that does not come."""
+"""A cycle that is never reached."""
 
 ROM_BYTES = 0x10000
 """A ROM image holds the CPU's whole address space, ROM bytes at their addresses."""
@@ -67,7 +67,7 @@ WORDS = (
     "synced",  # cycle after the last access to a device that ends MAME's time slice
     "next_irq",  # cycle at which the line is next asserted
     "irq_flag_delay",  # 0, or 1 + the I flag that still counts at the next opcode fetch
-    "watchdog",  # cycle at which the watchdog bites
+    "watchdog",  # cycle of the watchdog's reset
     "resets",  # watchdog resets since power-on
     "last_split",  # cycle at which the scheduler of MAME last began a time slice
     "error",

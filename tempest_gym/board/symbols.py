@@ -7,7 +7,7 @@ RUN = PREFIX + "run"
 RUN_ROWS = PREFIX + "run_rows"
 TRACE = PREFIX + "trace"
 SIGNALS = ("claim", "exchange", "compare_exchange", "wait_while")
-"""Functions by which threads tell each other things, see `tempest_gym.board.atomics`."""
+"""Functions by which threads synchronise, see `tempest_gym.board.atomics`."""
 
 HANDLERS = ("io_read", "io_write", "add_decimal", "subtract_decimal")
 """Functions of the interpreter that translated programs call, in the order of their addresses in a table."""

@@ -198,7 +198,7 @@ leading_zeros: Any = intrinsic(_leading_zeros)
 
 @numba.njit(forceinline=True)
 def normal_steps(dvx, dvy):
-    """How often `normalise` doubles a vector."""
+    """Number of times that `normalise` doubles a vector."""
     changes = ((dvy ^ (dvy << 1)) | (dvx ^ (dvx << 1))) & 0x1FFF
     return 16 if changes == 0 else leading_zeros(changes) - 51
 
@@ -398,7 +398,7 @@ def schedule_halt(words, clocks):
 
 @numba.njit
 def is_idle(words, rom):
-    """Whether the state machine, halted, only waits for GO."""
+    """Whether the state machine is halted until GO."""
     latch = words[_STATE]
     if latch & HALTED == 0 or words[_HALT] == 0 or words[_HALT_CYCLE] != NEVER:
         return False

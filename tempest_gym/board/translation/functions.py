@@ -1,10 +1,10 @@
 """Turns a ROM's program into LLVM IR: each region of `tempest_gym.board.translation.program` becomes one function.
 
-``int64_t region(uint8_t *state, const uint8_t *rom, int64_t *table, int64_t event, int64_t cycle, int64_t pc)`` goes
-on at ``pc``, one of the region's entries, and ends in the function of the next region, without ever returning to a
-caller of the 6502's. What it cannot go on with it leaves to the interpreter: then the row holds all registers, pc and
-cycle, and the answer is the cycle at which the events must be looked at, 0 for now. Blocks are run only if their last
-instruction begins before ``event``, so that nothing can happen inside.
+``int64_t region(uint8_t *state, const uint8_t *rom, int64_t *table, int64_t event, int64_t cycle, int64_t pc)`` starts
+at ``pc``, one of the region's entries, and ends with a tail call of the next region's function. What it cannot run it
+leaves to the interpreter: then the row holds all registers, pc and cycle, and the result is the cycle at which events
+must be checked, 0 for now. A block is run only if its last instruction starts before ``event``, so that no event falls
+inside.
 
 ``table`` holds the function for each entry by its address, else 0, and after them all the handlers.
 """

@@ -1,4 +1,4 @@
-"""Plays a program for a while without knowing it, to see where its computed jumps go."""
+"""Runs a program with random input for a while, to find where its computed jumps go."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tempest_gym.board import native
 from tempest_gym.board.layout import FRAME_CYCLES, ROM_BYTES, STATE_DTYPE, power_on_state
 
 _FRAMES = 2_000
-"""Game frames of a rehearsal, about half a second of computing."""
+"""Game frames of a run, about half a second of computing."""
 
 _HELD_FRAMES = 8
 """Game frames for which controls stay as they are."""
