@@ -163,9 +163,18 @@ def encode_hello(hello: Hello) -> bytes:
     return _LENGTH.pack(len(body)) + body
 
 
-def encode_reply(fire: bool, zap: bool, spinner: int) -> bytes:
-    """Return the reply to a packet; the spinner is cut to -32..31."""
-    return _REPLY.pack(bool(fire), bool(zap), max(-32, min(31, int(spinner))))
+def encode_reply(fire: bool, zap: bool, spinner: int, start_level: int | None = None) -> bytes:
+    """Return the reply to a packet; the spinner is cut to -32..31.
+
+    Args:
+        fire: press fire.
+        zap: press the superzapper.
+        spinner: counts to turn.
+        start_level: 1-81, for later versions of the original client, which read two more bytes: whether to start
+            beyond level 1, and the lowest level to start at.
+    """
+    reply = _REPLY.pack(bool(fire), bool(zap), max(-32, min(31, int(spinner))))
+    return reply if start_level is None else reply + bytes([start_level > 1, start_level])
 
 
 def decode_reply(reply: bytes) -> tuple[bool, bool, int]:

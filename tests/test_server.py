@@ -566,6 +566,24 @@ def test_token_comes_from_file_or_variable(tmp_path: Any, monkeypatch: pytest.Mo
         read_token(file)
 
 
+@pytest.mark.parametrize(("size", "level", "more"), [(3, 9, b""), (5, 1, b"\0\1"), (5, 9, b"\1\t")])
+def test_the_original_client_gets_three_or_five_bytes(size: Any, level: int, more: bytes) -> None:
+    """Byte by byte: fire, zap, spinner; to later versions whether to start beyond level 1, and the level."""
+    settings = Settings("mame", start_level=level)
+    with closing(ClientPool(port=0, settings=settings, legacy_reply=size)) as pool:
+        legacy = Client(pool, LEGACY)
+        legacy.send(sample())
+        pool.send(gather(pool, 1).ids, [CONTROLS.index((True, False, -9))])
+        assert legacy.take(size) == b"\1\0\xf7" + more
+        ours = Client(pool)
+        ours.send(sample())
+        pool.send(gather(pool, 1).ids, [0])
+        assert ours.take(7) == bytes([0x80, Command.START_LEVEL, 0, 0, 0, 1, level])
+        assert ours.take(3) == bytes(3)
+    with pytest.raises(ValueError, match="legacy_reply must be 3 or 5 bytes, got 4"):
+        ClientPool(port=0, legacy_reply=4)  # type: ignore[arg-type]
+
+
 def test_start_level_reaches_our_clients(pool: ClientPool) -> None:
     client, legacy = Client(pool), Client(pool, LEGACY)
     for each in (client, legacy):

@@ -13,7 +13,7 @@ import socket
 import time
 from collections import Counter, deque
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -98,6 +98,8 @@ class ClientPool:
         legacy: who may come with the original's empty hello, which shows no token: ``"loopback"``,
             ``"all"`` or ``"none"``. Behind a proxy or tunnel everybody seems to be on this computer:
             choose ``"none"``.
+        legacy_reply: bytes of a reply to such a client: 3, or 5 for its later versions, which read whether to start
+            beyond level 1 and the start level too.
         deadline: seconds a client may take for a frame or for taking a reply in.
         hello_deadline: seconds a client may take to introduce itself.
 
@@ -131,6 +133,7 @@ class ClientPool:
         settings: Settings | None = None,
         token: str | None = None,
         legacy: Legacy = "loopback",
+        legacy_reply: Literal[3, 5] = 3,
         deadline: float = 10.0,
         hello_deadline: float = 5.0,
     ) -> None:
@@ -141,6 +144,9 @@ class ClientPool:
         self._settings = settings or Settings(machine="mame")
         self._start_level = self._settings.start_level
         self._admission = Admission(host, token, legacy)
+        if legacy_reply not in (3, 5):
+            raise ValueError(f"legacy_reply must be 3 or 5 bytes, got {legacy_reply!r}")
+        self._legacy_reply = legacy_reply
         self._deadline = deadline
         self._hello_deadline = hello_deadline
         self._slots = [_Slot(number, self._settings) for number in range(count)]
@@ -343,7 +349,9 @@ class ClientPool:
         assert client.slot is not None
         client.owes_frame = True
         client.deadline = time.monotonic() + self._deadline
-        self._send(client, encode_reply(*client.slot.episodes.controls))
+        longer = self._legacy_reply == 5 and client.hello is not None and client.hello.protocol == 0
+        start_level = self._start_level if longer else None
+        self._send(client, encode_reply(*client.slot.episodes.controls, start_level))
 
     def _send(self, client: _Client, data: bytes) -> None:
         client.outgoing += data

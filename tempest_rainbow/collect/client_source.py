@@ -42,10 +42,11 @@ class ClientSource(Source):
         task: Task,
         *,
         legacy: Literal["loopback", "all", "none"] = "loopback",
+        legacy_reply: Literal[3, 5] = 3,
         token_file: Path | None = None,
     ) -> None:
-        """Listen at ``address`` for at most ``count`` clients; ``legacy``: see `ClientPool`; ``token_file``: see
-        `read_token`.
+        """Listen at ``address`` for at most ``count`` clients; for ``legacy`` and ``legacy_reply``
+        see `ClientPool`, for ``token_file`` `read_token`.
 
         Raises:
             ValueError: the address is not valid, or open to others without a token.
@@ -58,7 +59,15 @@ class ClientSource(Source):
         host, port = split_address(address)
         settings = Settings(machine="mame", start_level=task.start_level, frame_skip=task.frame_skip)
         token = read_token(token_file)
-        self._pool = ClientPool(host, port, count=count, settings=settings, token=token, legacy=legacy)
+        self._pool = ClientPool(
+            host,
+            port,
+            count=count,
+            settings=settings,
+            token=token,
+            legacy=legacy,
+            legacy_reply=legacy_reply,
+        )
         self.address = self._pool.address
         _log.info("clients may connect to %s:%d", *self.address)
         self.count = count

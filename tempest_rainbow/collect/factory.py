@@ -32,6 +32,7 @@ def open_source(config: TrainConfig) -> Source:
             config.envs,
             config.task,
             legacy=config.listen_legacy,
+            legacy_reply=config.listen_legacy_reply,
             token_file=config.listen_token_file,
         )
     seed = _TRAINING_SEEDS + _SEEDS_PER_RUN * config.seed

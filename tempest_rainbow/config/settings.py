@@ -383,6 +383,8 @@ class TrainConfig:
     listen_legacy: Literal["loopback", "all", "none"] = "loopback"
     """Who may come to --listen with the original's empty hello, which shows no token: clients on this
     computer, all, or none. Behind a tunnel or proxy everybody seems to be on this computer: choose none."""
+    listen_legacy_reply: Literal[3, 5] = 3
+    """Bytes of a reply to such a client: 3, or 5 for its later versions, which read a start level too."""
     ray: str | None = None
     """Collect on a Ray cluster instead: `local`, `auto` or a cluster's address; `runners` and
     `envs_per_runner` then count."""
