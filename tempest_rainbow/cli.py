@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +20,24 @@ from tempest_rainbow.extras import EXTRA_OF, missing_extra
 __all__ = ["main"]
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    """How a planner plans; used with --planner only."""
+
+    copies: int = 8
+    """Copies of a game that the policy plays ahead to see whether one dies."""
+    horizon: int = 40
+    """Decisions that a copy is played ahead."""
+    every: int = 4
+    """Decisions between two such looks ahead while no copy dies."""
+    simulations: int = 256
+    """Most copies that a search for a better plan plays ahead."""
+    seconds: float | None = None
+    """Time after which a decision compares no more plans; None: no limit."""
+    room: int = 512
+    """Copies played at once."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +66,11 @@ class EvaluateOptions:
     """Where the network lives: cpu, cuda, mps."""
     prior_weight: float | None = None
     """Weight (lambda) of the imitated policy in the choice of actions; None: as in training."""
+    time_limit: float | None = 1800.0
+    """Tempest only: seconds of game time after which a game is truncated; None: no limit."""
+    planner: bool = False
+    """Tempest on boards only: plan on copies of the game, which do not know its dice."""
+    plan: PlanOptions = field(default_factory=PlanOptions)
     json: bool = False
     """Print one JSON object to standard output, everything else to standard error."""
 
@@ -226,7 +249,8 @@ def _evaluate(arguments: list[str]) -> int:
         if not isinstance(policy, NetworkPolicy):
             raise ValueError(f"--prior-weight is for networks, {policy.name} is none")
         policy.set_prior_weight(options.prior_weight)
-    result = evaluate(partial(make_vector, task), policy, options.games, options.seed, envs=options.envs)
+    player = _planner(options, task, policy) if options.planner else policy
+    result = evaluate(partial(make_vector, task), player, options.games, options.seed, envs=options.envs)
     if options.json:
         sys.stdout.write(json.dumps(result) + "\n")
     else:
@@ -239,7 +263,44 @@ def _evaluate(arguments: list[str]) -> int:
         )
         if result["level_mean"] is not None:
             sys.stdout.write(f"level   {result['level_mean']:.2f} (highest {result['level_max']})\n")
+        for levels, block in result["deaths_by_level"].items():
+            sys.stdout.write(
+                f"levels {levels}: {block['deaths']} lives lost, {block['levels']} levels passed\n"
+            )
+        if result["truncated"]:
+            sys.stdout.write(f"{result['truncated']} games reached the time limit\n")
+        if options.planner:
+            sys.stdout.write(
+                f"{result['decisions_per_second']:.1f} decisions a second, "
+                f"{result['simulations_per_decision']:.1f} simulations a decision\n"
+            )
     return 0
+
+
+def _planner(options: Any, task: Any, policy: Any) -> Any:
+    """Return a planner over ``policy`` for games of ``task``.
+
+    Raises:
+        ValueError: games of this environment cannot be copied, or a setting is out of range.
+    """
+    from tempest_rainbow.collect.environments import make_vector
+    from tempest_rainbow.planner import Planner, PlannerConfig
+
+    if not task.tempest or task.machine != "board":
+        raise ValueError(
+            "--planner plays on copies of the game: only Tempest on boards (--machine board) can be copied"
+        )
+    plan = options.plan
+    config = PlannerConfig(
+        copies=plan.copies,
+        horizon=plan.horizon,
+        guard_every=plan.every,
+        simulations=plan.simulations,
+        seconds=plan.seconds,
+        holds=tuple(hold for hold in PlannerConfig.holds if hold <= plan.horizon) or (1,),
+    )
+    copies: Any = make_vector(replace(task, episode="life", time_limit=None), plan.room).unwrapped
+    return Planner(policy, copies, config)
 
 
 def _watch(arguments: list[str]) -> int:
@@ -313,6 +374,7 @@ def _task(options: Any) -> Any:
         rom=options.rom,
         start_level=options.start_level,
         frame_skip=frame_skip,
+        time_limit=getattr(options, "time_limit", 1800.0),
     )
 
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tempest_rainbow.planner import Planner
 from tempest_rainbow.policy import Policy
 
 __all__ = ["Game", "bootstrap_interval", "evaluate", "interquartile_mean", "play_games", "summary"]
@@ -24,6 +26,8 @@ __all__ = ["Game", "bootstrap_interval", "evaluate", "interquartile_mean", "play
 _log = logging.getLogger(__name__)
 
 _RESAMPLES = 10_000
+_BLOCK = 10
+"""Levels that are counted together for deaths by level."""
 
 _TELL_SECONDS = 10.0
 """Time between two lines about the games that are over."""
@@ -68,6 +72,8 @@ class Game:
         level: highest level seen, NaN where the environment shows none.
         steps: agent's decisions.
         truncated: the time limit ended it.
+        first_level: level at which it started, NaN where the environment shows none.
+        deaths: lives lost by the level on which they were lost.
     """
 
     seed: int
@@ -76,6 +82,8 @@ class Game:
     level: float
     steps: int
     truncated: bool
+    first_level: float = float("nan")
+    deaths: Counter[int] = field(default_factory=Counter)
 
 
 @contextmanager
@@ -88,7 +96,7 @@ def _closing(envs: gym.vector.VectorEnv[Any, Any, Any]) -> Iterator[gym.vector.V
 
 def play_games(
     envs: gym.vector.VectorEnv[Any, Any, Any],
-    policy: Policy,
+    policy: Policy | Planner,
     games: int,
     seed: int,
     stop: Callable[[], bool] = lambda: False,
@@ -101,7 +109,7 @@ def play_games(
 
     Args:
         envs: as many environments as are to play at once.
-        policy: who plays.
+        policy: who plays; a planner plays on copies of these environments' games.
         games: number of episodes.
         seed: of the first episode.
         stop: asked at every step; True gives the evaluation up, which returns the finished games.
@@ -127,7 +135,7 @@ def play_games(
 
 def _round(
     envs: gym.vector.VectorEnv[Any, Any, Any],
-    policy: Policy,
+    policy: Policy | Planner,
     wanted: int,
     seed: int,
     over: Callable[[Game], None],
@@ -139,14 +147,23 @@ def _round(
     seeds: Any = [seed + index for index in range(count)]  # the base class is annotated for one number only
     observations, info = envs.reset(seed=seeds)
     reward_sums, steps, levels = np.zeros(count), np.zeros(count, np.int64), np.full(count, np.nan)
+    if "level" in info:
+        levels[:] = info["level"]
+    first_levels, deaths = levels.copy(), [Counter[int]() for _ in range(count)]
     playing = np.arange(count) < wanted
+    if isinstance(policy, Planner):
+        policy.forget(np.arange(count))
     while playing.any() and not stop():
         if watch is not None and playing[0]:
             watch(envs)
         flat = np.asarray(observations, np.float32).reshape(count, -1)
-        observations, rewards, terminated, truncated, info = envs.step(policy.act(flat, info))
+        actions = _actions(envs, policy, playing, flat, info)
+        observations, rewards, terminated, truncated, info = envs.step(actions)
         reward_sums[playing] += rewards[playing]
         steps[playing] += 1
+        if "life_lost" in info and "level" in info:
+            for index in np.flatnonzero(playing & np.asarray(info["life_lost"], np.bool_)):
+                deaths[index][int(levels[index])] += 1
         if "level" in info:
             levels[playing] = np.fmax(levels, np.asarray(info["level"], np.float64))[playing]
         for index in np.flatnonzero(playing & (terminated | truncated)):
@@ -157,9 +174,44 @@ def _round(
                 level=float(levels[index]),
                 steps=int(steps[index]),
                 truncated=bool(truncated[index] and not terminated[index]),
+                first_level=float(first_levels[index]),
+                deaths=deaths[index],
             )
             over(game)
             playing[index] = False
+
+
+def _actions(
+    envs: gym.vector.VectorEnv[Any, Any, Any],
+    policy: Policy | Planner,
+    playing: NDArray[np.bool_],
+    observations: NDArray[np.float32],
+    info: dict[str, Any],
+) -> NDArray[np.int64]:
+    """Return everyone's actions; a planner plans only for those that play."""
+    if not isinstance(policy, Planner):
+        return policy.act(observations, info)
+    actions = np.zeros(envs.num_envs, np.int64)
+    rows = np.flatnonzero(playing)
+    mine = {name: values[rows] for name, values in info.items() if isinstance(values, np.ndarray)}
+    actions[rows] = policy.act(envs.unwrapped, rows, observations[rows], mine)
+    return actions
+
+
+def _deaths_by_level(games: list[Game]) -> dict[str, dict[str, int]]:
+    """Return lives lost and levels passed, by blocks of ten levels."""
+    deaths, passed = Counter[int](), Counter[int]()
+    for game in games:
+        deaths.update(game.deaths)
+        passed.update(range(int(game.first_level), int(game.level)))
+    blocks = sorted({(level - 1) // _BLOCK for level in [*deaths, *passed]})
+    return {
+        f"{_BLOCK * block + 1}-{_BLOCK * (block + 1)}": {
+            name: sum(count for level, count in counts.items() if (level - 1) // _BLOCK == block)
+            for name, counts in (("deaths", deaths), ("levels", passed))
+        }
+        for block in blocks
+    }
 
 
 def summary(policy: str, games: list[Game]) -> dict[str, Any]:
@@ -167,6 +219,9 @@ def summary(policy: str, games: list[Game]) -> dict[str, Any]:
     scores = np.array([game.score for game in games])
     levels = np.array([game.level for game in games])
     shown = len(levels) > 0 and not np.isnan(levels).any()
+    by_level = _deaths_by_level(games) if shown else {}
+    passed = sum(block["levels"] for block in by_level.values())
+    deaths = sum(block["deaths"] for block in by_level.values())
     return {
         "policy": policy,
         "games": len(games),
@@ -185,12 +240,14 @@ def summary(policy: str, games: list[Game]) -> dict[str, Any]:
         "steps": [game.steps for game in games],
         "reward_mean": float(np.mean([game.reward for game in games])),
         "truncated": sum(game.truncated for game in games),
+        "deaths_per_level": deaths / passed if passed else None,
+        "deaths_by_level": by_level,
     }
 
 
 def evaluate(
     make_envs: Callable[[int], gym.vector.VectorEnv[Any, Any, Any]],
-    policy: Policy,
+    policy: Policy | Planner,
     games: int,
     seed: int,
     *,
@@ -215,8 +272,13 @@ def evaluate(
     """
     if games < 1:
         raise ValueError(f"an evaluation needs at least 1 game, got {games}")
+    start = time.monotonic()
     with _closing(make_envs(min(games, envs))) as vector:
         finished = play_games(vector, policy, games, seed, stop, watch)
     if not finished:
         raise RuntimeError("the evaluation was given up before a game had ended")
-    return summary(policy.name, finished)
+    result = summary(policy.name, finished)
+    if isinstance(policy, Planner):
+        result["decisions_per_second"] = policy.decisions / (time.monotonic() - start)
+        result["simulations_per_decision"] = policy.simulations / policy.decisions
+    return result

@@ -258,6 +258,8 @@ class Task:
         start_levels: levels one of which each game to collect from starts at instead, drawn by chance.
         frame_skip: game frames an action is held for.
         threads: threads that share boards, None for the environment's default.
+        episode: ``game``, or ``life`` for one life an episode.
+        time_limit: seconds of game time after which an episode is truncated, None for no limit.
     """
 
     env: str
@@ -268,6 +270,8 @@ class Task:
     start_levels: tuple[int, ...] = ()
     frame_skip: int = 1
     threads: int | None = None
+    episode: Literal["game", "life"] = "game"
+    time_limit: float | None = 1800.0
 
     def arguments(self) -> dict[str, Any]:
         """Return the keyword arguments of ``gymnasium.make``."""
@@ -278,6 +282,8 @@ class Task:
             "rom": self.rom,
             "start_level": self.start_level,
             "frame_skip": self.frame_skip,
+            "episode": self.episode,
+            "time_limit": self.time_limit,
         }
 
 

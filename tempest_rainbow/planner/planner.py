@@ -1,16 +1,18 @@
 """A planner over any policy: it plays copies of the game ahead, and changes the policy's choice where they die.
 
-At every decision some copies of the game are played on by the policy (the guard). Only if one of them dies does a
-search follow: every action, held for a few steps and then left to the policy, is tried on copies, those that survive
-longest on more of them (sequential halving, Karnin et al. 2013). Every copy gets random numbers of its own, so the
-planner knows the rules of the game, and never its dice.
+At a decision some copies of the game are played on by the policy (the guard). Only if one of them dies does a search
+follow: every action, held for a few steps and then left to the policy, is tried on copies, those that survive longest
+on more of them (sequential halving, Karnin et al. 2013). The best plan is followed for as long as it holds its action,
+under the same guard. Every copy gets random numbers of its own, so the planner knows the rules of the game, and never
+its dice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import gymnasium as gym
 import numpy as np
@@ -18,9 +20,17 @@ from numpy.typing import NDArray
 
 from tempest_rainbow.policy import Policy
 
-__all__ = ["Forks", "Planner", "PlannerConfig"]
+__all__ = ["Forks", "Futures", "Planner", "PlannerConfig"]
 
 _SEEDS = 2**31 - 1
+_ROUNDS = 3
+"""Rounds of the search; each keeps a quarter of the plans."""
+
+_REWARD_WEIGHT = 1e-3
+"""Steps of life that a unit of reward is worth: rewards decide only between plans that live equally long."""
+
+_Integers = NDArray[np.int64]
+_Reals = NDArray[np.float64]
 
 
 class Forks(Protocol):
@@ -40,39 +50,54 @@ class Forks(Protocol):
 
 @dataclass(frozen=True)
 class PlannerConfig:
-    """Settings of the planner."""
+    """Settings of the planner.
+
+    Attributes:
+        copies: copies that the guard plays ahead.
+        horizon: steps that a copy is played ahead.
+        guard_every: decisions between two guards of a game in which no copy died.
+        holds: steps for which the search holds each action before the policy plays on.
+        simulations: most copies that one search plays ahead.
+        seconds: time after which the searches of a decision compare no more plans; None for no limit.
+        seed: of the copies' random numbers.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
 
     copies: int = 8
-    """Copies that the guard plays ahead at a decision."""
-
     horizon: int = 40
-    """Steps that a copy is played ahead."""
-
+    guard_every: int = 4
     holds: tuple[int, ...] = (3, 8)
-    """Steps for which the search holds each action before the policy plays on."""
-
-    rounds: int = 3
-    """Rounds of the search; each keeps a quarter of the plans and tries these on four times as many copies."""
-
-    guard_every: int = 1
-    """Decisions between two guards; a copy's death is then noticed that much later."""
-
+    simulations: int = 256
+    seconds: float | None = None
     seed: int = 0
-    """Seed of the copies' random numbers."""
 
     def __post_init__(self) -> None:
-        """Check the settings.
-
-        Raises:
-            ValueError: one is out of range.
-        """
-        for name in ("copies", "horizon", "rounds", "guard_every"):
+        """Check the settings."""
+        for name in ("copies", "horizon", "guard_every", "simulations"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not self.holds or min(self.holds) < 1 or max(self.holds) > self.horizon:
             raise ValueError(f"holds must be from 1 to the horizon ({self.horizon}), got {self.holds}")
+        if self.seconds is not None and self.seconds <= 0.0:
+            raise ValueError(f"seconds must be above 0, or None, got {self.seconds}")
         if self.seed < 0:
             raise ValueError(f"seed must be 0 or more, got {self.seed}")
+
+
+class Futures(NamedTuple):
+    """Where copies of a game ended: at their death, or alive at the horizon.
+
+    Attributes:
+        lived: steps that each copy lived, int64 ``(k,)``; the horizon if it did not die.
+        rewards: sum of each copy's rewards, float64 ``(k,)``.
+        lanes: lane of the player there, int64 ``(k,)``, -1 where the environment names none.
+    """
+
+    lived: _Integers
+    rewards: _Reals
+    lanes: _Integers
 
 
 class Planner:
@@ -80,9 +105,11 @@ class Planner:
 
     Attributes:
         name: the policy's, with ``+planner``.
+        config: the settings.
         decisions: decisions taken so far.
-        simulated: steps of copies so far.
+        simulations: copies played ahead so far.
         searches: decisions at which a rollout died, so that plans were compared.
+        futures: of every copy that the last guard played, a game after the other; None before the first.
     """
 
     def __init__(self, policy: Policy, copies: Forks, config: PlannerConfig | None = None) -> None:
@@ -96,25 +123,27 @@ class Planner:
         """
         self.name = f"{policy.name}+planner"
         self.config = config or PlannerConfig()
-        self.decisions = self.simulated = self.searches = 0
+        self.decisions = self.simulations = self.searches = 0
+        self.futures: Futures | None = None
         self._policy = policy
         self._copies = copies
         self._random = np.random.default_rng(self.config.seed)
         actions = np.arange(copies.single_action_space.n)
-        self._plans = np.array([(action, hold) for hold in self.config.holds for action in actions])
-        self._guard_in = self._held = self._held_for = np.zeros(0, np.int64)
+        plans = np.array([(action, hold) for hold in self.config.holds for action in actions])
+        self._actions, self._holds = plans.T
+        self._plan = self._left = self._wait = np.zeros(0, np.int64)
 
     def act(
         self,
-        games: Forks,
+        games: Any,
         rows: Sequence[int] | NDArray[np.integer],
         observations: NDArray[np.float32],
-        info: dict[str, Any],
-    ) -> NDArray[np.int64]:
+        info: Mapping[str, Any],
+    ) -> _Integers:
         """Choose an action for some games.
 
         Args:
-            games: what the games belong to.
+            games: what the games belong to, of the kind of ``copies`` or a single environment.
             rows: the games to choose for, shape ``(k,)``.
             observations: of these, float32 ``(k, size)``.
             info: of these, arrays ``(k,)``.
@@ -122,66 +151,90 @@ class Planner:
         Returns:
             Actions, int64 ``(k,)``.
         """
-        rows = np.asarray(rows)
-        if len(self._guard_in) != games.num_envs:
-            self._guard_in, self._held, self._held_for = np.zeros((3, games.num_envs), np.int64)
-        config = self.config
-        self.decisions += len(rows)
-        self._guard_in[rows] -= 1
-        self._held_for[rows] -= 1
-        holding = self._held_for[rows] > 0
-        chosen = np.where(holding, self._held[rows], self._policy.act(observations, info).astype(np.int64))
-        for_steps = np.maximum(self._held_for[rows], 1)
+        places: _Integers = np.asarray(rows, np.int64)
+        self._make_room(int(places.max(initial=-1)) + 1)
+        deadline = None if self.config.seconds is None else time.monotonic() + self.config.seconds
+        chosen = self._policy.act(observations, info).astype(np.int64)
+        self.decisions += len(places)
+        actions = np.where(self._left[places] > 0, self._plan[places], chosen)
+        holds = np.maximum(self._left[places], 1)
+        self._wait[places] -= 1
+        due = np.flatnonzero(self._wait[places] <= 0)
+        if len(due):
+            guard = self._play(games, places[due], actions[due, None], holds[due, None], self.config.copies)
+            self.futures = Futures(guard.lived.ravel(), guard.rewards.ravel(), guard.lanes.ravel())
+            died = (guard.lived < self.config.horizon).any(axis=(1, 2))
+            self._wait[places[due]] = np.where(died, 1, self.config.guard_every)
+            bad = due[died]
+            if len(bad):
+                plans, values = self._search(games, places[bad], deadline)
+                better = values > _value(guard)[died, 0]
+                actions[bad] = np.where(better, self._actions[plans], actions[bad])
+                holds[bad] = np.where(better, self._holds[plans], holds[bad])
+        self._plan[places], self._left[places] = actions, holds - 1
+        return actions
 
-        due = np.flatnonzero(self._guard_in[rows] <= 0)
-        sources, actions, holds = (np.repeat(each[due], config.copies) for each in (rows, chosen, for_steps))
-        lived = self._play_ahead(games, sources, actions, holds).reshape(len(due), config.copies)
-        dies = (lived < config.horizon).any(axis=1)
-        self._guard_in[rows[due[~dies]]] = config.guard_every
-        for index, guard in zip(due[dies], lived[dies], strict=True):
-            self.searches += 1
-            action, hold, best = self._search(games, int(rows[index]))
-            if best > guard.mean():
-                chosen[index] = self._held[rows[index]] = action
-                self._held_for[rows[index]] = hold
-        return chosen
+    def forget(self, rows: Sequence[int] | NDArray[np.integer]) -> None:
+        """Drop the plans of games that were reset."""
+        self._make_room(int(np.max(rows, initial=-1)) + 1)
+        self._left[rows] = self._wait[rows] = 0
 
-    def _search(self, games: Forks, row: int) -> tuple[int, int, float]:
-        """Return action and hold of the plan whose copies live longest, and for how long they do on average."""
-        plans, copies = np.arange(len(self._plans)), 1
-        lived = np.zeros((len(plans), 0))
-        for _ in range(self.config.rounds):
-            sources = np.full(len(plans) * copies, row)
-            actions, holds = np.repeat(self._plans[plans], copies, axis=0).T
-            new = self._play_ahead(games, sources, actions, holds).reshape(len(plans), copies)
-            lived = np.hstack([lived, new])
-            best = np.argsort(-lived.mean(axis=1), kind="stable")[: max(len(plans) // 4, 1)]
-            plans, lived, copies = plans[best], lived[best], copies * 4
-        action, hold = self._plans[plans[0]]
-        return int(action), int(hold), float(lived[0].mean())
+    def _make_room(self, count: int) -> None:
+        if len(self._plan) < count:
+            more = np.zeros(count - len(self._plan), np.int64)
+            self._plan, self._left, self._wait = (
+                np.concatenate([each, more]) for each in (self._plan, self._left, self._wait)
+            )
 
-    def _play_ahead(
-        self, games: Forks, sources: NDArray[np.int64], actions: NDArray[np.int64], holds: NDArray[np.int64]
-    ) -> NDArray[np.int64]:
-        """Return for how many steps copies of ``sources`` live that hold an action and then follow the policy."""
+    def _search(self, games: Any, rows: _Integers, deadline: float | None) -> tuple[_Integers, _Reals]:
+        """Return each game's best plan and its value: the mean steps that its copies lived."""
+        self.searches += len(rows)
+        budget = max(self.config.simulations // _ROUNDS, 1)
+        count = len(self._actions)
+        order = [self._random.permutation(count) if count > budget else np.arange(count) for _ in rows]
+        plans = np.stack(order)[:, :budget]
+        total, tried = np.zeros(plans.shape), 0
+        for _ in range(_ROUNDS):
+            copies = max(budget // plans.shape[1], 1)
+            futures = self._play(games, rows, self._actions[plans], self._holds[plans], copies)
+            total += copies * _value(futures)
+            tried += copies
+            best = np.argsort(-total, axis=1, kind="stable")[:, : max(plans.shape[1] // 4, 1)]
+            plans, total = np.take_along_axis(plans, best, axis=1), np.take_along_axis(total, best, axis=1)
+            if deadline is not None and time.monotonic() > deadline:
+                break
+        return plans[:, 0], total[:, 0] / tried
+
+    def _play(
+        self, games: Any, rows: _Integers, actions: _Integers, holds: _Integers, copies: int
+    ) -> Futures:
+        """Play plans ``(games, plans)`` ahead, each on some copies; the futures are ``(games, plans, copies)``."""
+        shape = (*actions.shape, copies)
+        each = [
+            np.broadcast_to(values, shape).reshape(-1)
+            for values in (rows[:, None, None], actions[..., None], holds[..., None])
+        ]
+        self.simulations += len(each[0])
         room = self._copies.num_envs
-        if len(sources) > room:
-            parts = [
-                self._play_ahead(
-                    games, sources[at : at + room], actions[at : at + room], holds[at : at + room]
-                )
-                for at in range(0, len(sources), room)
-            ]
-            return np.concatenate(parts)
+        parts = [
+            self._play_ahead(games, *(values[at : at + room] for values in each))
+            for at in range(0, len(each[0]), room)
+        ]
+        lived, rewards, lanes = (np.concatenate(values).reshape(shape) for values in zip(*parts, strict=True))
+        return Futures(lived, rewards, lanes)
+
+    def _play_ahead(self, games: Any, sources: _Integers, actions: _Integers, holds: _Integers) -> Futures:
+        """Play copies of ``sources`` that hold an action and then follow the policy."""
         count, horizon = len(sources), self.config.horizon
         seeds = self._random.integers(_SEEDS, size=count)
         self._copies.fork(sources, np.arange(count), seeds, origin=games)
-        lived = np.full(count, horizon)
+        lived, total, lanes = np.full(count, horizon), np.zeros(count), np.full(count, -1)
         alive = np.arange(count)
         playing = actions
         for step in range(horizon):
-            observations, _, terminated, truncated, info = self._copies.step_rows(alive, playing)
-            self.simulated += len(alive)
+            observations, rewards, terminated, truncated, info = self._copies.step_rows(alive, playing)
+            total[alive] += rewards
+            lanes[alive] = info.get("player_lane", -1)
             ended = terminated | truncated
             if ended.any():
                 lived[alive[ended]] = step
@@ -189,10 +242,15 @@ class Planner:
                 info = {name: values[~ended] for name, values in info.items()}
             if not len(alive) or step + 1 == horizon:
                 break
-            held = holds[alive] > step + 1
-            playing = np.where(held, actions[alive], 0)
-            if not held.all():
-                free = np.flatnonzero(~held)
+            free = holds[alive] <= step + 1
+            playing = actions[alive]
+            if free.any():
                 free_info = {name: values[free] for name, values in info.items()}
                 playing[free] = self._policy.act(observations[free], free_info)
-        return lived
+        return Futures(lived, total, lanes)
+
+
+def _value(futures: Futures) -> _Reals:
+    """Return the mean over the copies of a plan: steps lived first, then rewards."""
+    value: _Reals = futures.lived.mean(axis=-1) + _REWARD_WEIGHT * futures.rewards.mean(axis=-1)
+    return value

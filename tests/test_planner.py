@@ -1,0 +1,213 @@
+"""The planner: it knows the rules and never the dice, leaves the games alone, and loses fewer lives."""
+
+import json
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from tempest_rainbow.cli import main
+from tempest_rainbow.evaluate import Game, play_games, summary
+from tempest_rainbow.planner import Planner, PlannerConfig
+from tempest_rainbow.policy import ExpertPolicy
+
+GAMES = 3
+
+
+class Still:
+    """Stands still and fires."""
+
+    name = "still"
+
+    def act(self, observations, info):
+        return np.full(len(observations), 22)
+
+
+def vector(count, **arguments):
+    return gym.make_vec(
+        "tempest_gym:Tempest-v0", num_envs=count, autoreset_mode="Disabled", **{"threads": 1, **arguments}
+    ).unwrapped
+
+
+@pytest.fixture
+def games():
+    envs = vector(GAMES, start_level=17, time_limit=None)
+    yield envs
+    envs.close()
+
+
+@pytest.fixture
+def copies():
+    envs = vector(48, episode="life", time_limit=None)
+    yield envs
+    envs.close()
+
+
+def decide(planner, games, rows, observations, info):
+    return planner.act(games, rows, observations, {name: values[rows] for name, values in info.items()})
+
+
+def test_the_choice_does_not_depend_on_the_dice_of_the_game(games, copies):
+    """Games that differ only in their random numbers to come get equal futures and equal actions."""
+    observations, info = games.reset(seed=5)
+    config = PlannerConfig(copies=4, horizon=60, guard_every=1, simulations=88)
+    searches, planners = 0, [Planner(Still(), copies, config) for _ in range(2)]
+    for step in range(40):
+        games.fork([0], [1], seeds=[1000 + step])
+        chosen = [
+            decide(planner, games, [row], observations[[0]], info)
+            for planner, row in zip(planners, (0, 1), strict=True)
+        ]
+        assert chosen[0] == chosen[1]
+        for one, other in zip(planners[0].futures, planners[1].futures, strict=True):
+            assert np.array_equal(one, other)
+        searches = planners[0].searches
+        observations, _, ended, _, info = games.step_rows(range(GAMES), np.full(GAMES, chosen[0][0]))
+        if ended[0]:
+            break
+    assert searches > 0, "the test is to see searches as well"
+
+
+def test_planning_changes_nothing_in_the_games(games, copies):
+    observations, info = games.reset(seed=5)
+    state = games.clone_state()
+    planner = Planner(Still(), copies, PlannerConfig(copies=4, horizon=80, guard_every=1, simulations=88))
+    decide(planner, games, np.arange(GAMES), observations, info)
+    assert games.clone_state() == state
+
+
+def test_without_a_death_ahead_the_policy_plays(games, copies):
+    observations, info = games.reset(seed=5)
+    planner = Planner(ExpertPolicy(), copies, PlannerConfig(copies=2, horizon=3, holds=(1,), guard_every=1))
+    for _ in range(5):
+        actions = decide(planner, games, np.arange(GAMES), observations, info)
+        assert np.array_equal(actions, info["expert_action"])
+        assert (planner.futures.lived == 3).all()
+        observations, _, _, _, info = games.step_rows(range(GAMES), actions)
+    assert planner.searches == 0
+    assert planner.simulations == 5 * GAMES * 2
+    assert planner.decisions == 5 * GAMES
+
+
+def test_guards_rest_as_long_as_they_are_told_to(games, copies):
+    observations, info = games.reset(seed=5)
+    planner = Planner(ExpertPolicy(), copies, PlannerConfig(copies=2, horizon=3, holds=(1,), guard_every=4))
+    simulations = []
+    for _ in range(9):
+        observations, _, _, _, info = games.step_rows(
+            range(GAMES), decide(planner, games, np.arange(GAMES), observations, info)
+        )
+        simulations.append(planner.simulations // (2 * GAMES))
+    assert simulations == [1, 1, 1, 1, 2, 2, 2, 2, 3]
+    planner.forget([0])
+    decide(planner, games, np.arange(GAMES), observations, info)
+    assert planner.simulations == 3 * 2 * GAMES + 2, "a game that was reset is guarded at once"
+
+
+def test_few_copies_at_once_give_the_futures_of_many(games, copies):
+    observations, info = games.reset(seed=5)
+    config = PlannerConfig(copies=4, horizon=60, guard_every=1, simulations=88)
+    few = vector(5, episode="life", time_limit=None)
+    chosen, futures = [], []
+    for room in (copies, few):
+        planner = Planner(Still(), room, config)
+        chosen.append(decide(planner, games, np.arange(GAMES), observations, info))
+        futures.append(planner.futures)
+    few.close()
+    assert np.array_equal(*chosen)
+    for one, other in zip(*futures, strict=True):
+        assert np.array_equal(one, other)
+
+
+def test_a_search_keeps_to_its_simulations(games, copies):
+    observations, info = games.reset(seed=5)
+    planner = Planner(Still(), copies, PlannerConfig(copies=2, horizon=40, guard_every=1, simulations=30))
+    for _ in range(40):
+        before = planner.simulations, planner.searches
+        actions = decide(planner, games, np.arange(GAMES), observations, info)
+        searches = planner.searches - before[1]
+        assert planner.simulations - before[0] <= 2 * GAMES + 30 * searches
+        if searches:
+            return
+        observations, _, _, _, info = games.step_rows(range(GAMES), actions)
+    pytest.fail("no search in 40 decisions")
+
+
+def test_a_deadline_ends_a_search_after_its_first_round(games, copies):
+    observations, info = games.reset(seed=5)
+    config = PlannerConfig(copies=2, horizon=80, guard_every=1, simulations=90, seconds=1e-9)
+    planner = Planner(Still(), copies, config)
+    decide(planner, games, np.arange(GAMES), observations, info)
+    assert planner.searches > 0
+    assert planner.simulations == 2 * GAMES + 30 * planner.searches
+
+
+def test_the_planner_outlives_its_policy(copies):
+    """At level 17 games of one life, with equal seeds, last longer."""
+    envs = vector(4, start_level=17, episode="life")
+    config = PlannerConfig(copies=4, guard_every=2, simulations=88)
+    alone = play_games(envs, Still(), 4, seed=3)
+    planned = play_games(envs, Planner(Still(), copies, config), 4, seed=3)
+    envs.close()
+    assert sum(game.steps for game in planned) > 1.5 * sum(game.steps for game in alone)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"copies": 0}, "copies must be at least 1, got 0"),
+        ({"horizon": 5}, "holds must be from 1 to the horizon"),
+        ({"seconds": 0.0}, "seconds must be above 0"),
+        ({"seed": -1}, "seed must be 0 or more"),
+    ],
+)
+def test_wrong_settings_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        PlannerConfig(**settings)
+
+
+def test_the_command_plans(capsys):
+    arguments = ["--policy", "expert", "--planner", "--games", "2", "--time-limit", "4", "--plan.room", "16"]
+    assert main(["evaluate", *arguments, "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["policy"] == "expert+planner"
+    assert result["truncated"] == 2
+    assert result["decisions_per_second"] > 0
+    assert result["simulations_per_decision"] > 0
+    assert main(["evaluate", *arguments]) == 0
+    assert "2 games reached the time limit" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("where", [["--machine", "mame"], ["--env", "CartPole-v1"]])
+def test_what_cannot_be_copied_is_refused(where, capsys):
+    assert main(["evaluate", "--policy", "random", "--planner", "--games", "1", *where]) == 1
+    assert "only Tempest on boards" in capsys.readouterr().err
+
+
+def test_deaths_are_counted_by_the_level_they_happen_on():
+    played = [
+        Game(1, 100.0, 1.0, 12.0, 10, False, 1.0, {3: 1, 12: 2}),
+        Game(2, 100.0, 1.0, 11.0, 10, True, 9.0, {11: 1}),
+    ]
+    result = summary("anyone", played)
+    assert result["truncated"] == 1
+    assert result["deaths_per_level"] == 4 / 13
+    assert result["deaths_by_level"] == {
+        "1-10": {"deaths": 1, "levels": 12},
+        "11-20": {"deaths": 3, "levels": 1},
+    }
+
+
+def test_games_that_show_no_level_have_no_deaths_per_level():
+    result = summary("anyone", [Game(1, 100.0, 1.0, float("nan"), 10, False)])
+    assert result["deaths_per_level"] is None
+    assert result["deaths_by_level"] == {}
+
+
+def test_every_life_of_a_game_is_counted():
+    envs = vector(2, start_level=9)
+    for game in play_games(envs, Still(), 2, seed=0):
+        assert game.first_level >= 1
+        assert sum(game.deaths.values()) >= 3
+        assert min(game.deaths) >= game.first_level
+    envs.close()
