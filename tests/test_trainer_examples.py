@@ -9,8 +9,10 @@ import sys
 from pathlib import Path
 
 import gymnasium as gym
+import nbformat
 import numpy as np
 import pytest
+from nbclient import NotebookClient
 
 from tempest_rainbow.sb3 import GymnasiumVecEnv
 
@@ -110,16 +112,31 @@ def test_the_recorded_games_keep_the_advice(tmp_path):
 
 
 def test_the_notebook_runs_from_top_to_bottom(tmp_path, monkeypatch):
-    cells = json.loads((EXAMPLES / "quickstart.ipynb").read_text())["cells"]
-    source = "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
-    script = tmp_path / "notebook.py"
-    script.write_text(source)
-    said = run(str(script), FRAMES="2600")
-    assert re.findall(r"^(random|run|bundled): [\d,]+ points a game", said, re.MULTILINE) == [
-        "random",
-        "run",
-        "bundled",
+    monkeypatch.setenv("FRAMES", "2600")
+    monkeypatch.setenv("GAMES", "2")
+    notebook = nbformat.read(EXAMPLES / "quickstart.ipynb", as_version=4)
+    NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    said = "".join(output.get("text", "") for output in notebook.cells[-1].outputs)
+    players = re.findall(r"^(random|expert|run|bundled) +[\d,]+ points a game", said, re.MULTILINE)
+    assert players == ["random", "expert", "run", "bundled"]
+
+
+def test_the_notebook_carries_its_outputs():
+    """What a reader sees without running it: an animation, a learning curve, and a student that learnt something."""
+    cells = [
+        cell
+        for cell in nbformat.read(EXAMPLES / "quickstart.ipynb", as_version=4).cells
+        if cell.cell_type == "code"
     ]
+    assert all(cell.execution_count for cell in cells)
+    kinds = {kind for cell in cells for output in cell.outputs for kind in output.get("data", {})}
+    assert {"image/gif", "image/png"} <= kinds
+    said = "".join(output.get("text", "") for output in cells[-1].outputs)
+    points = {
+        name: int(score.replace(",", ""))
+        for name, score in re.findall(r"^(\w+) +([\d,]+) points", said, re.MULTILINE)
+    }
+    assert points["run"] > points["random"]
 
 
 def test_a_wrapped_environment_is_found_where_the_command_is_given(tmp_path):
