@@ -1,5 +1,5 @@
-"""Light viewers of a dashboard, to measure what viewers cost: each says on the wire what a browser's page says,
-and draws nothing.
+"""Light viewers of a dashboard, to measure what viewers cost: each sends what a browser's page sends, and draws
+nothing.
 
 ``python -m tempest_rainbow.bench.viewer ADDRESS`` reads how many are to be there and how many of them are to
 watch the game, two numbers a line, answers each line with the messages taken so far once they are there, and ends
@@ -40,7 +40,7 @@ class Viewer:
         self._elements: dict[str, dict[str, Any]] = {}
 
     async def open(self, address: str, *, watch: bool) -> None:
-        """Open the page, and watch the game if ``watch``.
+        """Open the page, and switch the game off unless ``watch``.
 
         Raises:
             httpx.HTTPError, socketio.exceptions.ConnectionError: nobody serves the page there.
@@ -61,13 +61,13 @@ class Viewer:
             transports=["websocket"],
         )
         await self._emit(0, "tempest_ready")
-        if watch:
+        if not watch:  # A page shows the game from the start.
             switch = next(
                 number
                 for number, element in self._elements.items()
                 if element.get("props", {}).get("data-testid") == "watch"
             )
-            await self._emit(int(switch), "update:modelValue", True)
+            await self._emit(int(switch), "update:modelValue", False)
 
     async def close(self) -> None:
         """Leave."""

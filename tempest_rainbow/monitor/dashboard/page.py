@@ -118,13 +118,13 @@ def build_page(view: RunView) -> None:
             )
     with ui.column().classes("w-full gap-3"):
         with ui.grid().classes("w-full grid-cols-1 lg:grid-cols-3 gap-3"):
-            with ui.column().classes(
-                "w-full gap-2 lg:col-span-2" if view.live else "w-full gap-2 lg:col-span-3"
-            ):
+            width = "lg:col-span-2" if view.live else "lg:col-span-3"
+            with ui.column().classes(f"w-full {width}"):
                 _cards(large=True)
-                charts = _charts(range(6), "lg:grid-cols-3")
             if view.live:
                 _live(page)
+            with ui.column().classes(f"w-full gap-2 {width}"):
+                charts = _charts(range(6), "lg:grid-cols-3")
         _cards(large=False)
         charts += _charts(range(6, len(CHARTS)), "lg:grid-cols-3")
         large = _large()
@@ -291,7 +291,7 @@ def _live(page: Page) -> None:
         page.watching = bool(change.value)
         page.view.count_viewers()
 
-    with ui.card().classes("w-full items-center p-2 gap-1"):
+    with ui.card().classes("w-full items-center p-2 gap-1 lg:row-span-2"):
         ui.switch("Live game with attention", value=True, on_change=watch).props("data-testid=watch")
         ui.html(
             '<div style="position:relative"><img id="live" alt="">'
