@@ -201,15 +201,15 @@ window.tempest = (() => {
     });
   }
 
-  // The attention as a heat map: a row per lane, a column per enemy slot in use.
+  // The attention as a heat map: a column per lane, a row per enemy slot in use.
   function showHeat(enemies, attention) {
     const slots = attention ? enemies.flatMap((enemy, slot) => (enemy ? [slot] : [])) : [];
     const heat = document.getElementById("heat");
     if (!slots.length) return heat.replaceChildren();
     const cell = (w) => `<td title="${w.toFixed(2)}" style="background:rgba(74,168,255,${w})"></td>`;
-    const rows = attention.map((lane, index) => `<tr><th>${index}</th>${slots.map((slot) => cell(lane[slot])).join("")}</tr>`);
-    const head = slots.map((slot) => `<th>${slot + 1}</th>`).join("");
-    heat.innerHTML = `<div>Attention: lanes (rows) to enemies (columns)</div><table><tr><th></th>${head}</tr>${rows.join("")}</table>`;
+    const rows = slots.map((slot) => `<tr><th>${slot + 1}</th>${attention.map((lane) => cell(lane[slot])).join("")}</tr>`);
+    const head = attention.map((_, lane) => `<th>${lane}</th>`).join("");
+    heat.innerHTML = `<div>Attention of lanes (columns) to enemies (rows)</div><table><tr><th></th>${head}</tr>${rows.join("")}</table>`;
   }
 
   function take(message) {

@@ -26,8 +26,8 @@ _STYLE = """<style>
 .q-btn { min-height: 40px; }
 @media (pointer: coarse), (max-width: 639px) { .q-btn, .q-toggle, .q-slider { min-height: 48px; min-width: 48px; } }
 #live { display: block; max-width: 100%; max-height: 46vh; min-height: 200px; background: #000; }
-#heat td { width: 2em; height: 0.9em; padding: 0; }
-#heat th { font-weight: normal; padding: 0 0.4em; text-align: right; }
+#heat td { width: 1.2em; height: 1.2em; padding: 0; }
+#heat th { font-weight: normal; padding: 0 0.2em; text-align: center; }
 </style>"""
 
 _SLIDERS = (
@@ -117,16 +117,16 @@ def build_page(view: RunView) -> None:
                 'flat round color=white title="dark or light"'
             )
     with ui.column().classes("w-full gap-3"):
-        with ui.grid().classes("w-full grid-cols-1 lg:grid-cols-3 gap-3"):
+        with ui.grid().classes("w-full grid-cols-1 lg:grid-cols-3 lg:grid-rows-[auto_1fr] gap-3"):
             width = "lg:col-span-2" if view.live else "lg:col-span-3"
             with ui.column().classes(f"w-full {width}"):
                 _cards(large=True)
             if view.live:
                 _live(page)
             with ui.column().classes(f"w-full gap-2 {width}"):
-                charts = _charts(range(6), "lg:grid-cols-3")
+                charts = _charts(range(9), "lg:grid-cols-3")
         _cards(large=False)
-        charts += _charts(range(6, len(CHARTS)), "lg:grid-cols-3")
+        charts += _charts(range(9, len(CHARTS)), "lg:grid-cols-3")
         large = _large()
         with ui.grid().classes("w-full grid-cols-1 lg:grid-cols-2 gap-3"):
             _controls(page)
