@@ -31,7 +31,7 @@ from tempest_rainbow.monitor.dashboard.client import Dashboard, available
 from tempest_rainbow.monitor.history import History, rewind
 from tempest_rainbow.monitor.keyboard import Keyboard, can_read_keys
 from tempest_rainbow.monitor.metrics import Metrics
-from tempest_rainbow.monitor.retrying import Patient
+from tempest_rainbow.monitor.retrying import Retrying
 from tempest_rainbow.monitor.terminal import LivePanel, Rows
 from tempest_rainbow.training.trainer import Diverged, Trainer
 
@@ -237,7 +237,7 @@ def _attach_records(config: TrainConfig, folder: Path, metrics: Metrics, resumed
         purge = undone.pop() if undone else None
         return TensorBoard(folder, settings, histograms=histograms, purge_step=purge)
 
-    metrics.subscribe(Patient("TensorBoard's files", open_curves))
+    metrics.subscribe(Retrying("TensorBoard's files", open_curves))
 
 
 def _attach_screen(

@@ -23,7 +23,7 @@ from tempest_rainbow.checkpoint import read_tree, read_weights
 from tempest_rainbow.config.settings import CheckpointConfig, EvaluationConfig
 from tempest_rainbow.monitor.history import History, read_history
 from tempest_rainbow.monitor.metrics import Row
-from tempest_rainbow.monitor.retrying import Patient
+from tempest_rainbow.monitor.retrying import Retrying
 
 CARTPOLE = [
     *("--preset", "classic", "--env", "CartPole-v1", "--frames", "None", "--threads", "1"),
@@ -225,7 +225,7 @@ def test_curves_go_on_when_there_is_room_again(caplog):
             self.closed = True
 
     made = []
-    curves = Patient("the curves", Curves, seconds=0.0)
+    curves = Retrying("the curves", Curves, seconds=0.0)
     for frames, full in enumerate([False, True, True, False]):
         Curves.full = full
         curves.row(Row(frames, 0.0, {}))

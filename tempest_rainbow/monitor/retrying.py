@@ -1,4 +1,4 @@
-"""A monitor that cannot write for a while, because the disk is full, and goes on later."""
+"""A monitor that resumes after it could not write for a while, for example because the disk was full."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 
 from tempest_rainbow.monitor.metrics import Monitor, Row
 
-__all__ = ["Patient"]
+__all__ = ["Retrying"]
 
 _log = logging.getLogger(__name__)
 
 
-class Patient:
-    """Opens a monitor anew some time after it could not write; what happens until then is left out."""
+class Retrying:
+    """Reopens a monitor some time after it could not write; what happens until then is left out."""
 
     def __init__(self, name: str, make: Callable[[], Monitor], *, seconds: float = 60.0) -> None:
         """Open the monitor.
@@ -24,7 +24,7 @@ class Patient:
         Args:
             name: of what it writes, for the log.
             make: opens it.
-            seconds: after which it is opened anew.
+            seconds: after which it is reopened.
 
         Raises:
             OSError: it cannot be opened at all.
@@ -36,15 +36,15 @@ class Patient:
         self._retry_at = 0.0
 
     def row(self, row: Row) -> None:
-        """Hand on a row of metrics."""
+        """Pass on a row of metrics."""
         self._try(lambda monitor: monitor.row(row))
 
     def event(self, frames: int, text: str) -> None:
-        """Hand on a sentence about something that happened."""
+        """Pass on a sentence about something that happened."""
         self._try(lambda monitor: monitor.event(frames, text))
 
     def evaluation(self, frames: int, result: Mapping[str, Any]) -> None:
-        """Hand on the result of an evaluation."""
+        """Pass on the result of an evaluation."""
         self._try(lambda monitor: monitor.evaluation(frames, result))
 
     def close(self) -> None:
