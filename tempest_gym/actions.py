@@ -10,6 +10,7 @@ from tempest_gym.frame import Frame
 __all__ = [
     "ACTION_COUNT",
     "CONTROLS",
+    "MEANINGS",
     "SPINNER_LEVELS",
     "advised_action",
     "decode_action",
@@ -27,6 +28,12 @@ CONTROLS: tuple[tuple[bool, bool, int], ...] = tuple(
     (fire, zap, level) for fire in (False, True) for zap in (False, True) for level in SPINNER_LEVELS
 )
 """``(fire, zap, spinner)`` of every joint action, by its index."""
+
+MEANINGS: tuple[str, ...] = tuple(
+    " ".join(["FIRE"] * fire + ["ZAP"] * zap + [f"TURN {level:+d}"] * bool(level)) or "NOOP"
+    for fire, zap, level in CONTROLS
+)
+"""What every joint action does, by its index: ``"NOOP"``, ``"FIRE ZAP TURN -3"``."""
 
 LANES = 16
 

@@ -116,6 +116,20 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--instances", type=_positive, default=1, help="MAMEs (default 1)")
     bench.add_argument("--seconds", type=float, default=5.0, help="length of each measurement (default 5)")
     bench.add_argument("--seed", type=int, default=0, help="seed of the first game (default 0)")
+    bench.add_argument(
+        "--obs-type",
+        choices=("features", "ram", "rgb", "grayscale"),
+        default="features",
+        help="what the boards' environments observe (default features)",
+    )
+    bench.add_argument(
+        "--screen-size",
+        type=_positive,
+        nargs=2,
+        default=(84, 84),
+        metavar=("H", "W"),
+        help="height and width of an observed picture (default 84 84)",
+    )
     _machine_options(bench)
 
     verify = command("verify", _verify, _show_verify, "compare MAME and the board frame by frame")
@@ -288,7 +302,9 @@ def _bench(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
         return dict(bench_mame(rom, options.instances, options.seconds, options.seed)), 0
     from tempest_gym.commands.bench_board import bench_board
 
-    return dict(bench_board(rom, options.envs, options.threads, options.seconds, options.seed)), 0
+    observed = {"obs_type": options.obs_type, "screen_size": tuple(options.screen_size)}
+    measured = bench_board(rom, options.envs, options.threads, options.seconds, options.seed, observed)
+    return dict(measured), 0
 
 
 def _verify(options: argparse.Namespace) -> tuple[dict[str, Any], int]:

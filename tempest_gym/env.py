@@ -12,7 +12,7 @@ from gymnasium import spaces
 from gymnasium.utils import seeding
 from numpy.typing import NDArray
 
-from tempest_gym.actions import ACTION_COUNT, CONTROLS, advised_action, decode_action
+from tempest_gym.actions import ACTION_COUNT, CONTROLS, MEANINGS, advised_action, decode_action
 from tempest_gym.display.projection import enemy_positions, lane_positions
 from tempest_gym.display.window import Window
 from tempest_gym.frame import FRAMES_PER_SECOND, Frame
@@ -20,6 +20,7 @@ from tempest_gym.info import TempestInfo, step_info
 from tempest_gym.machines import make_machine
 from tempest_gym.machines.machine import Machine, MachineName, Randomness, advance_by_frames
 from tempest_gym.machines.seeding import SEED_COUNT
+from tempest_gym.observation import Observations, draw_machine
 from tempest_gym.roms import RomImage, resolve_rom
 from tempest_gym.settings import (
     Settings,
@@ -41,10 +42,10 @@ RenderMode = Literal["rgb_array", "human"]
 
 
 @with_settings
-class TempestEnv(gym.Env[NDArray[np.float32], Any]):
+class TempestEnv(gym.Env[NDArray[Any], Any]):
     """One game of Tempest on one machine.
 
-    An observation is 195 numbers within [-1, 1] (`tempest_gym.features`), an action one of 44
+    An observation is 195 numbers within [-1, 1] (`tempest_gym.features`), or RAM or a picture; an action one of 44
     (`tempest_gym.actions`). The agent acts where a player could: in play and in the descent. The pilot plays
     everything else (coin, start, level select, death, initials); rewards on the way belong to the step.
 
@@ -92,14 +93,15 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
         self.metadata = {**self.metadata, "render_fps": frames_per_second(self.settings)}
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise ValueError(f"render_mode must be None, 'rgb_array' or 'human', got {render_mode!r}")
-        self._start_levels: tuple[int, ...] = (self.settings.start_level,)
+        self._start_levels = self.settings.start_levels
         self.render_mode = render_mode
-        self.observation_space = cast("spaces.Space[NDArray[np.float32]]", observation_space())
+        self.observation_space = cast("spaces.Space[NDArray[Any]]", observation_space(self.settings))
         self.action_space = action_space()
         self._rom, self._randomness = resolve_rom(rom), randomness
+        self._observations = Observations(self.settings, self._rom)
         self._open()
         self._seed = 0
-        self._episode_frames = 0
+        self._episode_frames = self._episode_level = self._last_action = 0
         self._playing = False
         self._game_goes_on = False
 
@@ -121,7 +123,7 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
 
     def reset(  # type: ignore[override]
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[NDArray[np.float32], TempestInfo]:
+    ) -> tuple[NDArray[Any], TempestInfo]:
         """Run to the first frame of an episode in which the agent acts.
 
         After a life lost with ``episode="life"`` the game continues, unless a seed or a start level asks for a
@@ -145,15 +147,15 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
             self._seed = game_seed % SEED_COUNT
             self._show(self.machine.reset(self._seed, draw_level(start_levels, self.np_random)))
             frame = self._advance(False, False, 0, False, 1)
-        self._episode_frames = frame.frames
+        self._episode_frames, self._episode_level, self._last_action = frame.frames, frame.level, 0
         self._playing, self._game_goes_on = True, False
         frame.objective = frame.subjective = 0.0
         frame.life_lost = False
-        return frame.features, self._info(frame)
+        return self._observations.of_machine(self.machine, frame.features), self._info(frame)
 
     def step(  # type: ignore[override]
         self, action: Any
-    ) -> tuple[NDArray[np.float32], float, bool, bool, TempestInfo]:
+    ) -> tuple[NDArray[Any], float, bool, bool, TempestInfo]:
         """Take a joint action and run to the next frame in which the agent acts, or to the episode's end.
 
         Args:
@@ -161,7 +163,7 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
 
         Returns:
             The observation; the reward, clip(objective_scale * objective + subjective_scale * subjective);
-            terminated (game over, or a life lost with ``episode="life"``); truncated (the time
+            terminated (game over, or what else ends an ``episode``); truncated (the time
             limit); a `TempestInfo`.
 
         Raises:
@@ -175,16 +177,24 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
         index = int(action)
         if index != action or not 0 <= index < ACTION_COUNT:
             decode_action(action)
-        fire, zap, spinner = CONTROLS[index]
         settings = self.settings
-        frame = self._advance(fire, zap, spinner, settings.episode == "life", settings.frame_skip)
+        if (
+            settings.repeat_action_probability
+            and self.np_random.random() < settings.repeat_action_probability
+        ):
+            index = self._last_action
+        self._last_action = index
+        frame = self._advance(*CONTROLS[index], settings.ends_at_death, settings.frame_skip)
         self._episode_frames += frame.frames
-        terminated, truncated = settings.ends(frame.over, frame.life_lost, self._episode_frames)
+        terminated, truncated = settings.ends(
+            frame.over, frame.life_lost, frame.level > self._episode_level, self._episode_frames
+        )
         if terminated or truncated:
             self._playing = False
-            self._game_goes_on = terminated and not frame.over
+            self._game_goes_on = terminated and not frame.over and settings.episode == "life"
         reward = settings.reward(frame.objective, frame.subjective)
-        return frame.features, reward, terminated, truncated, self._info(frame)
+        observation = self._observations.of_machine(self.machine, frame.features)
+        return observation, reward, terminated, truncated, self._info(frame)
 
     def _advance(self, fire: bool, zap: bool, spinner: int, stop_at_death: bool, skip: int) -> Frame:
         if self._window is None:
@@ -211,26 +221,35 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
         )
         return info
 
-    def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]
+    def get_action_meanings(self) -> list[str]:
+        """Return what every action does, in words as ``"FIRE TURN -3"``; negative turns lead to higher lanes."""
+        return list(MEANINGS)
+
+    def render(self, size: tuple[int, int] | None = None) -> NDArray[np.uint8] | None:  # type: ignore[override]
         """Return the picture on the screen, shape ``(height, width, 3)``, with ``render_mode="rgb_array"``.
 
         With ``"human"`` the window already shows it, and None is returned.
+
+        Args:
+            size: height and width at which to draw the lines; None for the machine's own picture, 640 x 480.
         """
         if self.render_mode is None:
             gym.logger.warn(
                 "render() draws nothing: make the environment with render_mode='rgb_array' or 'human'"
             )
             return None
-        return self.machine.picture() if self.render_mode == "rgb_array" else None
+        return self.picture(size) if self.render_mode == "rgb_array" else None
 
     @property
     def window_closed(self) -> bool:
         """Whether the window of ``render_mode="human"`` was closed, or Esc pressed in it; the game can continue."""
         return self._window is not None and self._window.closed
 
-    def picture(self) -> NDArray[np.uint8]:
-        """Return the picture on the screen, shape ``(height, width, 3)``, whatever the render mode."""
-        return self.machine.picture()
+    def picture(self, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+        """Return the picture on the screen, as `render` does, whatever the render mode."""
+        if size is None:
+            return self.machine.picture()
+        return draw_machine(self.machine, self._rom.memory[0x3000:0x4000], size)[0]
 
     def lane_positions(self) -> NDArray[np.float64]:
         """Return where the lanes are in the picture, see `tempest_gym.display.projection.lane_positions`."""
@@ -262,6 +281,8 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
             "include_random": include_random,
             "seed": self._seed,
             "episode_frames": self._episode_frames,
+            "episode_level": self._episode_level,
+            "last_action": self._last_action,
             "playing": self._playing,
             "game_goes_on": self._game_goes_on,
             "np_random": self.np_random.bit_generator.state,
@@ -285,6 +306,7 @@ class TempestEnv(gym.Env[NDArray[np.float32], Any]):
         self.machine.load_state(machine_state)
         self._seed = header["seed"]
         self._episode_frames = header["episode_frames"]
+        self._episode_level, self._last_action = header.get("episode_level", 0), header.get("last_action", 0)
         self._playing = header["playing"]
         self._game_goes_on = header["game_goes_on"]
         if seed is not None:

@@ -25,6 +25,7 @@ __all__ = [
     "LAST_START_LEVEL",
     "TIME_LIMIT",
     "EpisodeKind",
+    "ObsType",
     "Settings",
     "SettingsArguments",
     "action_space",
@@ -36,7 +37,9 @@ __all__ = [
     "with_settings",
 ]
 
-EpisodeKind = Literal["game", "life"]
+EpisodeKind = Literal["game", "life", "level"]
+
+ObsType = Literal["features", "ram", "rgb", "grayscale"]
 
 TIME_LIMIT = 1800.0
 """Default limit of an episode, in seconds of game time."""
@@ -47,9 +50,12 @@ LAST_START_LEVEL = 81
 _Class = TypeVar("_Class", bound=type)
 
 
-def observation_space() -> spaces.Box:
-    """Return the space of one observation: the 195 features, float32 within [-1, 1]."""
-    return spaces.Box(-1.0, 1.0, (FEATURE_COUNT,), np.float32)
+def observation_space(settings: Settings) -> spaces.Box:
+    """Return the space of one observation: 195 features within [-1, 1], or bytes of RAM or of a picture."""
+    if settings.obs_type == "features":
+        return spaces.Box(-1.0, 1.0, (FEATURE_COUNT,), np.float32)
+    shapes = {"ram": (2048,), "rgb": (*settings.screen_size, 3), "grayscale": settings.screen_size}
+    return spaces.Box(0, 255, shapes[settings.obs_type], np.uint8)
 
 
 def action_space() -> spaces.Discrete:
@@ -60,9 +66,12 @@ def action_space() -> spaces.Discrete:
 class SettingsArguments(TypedDict, total=False):
     """The keyword arguments that become `Settings`, beside ``machine``: for type checkers."""
 
-    start_level: int
+    obs_type: ObsType
+    screen_size: tuple[int, int]
+    start_level: int | Sequence[int]
     episode: EpisodeKind
     frame_skip: int
+    repeat_action_probability: float
     objective_scale: float
     subjective_scale: float
     reward_clip: float
@@ -75,9 +84,14 @@ class Settings:
 
     Attributes:
         machine: ``"board"`` for the hardware in process, ``"mame"`` for a MAME of your own.
-        start_level: level at which a game starts, 1-81; the menu's last entry that is not above it is chosen.
-        episode: ``"game"`` ends with the last life; ``"life"`` with each, and reset continues the same game.
+        obs_type: ``"features"`` (195 numbers), ``"ram"`` (2,048 bytes), ``"rgb"`` or ``"grayscale"``.
+        screen_size: height and width of an observed picture in pixels; lines are drawn at that size.
+        start_level: level at which a game starts, 1-81; the menu's last entry that is not above it is chosen. Of
+            several levels each game draws one.
+        episode: ``"game"`` ends with the last life; ``"life"`` with each, and reset continues the same game;
+            ``"level"`` when the level is cleared or a life lost, and reset starts another game.
         frame_skip: decision frames for which one action is held.
+        repeat_action_probability: chance that a step plays the action of the step before once more.
         objective_scale: factor of the score reward, per point.
         subjective_scale: factor of the lane-shaping reward.
         reward_clip: largest absolute reward of a step.
@@ -96,9 +110,12 @@ class Settings:
     """
 
     machine: MachineName = "board"
-    start_level: int = 1
+    obs_type: ObsType = "features"
+    screen_size: tuple[int, int] = (84, 84)
+    start_level: int | Sequence[int] = 1
     episode: EpisodeKind = "game"
     frame_skip: int = 1
+    repeat_action_probability: float = 0.0
     objective_scale: float = 0.01
     subjective_scale: float = 0.01
     reward_clip: float = 10.0
@@ -130,22 +147,46 @@ class Settings:
             return np.minimum(np.maximum(reward, -clip, out=reward), clip, out=reward)
         return min(max(reward, -clip), clip)
 
-    def ends(self, over: Any, life_lost: Any, episode_frames: Any) -> tuple[Any, Any]:
+    @property
+    def start_levels(self) -> tuple[int, ...]:
+        """The start levels, one or more."""
+        return checked_levels(
+            self.start_level if isinstance(self.start_level, Sequence) else [self.start_level]
+        )
+
+    @property
+    def ends_at_death(self) -> bool:
+        """Whether a life lost ends the episode."""
+        return self.episode != "game"
+
+    def ends(self, over: Any, life_lost: Any, cleared: Any, episode_frames: Any) -> tuple[Any, Any]:
         """Return whether a step ends the episode: terminated and truncated, truth values or arrays of them.
 
         Args:
             over: the game is over.
             life_lost: the player died on this step.
+            cleared: the game has reached a higher level than the episode's first.
             episode_frames: game frames since the episode started.
         """
-        terminated = over | life_lost if self.episode == "life" else over
+        terminated = over | life_lost if self.ends_at_death else over
+        if self.episode == "level":
+            terminated = terminated | cleared
         return terminated, (episode_frames >= self.episode_frames) > terminated
 
     def __post_init__(self) -> None:
         """Check every value."""
         _one_of("machine", self.machine, MACHINES)
         _one_of("episode", self.episode, get_args(EpisodeKind))
-        whole_number("start_level", self.start_level, 1, LAST_START_LEVEL)
+        _one_of("obs_type", self.obs_type, get_args(ObsType))
+        if not isinstance(self.screen_size, Sequence) or len(self.screen_size) != 2:
+            raise ValueError(f"screen_size must be a height and a width, got {self.screen_size!r}")
+        size = tuple(whole_number("screen_size", each, 8, 4096) for each in self.screen_size)
+        object.__setattr__(self, "screen_size", size)
+        if len(self.start_levels) > 1:
+            object.__setattr__(self, "start_level", self.start_levels)
+        probability = _number("repeat_action_probability", self.repeat_action_probability)
+        if not 0.0 <= probability < 1.0:
+            raise ValueError(f"repeat_action_probability must be from 0 to below 1, got {probability!r}")
         whole_number("frame_skip", self.frame_skip, 1, 1000)
         for name in ("objective_scale", "subjective_scale"):
             _number(name, getattr(self, name))
@@ -193,7 +234,7 @@ def checked_levels(levels: Sequence[int]) -> tuple[int, ...]:
         TypeError: one is not a whole number.
     """
     if not levels:
-        raise ValueError("set_start_level needs at least one level")
+        raise ValueError("start_level needs at least one level")
     return tuple(whole_number("start_level", level, 1, LAST_START_LEVEL) for level in levels)
 
 

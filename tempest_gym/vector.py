@@ -18,7 +18,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from tempest_gym.actions import ACTION_COUNT, CONTROLS, expert_actions
+from tempest_gym.actions import ACTION_COUNT, CONTROLS, MEANINGS, expert_actions
 from tempest_gym.cores import usable_cores
 from tempest_gym.display.projection import enemy_positions, lane_positions
 from tempest_gym.env import TempestEnv, frames_per_second, split_state
@@ -29,6 +29,7 @@ from tempest_gym.machines.fleet import BoardFleet
 from tempest_gym.machines.lua_host import LuaHost
 from tempest_gym.machines.machine import MachineName
 from tempest_gym.machines.seeding import SEED_COUNT
+from tempest_gym.observation import Observations
 from tempest_gym.roms import RomImage, resolve_rom
 from tempest_gym.settings import (
     Settings,
@@ -54,11 +55,11 @@ _REALS = list(FRAME_KINDS.values()).count(float)
 _FIELD = {name: place for place, name in enumerate(FRAME_KINDS)}
 
 _Flags = NDArray[np.bool_]
-_Result = tuple[NDArray[np.float32], NDArray[np.float64], _Flags, _Flags, dict[str, Any]]
+_Result = tuple[NDArray[Any], NDArray[np.float64], _Flags, _Flags, dict[str, Any]]
 
 
 @with_settings
-class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any]]):
+class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]]):
     """N independent games on N boards, equal step by step to N single environments.
 
     Every array returned is new. ``info`` follows Gymnasium's convention: a key holds an array over the
@@ -132,14 +133,15 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
             "render_fps": frames_per_second(self.settings),
             "autoreset_mode": self.autoreset_mode,
         }
-        self._start_levels: tuple[int, ...] = (self.settings.start_level,)
+        self._start_levels = self.settings.start_levels
         self.render_mode = render_mode
-        self.single_observation_space = observation_space()
+        self.single_observation_space = observation_space(self.settings)
         self.single_action_space = action_space()
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
 
         self._rom = resolve_rom(rom)
+        self._observations = Observations(self.settings, self._rom)
         self._open()
         self._rows = np.arange(self.num_envs, dtype=np.int32)
         self._generators = np.full(self.num_envs, None, object)
@@ -147,6 +149,8 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         self._seeds = np.zeros(self.num_envs, np.int64)
         self._episode_frames = np.zeros(self.num_envs, np.int64)
         self._episode_steps = np.zeros(self.num_envs, np.int64)
+        self._episode_levels = np.zeros(self.num_envs, np.int64)
+        self._last_actions = np.zeros(self.num_envs, np.int64)
         self._playing = np.zeros(self.num_envs, np.bool_)
         self._all_play = False
         self._game_goes_on = np.zeros(self.num_envs, np.bool_)
@@ -172,7 +176,7 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         *,
         seed: int | Sequence[int | None] | None = None,
         options: dict[str, Any] | None = None,
-    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    ) -> tuple[NDArray[Any], dict[str, Any]]:
         """Start an episode in every environment.
 
         Args:
@@ -181,7 +185,7 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
                 (bool array of shape ``(num_envs,)``) resets only some. Other keys are ignored.
 
         Returns:
-            Observations, float32 of shape ``(num_envs, 195)``, and infos.
+            Observations, by default float32 of shape ``(num_envs, 195)``, and infos.
         """
         if seed is None or isinstance(seed, (int, np.integer)):
             seeds = [None if seed is None else int(seed) + i for i in range(self.num_envs)]
@@ -201,7 +205,7 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
                 self._game_goes_on[row] = False
         self.fleet.run([partial(self._restart, int(row), seeds[row], start_levels) for row in rows])
         self._all_play = bool(self._playing.all())
-        return self.fleet.features.copy(), _with_masks(_within(self._values(), mask), mask)
+        return self._observations.of_fleet(self.fleet), _with_masks(_within(self._values(), mask), mask)
 
     def step(self, actions: NDArray[np.int64]) -> _Result:
         """Take one joint action per environment.
@@ -218,13 +222,13 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
             ValueError: the actions have a wrong shape or value.
         """
         fleet, settings = self.fleet, self.settings
-        fleet.fire[:], fleet.zap[:], fleet.spinner[:] = _CONTROLS[:, self._checked(actions, self.num_envs)]
+        fleet.fire[:], fleet.zap[:], fleet.spinner[:] = _CONTROLS[:, self._played(self._rows, actions)]
         rows, ended, restarts = self._rows, None, []
         if not self._all_play:
             ended = ~self._playing
             self._check_autoreset(ended)
             rows, restarts = self._rows[self._playing], self._restarts(ended)
-        fleet.step(rows, restarts, stop_at_death=settings.episode == "life", skip=settings.frame_skip)
+        fleet.step(rows, restarts, stop_at_death=settings.ends_at_death, skip=settings.frame_skip)
 
         values = self._values()
         passed = values["frames"] if ended is None else np.where(ended, 0, values["frames"])
@@ -233,11 +237,11 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         rewards = settings.reward(values["objective_reward"], values["subjective_reward"])
         over = self._columns[_FIELD["over"]] != 0
         self._episode_steps += 1 if ended is None else ~ended
-        terminations, truncations = self._ends(slice(None), over, values["life_lost"])
+        terminations, truncations = self._ends(self._rows, over, values)
         finished = terminations | truncations
         self._all_play = not finished.any()
         self._playing = ~finished
-        self._game_goes_on = terminations & ~over
+        self._game_goes_on = terminations & ~over & (settings.episode == "life")
 
         final: dict[str, Any] = {}
         if self.autoreset_mode == AutoresetMode.SAME_STEP and not self._all_play:
@@ -248,7 +252,7 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
             fleet.run(self._restarts(finished))
             values = self._values()
         infos = _with_masks(values, np.ones(self.num_envs, np.bool_)) | final
-        return fleet.features.copy(), rewards, terminations, truncations, infos
+        return self._observations.of_fleet(fleet), rewards, terminations, truncations, infos
 
     def step_rows(self, rows: Sequence[int] | NDArray[np.integer], actions: NDArray[np.int64]) -> _Result:
         """Take one joint action in some environments; the others stay where they are and cost nothing.
@@ -271,23 +275,23 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         chosen_rows = self._checked_rows("rows", rows, self.num_envs)
         if len(np.unique(chosen_rows)) != len(chosen_rows):
             raise ValueError(f"rows must name each environment once, got {chosen_rows.tolist()}")
-        controls = _CONTROLS[:, self._checked(actions, len(chosen_rows))]
         if not self._playing[chosen_rows].all():
             self._raise_reset_needed(chosen_rows[~self._playing[chosen_rows]])
+        controls = _CONTROLS[:, self._played(chosen_rows, actions)]
         fleet.fire[chosen_rows], fleet.zap[chosen_rows], fleet.spinner[chosen_rows] = controls
-        fleet.step(chosen_rows, stop_at_death=settings.episode == "life", skip=settings.frame_skip)
+        fleet.step(chosen_rows, stop_at_death=settings.ends_at_death, skip=settings.frame_skip)
 
         self._episode_frames[chosen_rows] += self._columns[_FIELD["frames"], chosen_rows].astype(np.int64)
         values = self._values(chosen_rows)
         over = self._columns[_FIELD["over"], chosen_rows] != 0
         self._episode_steps[chosen_rows] += 1
-        terminations, truncations = self._ends(chosen_rows, over, values["life_lost"])
+        terminations, truncations = self._ends(chosen_rows, over, values)
         self._playing[chosen_rows] = ~(terminations | truncations)
-        self._game_goes_on[chosen_rows] = terminations & ~over
+        self._game_goes_on[chosen_rows] = terminations & ~over & (settings.episode == "life")
         self._all_play = bool(self._playing.all())
         rewards = settings.reward(values["objective_reward"], values["subjective_reward"])
         infos = _with_masks(values, np.ones(len(chosen_rows), np.bool_))
-        return fleet.features[chosen_rows], rewards, terminations, truncations, infos
+        return self._observations.of_fleet(fleet, chosen_rows), rewards, terminations, truncations, infos
 
     def fork(
         self,
@@ -326,6 +330,8 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         for name in (
             "_episode_frames",
             "_episode_steps",
+            "_episode_levels",
+            "_last_actions",
             "_playing",
             "_game_goes_on",
             "_seeds",
@@ -342,9 +348,14 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
             self._generator_shared[rows] = False
         self._all_play = bool(self._playing.all())
 
-    def _ends(self, rows: Any, over: _Flags, life_lost: _Flags) -> tuple[_Flags, _Flags]:
-        """Return the terminations and truncations of a step of some rows."""
-        terminations, truncations = self.settings.ends(over, life_lost, self._episode_frames[rows])
+    def _ends(
+        self, rows: NDArray[np.int32], over: _Flags, values: dict[str, NDArray[Any]]
+    ) -> tuple[_Flags, _Flags]:
+        """Return the terminations and truncations of a step of some rows with these infos."""
+        cleared = values["level"] - 1 > self._episode_levels[rows]
+        terminations, truncations = self.settings.ends(
+            over, values["life_lost"], cleared, self._episode_frames[rows]
+        )
         if self.max_episode_steps is not None:
             truncations |= (self._episode_steps[rows] >= self.max_episode_steps) & ~terminations
         return terminations, truncations
@@ -379,6 +390,17 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
             )
         return chosen
 
+    def _played(self, rows: NDArray[np.int32], actions: Any) -> NDArray[np.int64]:
+        """Return the actions that some rows play, checked, some repeated by chance as in `TempestEnv.step`."""
+        chosen, probability = self._checked(actions, len(rows)), self.settings.repeat_action_probability
+        if probability:
+            repeats = [
+                bool(self._playing[row]) and self._generator(row).random() < probability for row in rows
+            ]
+            chosen = np.where(repeats, self._last_actions[rows], chosen)
+            self._last_actions[rows] = chosen
+        return chosen
+
     def _check_autoreset(self, ended: _Flags) -> None:
         if self.autoreset_mode == AutoresetMode.NEXT_STEP and not any(
             each is None for each in self._generators
@@ -409,7 +431,8 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         frame["objective"] = frame["subjective"] = 0.0
         frame["life_lost"] = 0
         self._episode_frames[row] = frame["frames"]
-        self._episode_steps[row] = 0
+        self._episode_steps[row] = self._last_actions[row] = 0
+        self._episode_levels[row] = frame["level"]
         self._playing[row], self._game_goes_on[row] = True, False
 
     def _values(self, rows: NDArray[np.int32] | None = None) -> dict[str, NDArray[Any]]:
@@ -433,7 +456,7 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
     def _final_observations(self, mask: _Flags) -> NDArray[np.object_]:
         rows = np.full(self.num_envs, None, object)
         for row in np.flatnonzero(mask):
-            rows[row] = self.fleet.features[row].copy()
+            rows[row] = self._observations.of_fleet(self.fleet, np.array([row], np.int32))[0]
         return rows
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:  # type: ignore[override]
@@ -459,6 +482,10 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         """Return where the enemies of one board are, see `tempest_gym.display.projection.enemy_positions`."""
         return enemy_positions(self.fleet.boards.ram[index])
 
+    def get_action_meanings(self) -> list[str]:
+        """Return what every action does, in words, see `TempestEnv.get_action_meanings`."""
+        return list(MEANINGS)
+
     def set_start_level(self, *levels: int) -> None:
         """Choose the start level of later games, 1-81; among several each game draws one.
 
@@ -479,6 +506,8 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
             "seeds": self._seeds.tolist(),
             "episode_frames": self._episode_frames.tolist(),
             "episode_steps": self._episode_steps.tolist(),
+            "episode_levels": self._episode_levels.tolist(),
+            "last_actions": self._last_actions.tolist(),
             "playing": self._playing.tolist(),
             "game_goes_on": self._game_goes_on.tolist(),
             "generators": [
@@ -511,6 +540,8 @@ class TempestVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         self._seeds[:] = header["seeds"]
         self._episode_frames[:] = header["episode_frames"]
         self._episode_steps[:] = header.get("episode_steps", 0)
+        self._episode_levels[:] = header.get("episode_levels", 0)
+        self._last_actions[:] = header.get("last_actions", 0)
         self._playing[:] = header["playing"]
         self._all_play = bool(self._playing.all())
         self._game_goes_on[:] = header["game_goes_on"]
@@ -572,6 +603,8 @@ class _SingleGame:
     fleet: BoardFleet
     _episode_frames: NDArray[np.int64]
     _episode_steps: NDArray[np.int64]
+    _episode_levels: NDArray[np.int64]
+    _last_actions: NDArray[np.int64]
     _playing: _Flags
     _game_goes_on: _Flags
     _seeds: NDArray[np.int64]
@@ -594,6 +627,8 @@ def _games_of(origin: TempestVectorEnv | TempestEnv) -> TempestVectorEnv | _Sing
         origin.machine.fleet,
         np.array([origin._episode_frames]),
         np.zeros(1, np.int64),
+        np.array([origin._episode_level]),
+        np.array([origin._last_action]),
         np.array([origin._playing]),
         np.array([origin._game_goes_on]),
         np.array([origin._seed]),

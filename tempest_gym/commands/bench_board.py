@@ -17,6 +17,7 @@ from tempest_gym.machines.lua_host import LuaHost
 from tempest_gym.machines.mame import MameMachine
 from tempest_gym.machines.mame_process import MameMissingError
 from tempest_gym.roms import RomImage
+from tempest_gym.settings import SettingsArguments
 from tempest_gym.vector import TempestVectorEnv
 
 __all__ = ["BoardBench", "bench_board"]
@@ -47,6 +48,7 @@ class BoardBench(TypedDict):
     """
 
     game: str
+    obs_type: str
     envs: int
     threads: int
     env_steps_per_second: float
@@ -60,7 +62,14 @@ class BoardBench(TypedDict):
     ratio_to_mame: float | None
 
 
-def bench_board(rom: RomImage, envs: int, threads: int, seconds: float, seed: int) -> BoardBench:
+def bench_board(
+    rom: RomImage,
+    envs: int,
+    threads: int,
+    seconds: float,
+    seed: int,
+    observed: SettingsArguments | None = None,
+) -> BoardBench:
     """Measure boards in process, and one MAME with the same ROM set beside them.
 
     Args:
@@ -69,10 +78,13 @@ def bench_board(rom: RomImage, envs: int, threads: int, seconds: float, seed: in
         threads: threads that share them.
         seconds: about how long each of the five measurements takes.
         seed: seed of the first game.
+        observed: ``obs_type`` and ``screen_size`` of the environments; None for features.
     """
+    settings: SettingsArguments = observed or {}
     with ExitStack() as stack:
-        single = _Single(stack.enter_context(closing(TempestEnv(rom=rom))), seed)
-        vector = _Vector(stack.enter_context(closing(TempestVectorEnv(envs, threads=threads, rom=rom))), seed)
+        single = _Single(stack.enter_context(closing(TempestEnv(rom=rom, **settings))), seed)
+        many = TempestVectorEnv(envs, threads=threads, rom=rom, **settings)
+        vector = _Vector(stack.enter_context(closing(many)), seed)
         forks = _Forks(stack.enter_context(closing(TempestVectorEnv(2 * envs, threads=1, rom=rom))), seed)
         mame = None
         with suppress(MameMissingError):
@@ -90,6 +102,7 @@ def bench_board(rom: RomImage, envs: int, threads: int, seconds: float, seed: in
         in_cpu = min(vector.frames / cpu_only, vector.in_fleet)
         return BoardBench(
             game=rom.name,
+            obs_type=many.settings.obs_type,
             envs=envs,
             threads=vector.env.threads,
             env_steps_per_second=steps,

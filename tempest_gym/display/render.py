@@ -1,13 +1,15 @@
 """The picture on the monitor: what the vector generator draws from its display list.
 
 `display_list` runs the list exactly as the generator does (HARDWARE 1, "Vector generator") and gives line
-segments in screen units; `render_vectors` draws them, antialiased and with a glow, on a black field. The
-monitor stands upright: 571 units wide and 581 high on a 3 : 4 screen, so a unit is 1.31 times as high as
-it is wide.
+segments in screen units; `render_vectors` and `draw_boards` draw them, antialiased, on a black field. Lines are
+drawn at the size of the picture: at least a pixel wide and with their full brightness in small pictures, wider and
+with a glow in large ones. The monitor stands upright: 571 units wide and 581 high on a 3 : 4 screen, so a unit is
+1.31 times as high as it is wide.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -15,16 +17,16 @@ from numpy.typing import NDArray
 
 from tempest_gym.code_cache import compiled
 
-__all__ = ["SCREEN_HEIGHT", "SCREEN_WIDTH", "display_list", "render_vectors"]
+__all__ = ["SCREEN_HEIGHT", "SCREEN_WIDTH", "display_list", "draw_boards", "render_vectors"]
 
 SCREEN_WIDTH = 571
 SCREEN_HEIGHT = 581
 
 _SEGMENTS_MAX = 10_000
 _WORDS_MAX = 40_000
-_REACH = 3
-"""Pixels on each side of a line that its glow touches."""
 _STEPS_PER_PIXEL = 16
+_FULL_HEIGHT = 640
+"""Height of a picture in which a line is a pixel wide and its glow reaches 3 pixels; both grow with the height."""
 
 
 def display_list(
@@ -66,12 +68,22 @@ def _wrap(value):  # type: ignore[no-untyped-def]
 def _interpret(memory, colour_ram, flip_x, flip_y):  # type: ignore[no-untyped-def]
     """`display_list` on the 8 KiB that the generator sees."""
     lines = np.empty((_SEGMENTS_MAX, 8), dtype=np.float32)
+    return lines[: _trace(memory, colour_ram, flip_x, flip_y, lines)].copy()
+
+
+@compiled(nogil=True)
+def _trace(memory, colour_ram, flip_x, flip_y, lines):  # type: ignore[no-untyped-def]
+    """Write the lines of `display_list` into an array; returns their number."""
     stack = np.zeros(4, dtype=np.int64)
     count = 0
     scale, binary, colour, bright = 0, 0, 0, 0
     x, y = 0, 0  # 1/65536 screen units from the centre, y down
-    for _ in range(2):  # the first pass only finds the state that the second begins with
+    for _ in range(
+        2
+    ):  # The first pass finds the state that the second starts with, and is enough if none counts.
         count = 0
+        scaled = centred = coloured = lit = False
+        inherits = False
         pc, sp = 0, 0
         for _word in range(_WORDS_MAX):
             word = memory[pc & 0x1FFF] | memory[(pc + 1) & 0x1FFF] << 8
@@ -104,7 +116,10 @@ def _interpret(memory, colour_ram, flip_x, flip_y):  # type: ignore[no-untyped-d
                 x0, y0 = x, y
                 x = _wrap(x + (((((dx >> 3) ^ 0x200) - 0x200) * rate) >> 4))
                 y = _wrap(y - (((((dy >> 3) ^ 0x200) - 0x200) * rate) >> 4))
+                inherits |= not scaled
                 shown = bright if level == 1 else 2 * level
+                if level != 0:
+                    inherits |= not (centred and coloured and (lit or level != 1))
                 if shown > 0 and count < _SEGMENTS_MAX:
                     bits = ~colour_ram[colour] & 15
                     line = lines[count]
@@ -120,12 +135,16 @@ def _interpret(memory, colour_ram, flip_x, flip_y):  # type: ignore[no-untyped-d
                 if operand & 0x1000:
                     scale = operand & 0xFF
                     binary = operand >> 8 & 7
+                    scaled = True
                 elif operand & 0x800:
                     colour = operand & 15
+                    coloured = True
                 else:
                     bright = operand >> 4 & 15
+                    lit = True
             elif opcode == 4:
                 x, y = 0, 0
+                centred = True
             elif opcode == 5:
                 stack[sp & 3] = pc
                 sp += 1
@@ -137,23 +156,26 @@ def _interpret(memory, colour_ram, flip_x, flip_y):  # type: ignore[no-untyped-d
                 pc = operand << 1
                 if operand == 0:
                     break
+        if not inherits:
+            break
     for i in range(count):
         line = lines[i]
         for end in (0, 2):
             line[end] = 285.0 + (-line[end] if flip_x else line[end]) / 65536.0
             line[end + 1] = 291.0 + (line[end + 1] if flip_y else -line[end + 1]) / 65536.0
-    return lines[:count].copy()
+    return count
 
 
-def _profile() -> NDArray[np.float32]:
-    """Brightness of a line by distance in 1/16 pixels: a core of a pixel and a faint glow."""
-    distance = np.arange((_REACH + 1) * _STEPS_PER_PIXEL + 1) / _STEPS_PER_PIXEL
-    core = np.clip(1.15 - distance, 0.0, 1.0)
-    glow = 0.16 * np.exp(-((distance / 1.5) ** 2))
-    return np.maximum(core, glow).astype(np.float32)
-
-
-_PROFILE = _profile()
+@functools.lru_cache(maxsize=64)
+def _profile(height: int) -> tuple[NDArray[np.float32], float]:
+    """Brightness of a line by distance in 1/16 pixels, and its reach in pixels, in a picture of some height."""
+    size = height / _FULL_HEIGHT
+    edge = 0.65 * max(size, 1.0) + 0.5
+    reach = max(edge, 3.0 * size)
+    distance = np.arange(math.ceil((reach + 1.0) * _STEPS_PER_PIXEL) + 1) / _STEPS_PER_PIXEL
+    core = np.clip(edge - distance, 0.0, 1.0)
+    glow = 0.16 * np.exp(-((distance / (1.5 * size)) ** 2))
+    return np.maximum(core, glow).astype(np.float32), reach
 
 
 def render_vectors(
@@ -183,23 +205,64 @@ def render_vectors(
     if width < 1 or height < 1:
         raise ValueError(f"a picture of {width} x {height} pixels cannot be drawn")
     lines = display_list(vector_ram, vector_rom, colour_ram, flip_x, flip_y)
-    light = np.zeros((height, width, 3), dtype=np.float32)
-    _draw(lines, light, width / SCREEN_WIDTH, height / SCREEN_HEIGHT, _PROFILE)
-    return _expose(light)
+    picture = np.empty((height, width, 3), np.uint8)
+    _draw(lines, np.empty((height, width, 3), np.float32), picture, *_profile(height))
+    return picture
+
+
+def draw_boards(
+    vector_ram: NDArray[np.uint8],
+    vector_rom: NDArray[np.uint8],
+    colour_ram: NDArray[np.uint8],
+    outputs: NDArray[np.uint8],
+    rows: NDArray[np.integer],
+    pictures: NDArray[np.uint8],
+) -> None:
+    """Draw the pictures of some of many boards at once, without Python's lock.
+
+    Args:
+        vector_ram: uint8 (n, 4096).
+        vector_rom: uint8 (4096,).
+        colour_ram: uint8 (n, 16).
+        outputs: (n,), what was written to $4000; bits 3 and 4 flip the picture.
+        rows: the boards to draw, shape (k,).
+        pictures: uint8 (k, height, width, 3) in colour, or (k, height, width, 1) in shades of grey: the brightness
+            of the brightest of a line's three colours. They are overwritten.
+    """
+    rom = np.ascontiguousarray(vector_rom)
+    _draw_boards(vector_ram, rom, colour_ram, outputs, rows, pictures, *_profile(pictures.shape[1]))
 
 
 @compiled(nogil=True)
-def _draw(lines, light, scale_x, scale_y, profile):  # type: ignore[no-untyped-def]
-    """Add every line's light to `light` (height, width, 3)."""
-    height, width, _ = light.shape
+def _draw_boards(vector_ram, vector_rom, colour_ram, outputs, rows, pictures, profile, reach):  # type: ignore[no-untyped-def]
+    """`draw_boards` with the line's profile."""
+    memory = np.zeros(8192, dtype=np.uint8)
+    memory[4096:] = vector_rom
+    colours = np.empty(16, dtype=np.uint8)
+    lines = np.empty((_SEGMENTS_MAX, 8), dtype=np.float32)
+    light = np.empty(pictures.shape[1:], dtype=np.float32)
+    for place, row in enumerate(rows):
+        memory[:4096] = vector_ram[row]
+        colours[:] = colour_ram[row]
+        count = _trace(memory, colours, outputs[row] & 8 != 0, outputs[row] & 16 != 0, lines)
+        _draw(lines[:count], light, pictures[place], profile, reach)
+
+
+@compiled(nogil=True)
+def _draw(lines, light, picture, profile, reach):  # type: ignore[no-untyped-def]
+    """Draw lines into a picture; the light at each pixel is summed up in `light`. Both are (height, width, 1 or 3)."""
+    height, width, channels = light.shape
+    scale_x, scale_y = np.float32(width / SCREEN_WIDTH), np.float32(height / SCREEN_HEIGHT)
+    light[:] = np.float32(0.5)
+    colour = np.empty(3, dtype=np.float32)
     for i in range(lines.shape[0]):
-        x0, y0 = lines[i, 0] * scale_x - 0.5, lines[i, 1] * scale_y - 0.5
-        x1, y1 = lines[i, 2] * scale_x - 0.5, lines[i, 3] * scale_y - 0.5
-        red, green, blue = (
-            lines[i, 4] * lines[i, 7] * 255.0,
-            lines[i, 5] * lines[i, 7] * 255.0,
-            lines[i, 6] * lines[i, 7] * 255.0,
-        )
+        x0, y0 = lines[i, 0] * scale_x - np.float32(0.5), lines[i, 1] * scale_y - np.float32(0.5)
+        x1, y1 = lines[i, 2] * scale_x - np.float32(0.5), lines[i, 3] * scale_y - np.float32(0.5)
+        bright = lines[i, 7] * np.float32(255.0)
+        for channel in range(3):
+            colour[channel] = lines[i, 4 + channel] * bright
+        if channels == 1:
+            colour[0] = max(colour[0], colour[1], colour[2])
         steep = abs(y1 - y0) > abs(x1 - x0)
         # a: along the longer axis, b: across it
         a0, b0, a1, b1 = (y0, x0, y1, x1) if steep else (x0, y0, x1, y1)
@@ -209,9 +272,9 @@ def _draw(lines, light, scale_x, scale_y, profile):  # type: ignore[no-untyped-d
         length = math.hypot(a1 - a0, b1 - b0)
         slope = (b1 - b0) / (a1 - a0) if a1 > a0 else 0.0
         along_a, along_b = ((a1 - a0) / length, (b1 - b0) / length) if length > 0.0 else (1.0, 0.0)
-        across = _REACH * math.sqrt(1.0 + slope * slope)
-        first = max(0, math.ceil(a0 - _REACH))
-        last = min(a_size - 1, math.floor(a1 + _REACH))
+        across = reach * math.sqrt(1.0 + slope * slope)
+        first = max(0, math.ceil(a0 - reach))
+        last = min(a_size - 1, math.floor(a1 + reach))
         for a in range(first, last + 1):
             middle = b0 + slope * (a - a0)
             low = max(0, math.ceil(middle - across))
@@ -224,22 +287,13 @@ def _draw(lines, light, scale_x, scale_y, profile):  # type: ignore[no-untyped-d
                     off = math.sqrt(off * off + along * along)
                 elif along > length:
                     off = math.sqrt(off * off + (along - length) ** 2)
-                if off >= _REACH:
+                if off >= reach:
                     continue
                 value = profile[int(off * _STEPS_PER_PIXEL + 0.5)]
-                pixel = light[a, b] if steep else light[b, a]
-                pixel[0] += red * value
-                pixel[1] += green * value
-                pixel[2] += blue * value
-
-
-@compiled(nogil=True)
-def _expose(light):  # type: ignore[no-untyped-def]
-    """Light to bytes, cut off at white."""
-    height, width, _ = light.shape
-    picture = np.empty((height, width, 3), dtype=np.uint8)
+                row, column = (a, b) if steep else (b, a)
+                for channel in range(channels):
+                    light[row, column, channel] += colour[channel] * value
     for row in range(height):
         for column in range(width):
-            for channel in range(3):
-                picture[row, column, channel] = min(255.0, light[row, column, channel] + 0.5)
-    return picture
+            for channel in range(channels):
+                picture[row, column, channel] = np.uint8(min(np.float32(255.0), light[row, column, channel]))

@@ -77,12 +77,12 @@ class Episodes:
         whole = self._advance.add(frame)
         if whole is None:
             return None
-        terminated, truncated = self._settings.ends(whole.over, whole.life_lost, self._frames)
+        terminated, truncated = self._settings.ends(whole.over, whole.life_lost, False, self._frames)
         self.playing = not (terminated or truncated)
         return self._step(whole, terminated, truncated)
 
     def _next_advance(self) -> Advance:
-        return Advance(stop_at_death=self._settings.episode == "life", skip=self._settings.frame_skip)
+        return Advance(stop_at_death=self._settings.ends_at_death, skip=self._settings.frame_skip)
 
     def _step(self, frame: Frame, terminated: bool, truncated: bool, first: bool = False) -> EpisodeStep:
         reward = self._settings.reward(frame.objective, frame.subjective)

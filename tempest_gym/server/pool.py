@@ -142,7 +142,13 @@ class ClientPool:
         self.dropped: Counter[str] = Counter()
         self.reply_seconds: deque[float] = deque(maxlen=_REMEMBERED_REPLIES)
         self._settings = settings or Settings(machine="mame")
-        self._start_level = self._settings.start_level
+        chosen = self._settings
+        if chosen.obs_type != "features" or chosen.episode == "level" or len(chosen.start_levels) > 1:
+            raise ValueError(
+                "clients send features and play games or lives from one start level: "
+                "obs_type, episode='level' and several start levels are for environments"
+            )
+        self._start_level = chosen.start_levels[0]
         self._admission = Admission(host, token, legacy)
         if legacy_reply not in (3, 5):
             raise ValueError(f"legacy_reply must be 3 or 5 bytes, got {legacy_reply!r}")
