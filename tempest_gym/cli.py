@@ -301,8 +301,9 @@ def _bench(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
         return dict(bench_mame(rom, options.instances, options.seconds, options.seed)), 0
     from tempest_gym.commands.bench_board import bench_board
+    from tempest_gym.settings import SettingsArguments
 
-    observed = {"obs_type": options.obs_type, "screen_size": tuple(options.screen_size)}
+    observed: SettingsArguments = {"obs_type": options.obs_type, "screen_size": tuple(options.screen_size)}
     measured = bench_board(rom, options.envs, options.threads, options.seconds, options.seed, observed)
     return dict(measured), 0
 
