@@ -90,7 +90,7 @@ def test_the_registered_name_takes_the_documented_arguments():
     ("wrong", "error", "message"),
     [
         ({"machine": "arcade"}, ValueError, "machine must be one of 'board', 'mame', got 'arcade'"),
-        ({"episode": "level"}, ValueError, "episode must be one of 'game', 'life', got 'level'"),
+        ({"episode": "death"}, ValueError, "episode must be one of 'game', 'life', 'level', got 'death'"),
         ({"start_level": 0}, ValueError, "start_level must be from 1 to 81, got 0"),
         ({"start_level": 82}, ValueError, "start_level must be from 1 to 81, got 82"),
         ({"start_level": 1.5}, TypeError, "start_level must be a whole number from 1 to 81, got 1.5"),
