@@ -19,6 +19,7 @@ FLOORS = {
         ["display"],
         ["machines"],
         ["settings"],
+        ["observation"],
         ["env", "server"],
         ["vector"],
         ["commands"],
