@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +20,9 @@ from tempest_rainbow.extras import EXTRA_OF, missing_extra
 __all__ = ["main"]
 
 _log = logging.getLogger(__name__)
+
+_EVALUATION_BLOCK = 64
+"""Rows of each forward pass of an evaluation, so that its games do not depend on how many are played at once."""
 
 
 @dataclass(frozen=True)
@@ -192,9 +195,9 @@ def resolve(arguments: list[str]) -> Any:
     for name in ("--preset", "--config", "--resume", "--env"):
         first.add_argument(name)
     early, _ = first.parse_known_args(arguments)
-    given = None if early.config is None else read_text(Path(early.config))
+    given = None if early.config is None else read_text(Path(early.config).expanduser())
     if early.resume is not None:
-        settings = Path(early.resume) / "config.toml"
+        settings = Path(early.resume).expanduser() / "config.toml"
         if not settings.exists():
             raise ConfigError(f"{early.resume} is no run folder: there is no {settings}")
         base = from_toml(read_text(settings), TrainConfig())
@@ -207,12 +210,26 @@ def resolve(arguments: list[str]) -> Any:
         named = TrainConfig() if given is None else from_toml(given, TrainConfig())
         base = preset(early.preset or named.preset or preset_for(early.env or named.env))
     if given is not None:
-        base = from_toml(given, base)
+        base = replace(from_toml(given, base), preset=base.preset)
     arguments = spell_none(TrainConfig, arguments)
     config = tyro.cli(TrainConfig, default=base, args=arguments, prog="tempest-rainbow train")
+    config = _with_full_paths(config)
     config.check()
     _find_modules_here(config.env)
     return config
+
+
+def _with_full_paths(config: Any) -> Any:
+    """Replace ~ in every path, and make the ROM's absolute, so that a run resumes from any folder."""
+    paths = {field.name: getattr(config, field.name) for field in fields(config)}
+    expanded = {name: path.expanduser() for name, path in paths.items() if isinstance(path, Path)}
+    return replace(config, **expanded, rom=_full_rom_path(config.rom))
+
+
+def _full_rom_path(rom: str | None) -> str | None:
+    """Return the absolute path of a ROM set; a set's name, such as squall, stays what it is."""
+    path = None if rom is None else Path(rom).expanduser()
+    return str(path.absolute()) if path is not None and path.exists() else rom
 
 
 def _find_modules_here(env: str) -> None:
@@ -249,6 +266,8 @@ def _evaluate(arguments: list[str]) -> int:
         if not isinstance(policy, NetworkPolicy):
             raise ValueError(f"--prior-weight is for networks, {policy.name} is none")
         policy.set_prior_weight(options.prior_weight)
+    if isinstance(policy, NetworkPolicy) and not options.planner:
+        policy.block = _EVALUATION_BLOCK
     player = _planner(options, task, policy) if options.planner else policy
     result = evaluate(partial(make_vector, task), player, options.games, options.seed, envs=options.envs)
     if options.json:
@@ -371,7 +390,7 @@ def _task(options: Any) -> Any:
         env=env,
         tempest=env.split(":")[-1].startswith("Tempest-"),
         machine=options.machine,
-        rom=options.rom,
+        rom=_full_rom_path(options.rom),
         start_level=options.start_level,
         frame_skip=frame_skip,
         time_limit=getattr(options, "time_limit", 1800.0),

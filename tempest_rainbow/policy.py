@@ -43,7 +43,7 @@ class Policy(Protocol):
 
 
 class RandomPolicy:
-    """Acts at random, with Tempest's 44 actions as the trainer explores (fire 0.5, zap 0.05)."""
+    """Draws every action with equal probability, as ``action_space.sample`` does."""
 
     name = "random"
 
@@ -54,7 +54,7 @@ class RandomPolicy:
 
     def act(self, observations: NDArray[np.float32], info: Mapping[str, Any]) -> NDArray[np.int64]:
         """Return random actions."""
-        return random_actions(self._generator, len(observations), self._action_count, 0.5, 0.05)
+        return self._generator.integers(self._action_count, size=len(observations))
 
 
 class ExpertPolicy:
@@ -74,7 +74,12 @@ class ExpertPolicy:
 
 
 class NetworkPolicy:
-    """Acts greedily on a network's expected returns, guided by the policy it imitates."""
+    """Acts greedily on a network's expected returns, guided by the policy it imitates.
+
+    Attributes:
+        block: rows of each forward pass of `act`; None: all that are given. Sums are rounded differently in batches
+            of other sizes, so only equal blocks give equal actions whatever else is played beside a game.
+    """
 
     def __init__(
         self, name: str, network: RainbowNetwork, card: Mapping[str, Any], device: str = "cpu"
@@ -82,6 +87,7 @@ class NetworkPolicy:
         """Play with ``network``; ``card`` is the description stored with its weights."""
         self.name = name
         self.card = dict(card)
+        self.block: int | None = None
         self.device = choose_device(device)
         self.network = network.to(self.device).eval()
 
@@ -112,7 +118,13 @@ class NetworkPolicy:
 
     def act(self, observations: NDArray[np.float32], info: Mapping[str, Any]) -> NDArray[np.int64]:
         """Return the actions of greatest preference."""
-        return self.judge(observations)[1].argmax(axis=1)
+        if self.block is None:
+            return self.judge(observations)[1].argmax(axis=1)
+        count, block = len(observations), self.block
+        padded = np.zeros((-(-count // block) * block, observations.shape[1]), np.float32)
+        padded[:count] = observations
+        parts = [self.judge(padded[start : start + block])[1] for start in range(0, len(padded), block)]
+        return np.concatenate(parts).argmax(axis=1)[:count]
 
 
 def network_card(
@@ -173,7 +185,7 @@ def load_stored(name: str, device: str = "cpu") -> NetworkPolicy:
 def _stored_at(name: str) -> Path:
     if name == "bundled":
         return Path(str(files("tempest_rainbow") / "bundled" / WEIGHTS))
-    return find_weights(Path(name))
+    return find_weights(Path(name).expanduser())
 
 
 def trained_on(name: str) -> tuple[str | None, int]:

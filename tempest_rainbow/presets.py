@@ -161,4 +161,4 @@ def preset(name: str) -> TrainConfig:
     """
     if name not in PRESETS:
         raise ConfigError(f"there is no preset {name!r}; choose one of {', '.join(PRESETS)}")
-    return PRESETS[name]()
+    return replace(PRESETS[name](), preset=name)

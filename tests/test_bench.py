@@ -2,8 +2,6 @@
 
 import json
 
-import pytest
-
 from tempest_rainbow.bench.command import main as bench
 from tempest_rainbow.bench.learner import bench_learner
 from tempest_rainbow.bench.replay import bench_replay
@@ -14,9 +12,8 @@ PARTS = {"environment", "inference", "insert", "sample", "learn", "wait"}
 
 def test_learner_and_replay_are_measured():
     learner = bench_learner(seconds=0.1, batch_size=8)
-    assert learner["ratio"] == pytest.approx(
-        learner["learner_steps_per_second"] / learner["plain_steps_per_second"]
-    )
+    assert min(learner["learner_steps_per_second"], learner["plain_steps_per_second"]) > 0
+    assert learner["batch_size"] == 8
     replay = bench_replay(transitions=20_000, batch_size=16, draws=5)
     assert 10_000 < replay["replay_transitions"] <= 20_000
     assert 390 < replay["replay_bytes_per_transition"] < 433  # 15 million in less than 6.5 GB
@@ -27,7 +24,8 @@ def test_the_shares_of_a_training_are_shares():
     told = measure_training(seconds=6.0)
     assert told["share"].keys() == PARTS
     for thread in (("environment", "inference", "insert"), ("sample", "learn", "wait")):
-        assert 0 <= sum(told["share"][part] for part in thread) <= 1.1
+        assert 0 < sum(told["share"][part] for part in thread) <= 1.1
+    assert all(told["share"][part] > 0 for part in ("environment", "inference", "sample", "learn"))
 
 
 def test_the_command_prints_one_object(capsys, monkeypatch):

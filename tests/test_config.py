@@ -74,6 +74,18 @@ def test_without_arguments_tempest_trains_for_an_hour_with_the_default_preset():
     assert config.minutes == 60.0
 
 
+def test_paths_may_begin_with_the_home_folder_and_a_rom_is_found_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "set.zip").touch()
+    (tmp_path / "settings.toml").write_text('run = "~/from_file"\n')
+    config = resolve(["--config", "~/settings.toml", "--rom", "set.zip"])
+    assert config.run == tmp_path / "from_file"
+    assert config.rom == str(tmp_path / "set.zip")
+    assert resolve(["--run=~/x", "--rom", "squall"]).run == tmp_path / "x"
+    assert resolve(["--rom", "squall"]).rom == "squall"
+
+
 def test_other_environments_start_from_the_classic_preset():
     config = resolve(["--env", "Acrobot-v1"])
     assert config == dataclasses.replace(preset("classic"), env="Acrobot-v1")

@@ -224,3 +224,24 @@ def test_watching_gives_the_score_of_the_game_that_was_filmed(tmp_path):
     task = Task(LADDER, tempest=False)
     assert watch(task, "expert", output=tmp_path / "v.gif", games=2, seed=5) == [(5, 120.0), (6, 120.0)]
     assert (tmp_path / "v.gif").stat().st_size > 0
+
+
+def test_equal_blocks_give_equal_values_whatever_else_is_played():
+    policy = load_policy("bundled", 44, 0)
+    observations = np.random.default_rng(0).uniform(-1, 1, (70, 195)).astype(np.float32)
+    seen = []
+    judge = policy.judge
+    policy.judge = lambda rows: seen.append(judge(rows)) or seen[-1]
+    policy.block = 64
+    together = policy.act(observations, {})
+    apart = [policy.act(observations[i : i + 1], {})[0] for i in range(64)]
+    assert [len(values) for values, _ in seen] == [64] * 66
+    assert together[:64].tolist() == apart
+    assert len(together) == 70
+
+
+def test_random_draws_all_actions_evenly():
+    policy = load_policy("random", 44, 0)
+    counts = np.bincount(policy.act(np.zeros((44_000, 1), np.float32), {}), minlength=44)
+    assert counts.min() > 850
+    assert counts.max() < 1150

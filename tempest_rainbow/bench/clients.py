@@ -35,16 +35,16 @@ def measure_clients(clients: int = 36, seconds: float = 20.0) -> dict[str, Any]:
     Args:
         clients: in all; up to two of them are MAMEs, if there is one here, the others boards that speak the
             same protocol.
-        seconds: measured, after all have come.
+        seconds: measured, once all are connected.
 
     Returns:
-        game frames per second in all and by kind; ``fairness``: the slowest client's frames over the
-        fastest's, of boards and of MAMEs; milliseconds from a packet's arrival at the server to its reply
-        (``server_ms``) and from a board's frame to its reply (``board_ms``), median and 99th percentile; the
-        mean number of clients served by one call of the network.
+        ``clients``; ``frames_per_second`` in all and by kind; ``slowest_to_fastest``: the slowest client's frames
+        divided by the fastest's, of all clients and of each kind; milliseconds from a packet's arrival at the
+        server to its reply (``reply_ms``) and from a board's frame to its reply (``board_ms``), as median
+        (``p50``) and 99th percentile (``p99``); the mean number of clients served by one call of the network.
 
     Raises:
-        RuntimeError: the clients do not come.
+        RuntimeError: a client does not connect in time.
     """
     mames = min(_MOST_MAMES, clients // 4) if _has_mame() else 0
     policy = load_stored("bundled")
@@ -55,7 +55,7 @@ def measure_clients(clients: int = 36, seconds: float = 20.0) -> dict[str, Any]:
             _serve(pool, policy, _JOIN_SECONDS, until=clients)
             if len(pool.clients()) < clients:
                 raise RuntimeError(
-                    f"{len(pool.clients())} of {clients} clients came within {_JOIN_SECONDS:.0f} seconds"
+                    f"{len(pool.clients())} of {clients} clients connected within {_JOIN_SECONDS:.0f} seconds"
                 )
             _serve(pool, policy, _WARM_UP_SECONDS)
             pool.reply_seconds.clear()
@@ -70,16 +70,18 @@ def measure_clients(clients: int = 36, seconds: float = 20.0) -> dict[str, Any]:
             boards = players.summaries()
     median, late = 1000 * np.quantile(waits, [0.5, 0.99])
     result: dict[str, Any] = {"clients": clients, "mames": mames, "seconds": span, "dropped": dropped}
-    result["frames_per_second"] = sum(count for _, count in frames.values()) / span
+    every = [count for _, count in frames.values()]
+    result["frames_per_second"] = sum(every) / span
+    result["slowest_to_fastest"] = min(every) / max(max(every), 1)
     for kind in ("board", "mame"):
         counts = [count for name, count in frames.values() if name == kind]
         if counts:
             result[f"{kind}_frames_per_second"] = sum(counts) / span
-            result[f"{kind}_fairness"] = min(counts) / max(max(counts), 1)
-    result |= {"server_ms_median": float(median), "server_ms_p99": float(late)}
-    for name in ("reply_ms_median", "reply_ms_p99"):
+            result[f"{kind}_slowest_to_fastest"] = min(counts) / max(max(counts), 1)
+    result |= {"reply_ms_p50": float(median), "reply_ms_p99": float(late)}
+    for key, name in (("board_ms_p50", "reply_ms_median"), ("board_ms_p99", "reply_ms_p99")):
         known = [summary[name] for summary in boards if summary[name] is not None]
-        result[name.replace("reply", "board")] = float(np.mean(known)) if known else None
+        result[key] = float(np.mean(known)) if known else None
     result["clients_per_inference"] = served / max(calls, 1)
     return result
 

@@ -68,7 +68,7 @@ def _convert(value: Any, hint: Any, place: str) -> Any:
     if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
     if hint is Path and isinstance(value, (str, Path)):
-        return Path(value)
+        return Path(value).expanduser()
     if isinstance(hint, type) and isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
         return value
     raise ConfigError(f"{place} cannot be {value!r}: expected {getattr(hint, '__name__', hint)}")
