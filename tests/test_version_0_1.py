@@ -40,7 +40,22 @@ def test_the_weights_of_version_0_1_give_the_values_that_they_gave_then():
 def test_a_run_of_version_0_1_resumes(run, capsys):
     (before,) = (run / "checkpoints").iterdir()
     old = load_file(before / "weights.safetensors")
-    assert main(["train", "--resume", str(run), "--frames", "700", "--no-evaluation.at-end"]) == 0
+    assert (
+        main(
+            [
+                "train",
+                "--resume",
+                str(run),
+                "--frames",
+                "700",
+                "--evaluation.no-at-end",
+                "--dashboard.on",
+                "False",
+                "--monitor.no-tensorboard",
+            ]
+        )
+        == 0
+    )
     newest = max((run / "checkpoints").iterdir())
     assert int(newest.name) >= 700
     new = load_file(newest / "weights.safetensors")
