@@ -37,9 +37,13 @@ def test_the_weights_of_version_0_1_give_the_values_that_they_gave_then():
     assert np.allclose(preferences, expected["preferences"], atol=1e-4)
 
 
+def steps(checkpoint):
+    return json.loads((checkpoint / "state.json").read_text())["learner"]["scalars"]["steps"]
+
+
 def test_a_run_of_version_0_1_resumes(run, capsys):
     (before,) = (run / "checkpoints").iterdir()
-    old = load_file(before / "weights.safetensors")
+    old, steps_before = load_file(before / "weights.safetensors"), steps(before)
     assert (
         main(
             [
@@ -60,8 +64,4 @@ def test_a_run_of_version_0_1_resumes(run, capsys):
     assert int(newest.name) >= 700
     new = load_file(newest / "weights.safetensors")
     assert old.keys() == new.keys()
-    state = json.loads((newest / "state.json").read_text())
-    assert (
-        state["learner"]["scalars"]["steps"]
-        > json.loads((before / "state.json").read_text())["learner"]["scalars"]["steps"]
-    )
+    assert steps(newest) > steps_before
