@@ -51,7 +51,7 @@ def test_a_run_of_version_0_1_resumes(run, capsys):
                 "--resume",
                 str(run),
                 "--frames",
-                "700",
+                "1200",
                 "--evaluation.no-at-end",
                 "--dashboard.on",
                 "False",
