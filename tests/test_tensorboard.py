@@ -122,6 +122,7 @@ FAMILIES = {
     "collect/reply_ms_p99": 2.0,
     "collect/dropped_left": 2.0,
     "collect/viewers": 1.0,
+    "evaluation/deaths_per_level": 1.0,  # missing where no level was passed
     "cluster/runners": 2.0,
     "cluster/lost": 1.0,
     "cluster/staleness_steps": 9.0,

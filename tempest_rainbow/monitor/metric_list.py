@@ -197,6 +197,9 @@ EVALUATION: tuple[Metric, ...] = (
     Metric("evaluation/level_mean", "evaluation level", "", ".1f", "mean level that they reached"),
     Metric("evaluation/level_max", "highest level", "", ".0f", "highest level that one of them reached"),
     Metric("evaluation/reward_mean", "evaluation reward", "", ".1f", "their mean sum of rewards"),
+    Metric(
+        "evaluation/deaths_per_level", "evaluation deaths/level", "", ".2f", "lives lost over levels passed"
+    ),
     Metric("evaluation/truncated", "evaluation truncated", "games", ".0f", "games that a time limit ended"),
 )
 """The metrics of an evaluation."""
