@@ -189,7 +189,7 @@ def _stored_at(name: str) -> Path:
 
 
 def trained_on(name: str) -> tuple[str | None, int]:
-    """Return the Gymnasium id that a policy was trained on, None if it tells none, and its frame skip.
+    """Return the Gymnasium id that a policy was trained on, or None if the card names none, and its frame skip.
 
     An id that would import a module is not returned unless it is Tempest's own: weights may come from anywhere.
 

@@ -1,4 +1,4 @@
-"""The campaign: runs pinned to cores, finished ones kept and others begun anew, and a report of what was judged."""
+"""The campaign: runs pinned to cores, finished ones kept and others restarted, and a report of the evaluations."""
 
 import json
 import os

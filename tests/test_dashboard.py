@@ -246,7 +246,7 @@ def test_a_browser_that_loses_its_connection_gets_what_it_missed(browser: Browse
     wait_until(lambda: run.dashboard.viewers == 1)
     run.go_on(2)
     wait_until(lambda: page.evaluate("tempest.points") == 6 and loss(page) == 8.0)
-    assert page.evaluate("window.same"), "the page was loaded anew"
+    assert page.evaluate("window.same"), "the page was reloaded"
     page.close()
 
 

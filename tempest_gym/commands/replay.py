@@ -69,7 +69,7 @@ def replay_game(
         recording: the game.
         machine: what to play it on.
         show: called after game frames to show them; it returns whether to go on.
-        every: show each so-manieth game frame.
+        every: show only every n-th game frame.
         first: game frame from which on to show.
         last: game frame before which to stop; None plays to the end.
     """

@@ -23,7 +23,7 @@ GAME_FRAMES = 2_500
 """Game frames after which another game starts at another level."""
 
 _MODEL_FRAMES = 30
-"""Game frames by which board models are told apart; they differ from the second on."""
+"""Game frames that distinguish the board models; they differ from the second on."""
 
 _START_LEVELS = (1, 5, 9, 13, 17, 22, 27, 33, 40, 46, 49, 52, 55, 58, 62, 65, 73, 81, 3, 7, 11, 15, 20, 24)
 """Levels to start at, so that all colours and most shapes of tube come early."""

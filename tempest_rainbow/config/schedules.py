@@ -96,7 +96,7 @@ class ExpertSchedule:
     descent_factor: float = 2.0
     """Factor on the share during the descent between levels (unit `frame` only; at most 1 results)."""
     unit: Literal["frame", "episode"] = "frame"
-    """For how long who acts is drawn: anew for every frame, or for a whole episode."""
+    """How often it is drawn who acts: for every frame, or for a whole episode."""
 
     def value(self, frames: int) -> float:
         """Return the teacher's share at ``frames`` collected frames."""

@@ -115,7 +115,7 @@ class TrainingStep:
         return self._step(tensors, before_update)
 
     def forget_graph(self) -> None:
-        """Capture the step anew when next called: the optimiser's state lies elsewhere now."""
+        """Capture the step again when next called: the optimiser's state has moved."""
         self._graph = None
 
     def _step(

@@ -155,7 +155,7 @@ class RunningMean:
             self._count[name] = self._count.get(name, 0) + 1
 
     def take(self) -> dict[str, float]:
-        """Return the means and begin anew."""
+        """Return the means and start over."""
         means = {name: total / self._count[name] for name, total in self._sum.items()}
         self._sum, self._count = {}, {}
         return {name: value for name, value in means.items() if not np.isnan(value)}
