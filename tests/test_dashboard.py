@@ -16,6 +16,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -536,6 +537,21 @@ def test_the_second_of_two_runs_gets_a_port_and_link_of_its_own(browser: Browser
     finally:
         one.close()
         two.close()
+
+
+def test_a_dashboard_that_is_killed_ends_no_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    dashboard = Dashboard(DashboardConfig(port=free_port()), Controls(), title="", history=tmp_path / "none")
+    try:
+        os.kill(dashboard.process_id, signal.SIGKILL)
+        rows = count(1)
+
+        def told() -> bool:
+            dashboard.row(row(next(rows)))
+            return "training continues without it" in caplog.text
+
+        wait_until(told)
+    finally:
+        dashboard.close()
 
 
 def test_an_address_of_another_machine_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
