@@ -35,7 +35,7 @@ class PlanOptions:
     """Decisions that a copy is played ahead."""
     every: int = 4
     """Decisions between two such looks ahead while no copy dies."""
-    simulations: int = 256
+    simulations: int = 264
     """Most copies that a search for a better plan plays ahead."""
     seconds: float | None = None
     """Time after which a decision compares no more plans; None: no limit."""
@@ -287,7 +287,7 @@ def _evaluate(arguments: list[str]) -> int:
                 f"levels {levels}: {block['deaths']} lives lost, {block['levels']} levels passed\n"
             )
         if result["truncated"]:
-            sys.stdout.write(f"{result['truncated']} games reached the time limit\n")
+            sys.stdout.write(f"games ended by the time limit: {result['truncated']}\n")
         if options.planner:
             sys.stdout.write(
                 f"{result['decisions_per_second']:.1f} decisions a second, "

@@ -69,7 +69,7 @@ class PlannerConfig:
     horizon: int = 40
     guard_every: int = 4
     holds: tuple[int, ...] = (3, 8)
-    simulations: int = 256
+    simulations: int = 264
     seconds: float | None = None
     seed: int = 0
 
