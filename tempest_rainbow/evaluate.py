@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tempest_rainbow.levels import deaths_by_level
 from tempest_rainbow.planner import Planner
 from tempest_rainbow.policy import Policy
 
@@ -26,8 +26,7 @@ __all__ = ["Game", "bootstrap_interval", "evaluate", "interquartile_mean", "play
 _log = logging.getLogger(__name__)
 
 _RESAMPLES = 10_000
-_BLOCK = 10
-"""Levels that are counted together for deaths by level."""
+
 
 _TELL_SECONDS = 10.0
 """Time between two lines about the games that are over."""
@@ -73,7 +72,7 @@ class Game:
         steps: agent's decisions.
         truncated: the time limit ended it.
         first_level: level at which it started, NaN where the environment shows none.
-        deaths: lives lost by the level on which they were lost.
+        deaths: levels at which a life was lost, in the order of the deaths.
     """
 
     seed: int
@@ -83,7 +82,7 @@ class Game:
     steps: int
     truncated: bool
     first_level: float = float("nan")
-    deaths: Counter[int] = field(default_factory=Counter)
+    deaths: tuple[int, ...] = ()
 
 
 @contextmanager
@@ -149,7 +148,8 @@ def _round(
     reward_sums, steps, levels = np.zeros(count), np.zeros(count, np.int64), np.full(count, np.nan)
     if "level" in info:
         levels[:] = info["level"]
-    first_levels, deaths = levels.copy(), [Counter[int]() for _ in range(count)]
+    first_levels = levels.copy()
+    deaths: list[list[int]] = [[] for _ in range(count)]
     playing = np.arange(count) < wanted
     if isinstance(policy, Planner):
         policy.forget(np.arange(count))
@@ -163,7 +163,7 @@ def _round(
         steps[playing] += 1
         if "life_lost" in info and "level" in info:
             for index in np.flatnonzero(playing & np.asarray(info["life_lost"], np.bool_)):
-                deaths[index][int(levels[index])] += 1
+                deaths[index].append(int(levels[index]))
         if "level" in info:
             levels[playing] = np.fmax(levels, np.asarray(info["level"], np.float64))[playing]
         for index in np.flatnonzero(playing & (terminated | truncated)):
@@ -175,7 +175,7 @@ def _round(
                 steps=int(steps[index]),
                 truncated=bool(truncated[index] and not terminated[index]),
                 first_level=float(first_levels[index]),
-                deaths=deaths[index],
+                deaths=tuple(deaths[index]),
             )
             over(game)
             playing[index] = False
@@ -198,30 +198,14 @@ def _actions(
     return actions
 
 
-def _deaths_by_level(games: list[Game]) -> dict[str, dict[str, int]]:
-    """Return lives lost and levels passed, by blocks of ten levels."""
-    deaths, passed = Counter[int](), Counter[int]()
-    for game in games:
-        deaths.update(game.deaths)
-        passed.update(range(int(game.first_level), int(game.level)))
-    blocks = sorted({(level - 1) // _BLOCK for level in [*deaths, *passed]})
-    return {
-        f"{_BLOCK * block + 1}-{_BLOCK * (block + 1)}": {
-            name: sum(count for level, count in counts.items() if (level - 1) // _BLOCK == block)
-            for name, counts in (("deaths", deaths), ("levels", passed))
-        }
-        for block in blocks
-    }
-
-
 def summary(policy: str, games: list[Game]) -> dict[str, Any]:
     """Return the statistics of ``games`` under the keys that ``tempest-rainbow evaluate --json`` prints."""
     scores = np.array([game.score for game in games])
     levels = np.array([game.level for game in games])
     shown = len(levels) > 0 and not np.isnan(levels).any()
-    by_level = _deaths_by_level(games) if shown else {}
-    passed = sum(block["levels"] for block in by_level.values())
-    deaths = sum(block["deaths"] for block in by_level.values())
+    by_level = deaths_by_level(games)
+    passed = sum(levels for _, levels in by_level.values())
+    deaths = sum(lost for lost, _ in by_level.values())
     return {
         "policy": policy,
         "games": len(games),
@@ -241,7 +225,9 @@ def summary(policy: str, games: list[Game]) -> dict[str, Any]:
         "reward_mean": float(np.mean([game.reward for game in games])),
         "truncated": sum(game.truncated for game in games),
         "deaths_per_level": deaths / passed if passed else None,
-        "deaths_by_level": by_level,
+        "deaths_by_level": {
+            block: {"deaths": lost, "levels": levels} for block, (lost, levels) in by_level.items()
+        },
     }
 
 

@@ -14,12 +14,13 @@ from tempest_rainbow.collect import single_sources as singles
 from tempest_rainbow.collect.client_source import ClientSource
 from tempest_rainbow.collect.collector import LocalCollector
 from tempest_rainbow.collect.environments import make_source, make_vector
-from tempest_rainbow.collect.episodes import Episode, EpisodeStatistics, deaths_by_level
+from tempest_rainbow.collect.episodes import Episode, EpisodeStatistics
 from tempest_rainbow.collect.exploration import ExpertAssignment, Exploration
 from tempest_rainbow.collect.single_sources import SerialSource, ThreadedSource
 from tempest_rainbow.collect.sources import Arrivals, Truncation, VectorSource
 from tempest_rainbow.config.schedules import EpsilonSchedule, ExpertSchedule
 from tempest_rainbow.config.settings import Task
+from tempest_rainbow.levels import deaths_by_level
 from tempest_rainbow.policy import random_actions
 from tempest_rainbow.replay.batch import ACTOR_EXPERT, ACTOR_POLICY, ACTOR_RANDOM
 from tempest_rainbow.training.rate_limiter import RateLimiter
@@ -481,7 +482,7 @@ def test_deaths_per_level_count_the_levels_passed_and_where_lives_were_lost():
     for episode in (game, late, teacher):
         statistics.record(episode, 10)
     # Passed: 4 and 5; 6 to 10; 11 twice. Died: once at 5, three times from 11 on.
-    assert deaths_by_level([game, late]) == {1: (1, 2), 6: (0, 5), 11: (3, 2)}
+    assert deaths_by_level([game, late]) == {"1-5": (1, 2), "6-10": (0, 5), "11-15": (3, 2)}
     metrics = statistics.metrics()
     assert metrics["episodes/agent_deaths_per_level"] == 4 / 9
     assert [metrics[f"deaths_per_level/{block}"] for block in ("1-5", "6-10", "11-15")] == [0.5, 0.0, 1.5]

@@ -1,4 +1,4 @@
-"""The house as HOUSE draws it: which room may import which, and no circle anywhere."""
+"""The layout: which room may import which, and no circle anywhere."""
 
 import ast
 import re
@@ -26,7 +26,7 @@ FLOORS = {
         ["cli"],
     ],
     "tempest_rainbow": [
-        ["config", "device", "extras", "files", "sb3"],
+        ["config", "device", "extras", "files", "levels", "sb3"],
         ["networks", "replay", "checkpoint"],
         ["learner", "policy"],
         ["planner"],

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tempest_rainbow.collect.sources import Arrivals, Truncation
+from tempest_rainbow.levels import deaths_by_level
 
-__all__ = ["Episode", "EpisodeStatistics", "deaths_by_level"]
+__all__ = ["Episode", "EpisodeStatistics"]
 
 _WINDOW = 100
 _SPANS = {"100k": 100_000, "1m": 1_000_000, "5m": 5_000_000}
@@ -44,19 +45,6 @@ class Episode:
     first_level: float = math.nan
     deaths: tuple[float, ...] = ()
     truncated: bool = False
-
-
-def deaths_by_level(games: Iterable[Episode]) -> dict[int, tuple[int, int]]:
-    """Return deaths and levels passed by block of five levels; the key is the block's first level (1, 6, 11, ...)."""
-    counts: dict[int, list[int]] = {}
-    for game in games:
-        if math.isnan(game.level):
-            continue
-        passed = range(int(game.first_level), int(game.level))
-        for column, levels in enumerate((map(int, game.deaths), passed)):
-            for level in levels:
-                counts.setdefault((level - 1) // 5 * 5 + 1, [0, 0])[column] += 1
-    return {block: (deaths, levels) for block, (deaths, levels) in sorted(counts.items())}
 
 
 class RollingReward:
@@ -205,7 +193,7 @@ class EpisodeStatistics:
             values["episodes/agent_deaths_per_level"] = sum(lost for lost, _ in by_level.values()) / levels
         for block, (lost, passed) in by_level.items():
             if passed:
-                values[f"deaths_per_level/{block}-{block + 4}"] = lost / passed
+                values[f"deaths_per_level/{block}"] = lost / passed
         return values
 
     def get_state(self) -> dict[str, Any]:
