@@ -31,7 +31,7 @@ def deaths_by_level(games: Iterable[LevelsPlayed]) -> dict[str, tuple[int, int]]
     """Return deaths and levels passed by block of five levels, named "1-5", "6-10" and so on, in their order."""
     counts: dict[int, list[int]] = {}
     for game in games:
-        if math.isnan(game.level):
+        if math.isnan(game.level) or math.isnan(game.first_level):
             continue
         passed = range(int(game.first_level), int(game.level))
         for column, levels in enumerate((map(int, game.deaths), passed)):
