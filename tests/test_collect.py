@@ -183,6 +183,14 @@ def test_seats_follow_the_ratio_although_the_teachers_episodes_are_longer():
     assert frames[1] / frames.sum() == pytest.approx(0.33, abs=0.02)
 
 
+def test_exploration_of_tempest_zaps_rarely_and_fires_half_the_time():
+    actions = random_actions(np.random.default_rng(0), 20_000, 44, 0.5, 0.05)
+    buttons, spinner = np.divmod(actions, 11)
+    assert np.mean(buttons % 2 == 1) == pytest.approx(0.05, abs=0.01)
+    assert np.mean(buttons >= 2) == pytest.approx(0.5, abs=0.02)
+    assert np.bincount(spinner, minlength=11) == pytest.approx(np.full(11, 20_000 / 11), rel=0.1)
+
+
 def test_random_actions_are_uniform_where_there_are_not_44():
     actions = random_actions(np.random.default_rng(0), 30_000, 6, 0.5, 0.05)
     assert np.bincount(actions) == pytest.approx(np.full(6, 5000), rel=0.08)

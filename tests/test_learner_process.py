@@ -1,4 +1,4 @@
-"""Learning in processes of its own is learning as ever, a batch ahead; and it ends with the run, however that ends."""
+"""Learning in other processes gives what learning in this one gives, and ends with the run however that ends."""
 
 import multiprocessing
 import threading
@@ -142,19 +142,19 @@ def test_batches_come_in_order_each_once_and_errors_where_they_are_taken():
             raise OSError("no more")
         return Drawn(drawn[-1], None)
 
-    ahead = Prefetch(draw)
-    assert ahead.take().batch is drawn[0]  # none was begun, so it was drawn here
+    prefetch = Prefetch(draw)
+    assert prefetch.take().batch is drawn[0]  # none was started, so it was drawn here
     assert threads == {here}
     for number in (1, 2):
-        ahead.begin()
-        ahead.wait()
-        assert ahead.take().batch is drawn[number]
+        prefetch.start()
+        prefetch.wait()
+        assert prefetch.take().batch is drawn[number]
     assert len(threads) == 2
-    ahead.begin()
-    ahead.drop()
-    assert ahead.take().batch is drawn[4]
-    ahead.begin()
-    ahead.wait()
+    prefetch.start()
+    prefetch.drop()
+    assert prefetch.take().batch is drawn[4]
+    prefetch.start()
+    prefetch.wait()
     with pytest.raises(OSError, match="no more"):
-        ahead.take()
-    ahead.close()
+        prefetch.take()
+    prefetch.close()
