@@ -10,6 +10,8 @@
 --   TEMPEST_SEED         whole number; fixes the random numbers and the expert's, default: the time
 --   TEMPEST_START_LEVEL  1-81, default 1
 --   TEMPEST_RANDOMNESS   "seed" (default) or "mame", which leaves MAME's own random numbers alone
+--   TEMPEST_DIP2         option switches 2 (HARDWARE 1) in place of MAME's own, 0-255
+--   TEMPEST_DIFFICULTY   0 medium, 1 easy, 2 hard, in place of MAME's own switch
 --   TEMPEST_DEADLINE     seconds to wait for a reply before the server counts as gone, default 30; 0: for ever
 --   TEMPEST_RECONNECT    seconds between attempts to reach the server, default 5; 0: end MAME instead
 --   TEMPEST_PIPE         file to write to in place of a socket; replies then come on standard input
@@ -40,6 +42,7 @@ local PHASES = 131071
 local OWNER_LOOK = 2 -- seconds between looks whether whoever started us is still there
 local FRAME_COUNTER = state.address.frame_counter
 local BUTTON_BITS = 0x78
+local DIFFICULTY_BITS = 0x03
 local COMMAND_MARK = 0x80
 
 local function setting(name, default)
@@ -154,8 +157,18 @@ local main_ram = reader(0x0000, 0x07FF)
 local vector_ram = reader(0x2000, 0x2FFF)
 
 -- What must be saved with a state, beside MAME's own and `mem`.
-local vital = { phase = 0, buttons = 0, release_1 = -1, release_2 = -1, audctl_1 = 0, audctl_2 = 0 }
-local VITAL = { "phase", "buttons", "release_1", "release_2", "audctl_1", "audctl_2" }
+local MAMES_OWN = -1
+local vital = {
+  phase = 0,
+  buttons = 0,
+  release_1 = -1,
+  release_2 = -1,
+  audctl_1 = 0,
+  audctl_2 = 0,
+  dip2 = number_setting("DIP2", MAMES_OWN),
+  difficulty = number_setting("DIFFICULTY", MAMES_OWN),
+}
+local VITAL = { "phase", "buttons", "release_1", "release_2", "audctl_1", "audctl_2", "dip2", "difficulty" }
 
 -- Random numbers by the seed (HARDWARE 1) ---------------------------------------------------------------
 
@@ -570,7 +583,14 @@ if setting("RANDOMNESS", "seed") == "seed" then
 end
 
 on_read(0x60D8, 0x60D8, function(_, data)
+  if vital.difficulty ~= MAMES_OWN then
+    data = data & ~DIFFICULTY_BITS | vital.difficulty
+  end
   return data & ~BUTTON_BITS | vital.buttons
+end)
+
+on_read(0x0E00, 0x0E00, function(_, data)
+  return vital.dip2 == MAMES_OWN and data or vital.dip2
 end)
 
 on_write(FRAME_COUNTER, FRAME_COUNTER, function(_, value)

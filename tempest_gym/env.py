@@ -106,7 +106,9 @@ class TempestEnv(gym.Env[NDArray[Any], Any]):
         self._game_goes_on = False
 
     def _open(self) -> None:
-        self.machine: Machine = make_machine(self.settings.machine, self._rom, self._randomness)
+        self.machine: Machine = make_machine(
+            self.settings.machine, self._rom, self._randomness, switches=self.settings.switches
+        )
         self._window = Window(unseen=True) if self.render_mode == "human" else None
 
     def __getstate__(self) -> dict[str, Any]:

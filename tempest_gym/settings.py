@@ -20,10 +20,12 @@ from gymnasium import spaces
 from tempest_gym.actions import ACTION_COUNT
 from tempest_gym.frame import FEATURE_COUNT, FRAMES_PER_SECOND
 from tempest_gym.machines.machine import MACHINES, MachineName
+from tempest_gym.machines.switches import BONUS_LIVES, DIFFICULTIES, LIVES, Switches, switches_for
 
 __all__ = [
     "LAST_START_LEVEL",
     "TIME_LIMIT",
+    "Difficulty",
     "EpisodeKind",
     "ObsType",
     "Settings",
@@ -36,6 +38,8 @@ __all__ = [
     "whole_number",
     "with_settings",
 ]
+
+Difficulty = Literal["easy", "medium", "hard"]
 
 EpisodeKind = Literal["game", "life", "level"]
 
@@ -69,6 +73,9 @@ class SettingsArguments(TypedDict, total=False):
     obs_type: ObsType
     screen_size: tuple[int, int]
     start_level: int | Sequence[int]
+    lives: int
+    difficulty: Difficulty
+    bonus_life: int | None
     episode: EpisodeKind
     frame_skip: int
     repeat_action_probability: float
@@ -88,6 +95,9 @@ class Settings:
         screen_size: height and width of an observed picture in pixels; lines are drawn at that size.
         start_level: level at which a game starts, 1-81; the menu's last entry that is not above it is chosen. Of
             several levels each game draws one.
+        lives: lives of a game, 2-5.
+        difficulty: ``"easy"``, ``"medium"`` or ``"hard"``, which the game's rules interpret.
+        bonus_life: points from one extra life to the next, 10,000-70,000 in steps of 10,000; None for no extra lives.
         episode: ``"game"`` ends with the last life; ``"life"`` with each, and reset continues the same game;
             ``"level"`` when the level is cleared or a life lost, and reset starts another game.
         frame_skip: decision frames for which one action is held.
@@ -113,6 +123,9 @@ class Settings:
     obs_type: ObsType = "features"
     screen_size: tuple[int, int] = (84, 84)
     start_level: int | Sequence[int] = 1
+    lives: int = 3
+    difficulty: Difficulty = "medium"
+    bonus_life: int | None = 20_000
     episode: EpisodeKind = "game"
     frame_skip: int = 1
     repeat_action_probability: float = 0.0
@@ -155,6 +168,11 @@ class Settings:
         )
 
     @property
+    def switches(self) -> Switches:
+        """The operator's switches for lives, difficulty and extra lives."""
+        return switches_for(self.lives, self.difficulty, self.bonus_life)
+
+    @property
     def ends_at_death(self) -> bool:
         """Whether a life lost ends the episode."""
         return self.episode != "game"
@@ -184,6 +202,9 @@ class Settings:
         object.__setattr__(self, "screen_size", size)
         if len(self.start_levels) > 1:
             object.__setattr__(self, "start_level", self.start_levels)
+        _one_of("lives", self.lives, sorted(LIVES))
+        _one_of("difficulty", self.difficulty, DIFFICULTIES)
+        _one_of("bonus_life", self.bonus_life, BONUS_LIVES)
         probability = _number("repeat_action_probability", self.repeat_action_probability)
         if not 0.0 <= probability < 1.0:
             raise ValueError(f"repeat_action_probability must be from 0 to below 1, got {probability!r}")
@@ -243,7 +264,7 @@ def draw_level(levels: tuple[int, ...], generator: np.random.Generator) -> int:
     return levels[0] if len(levels) == 1 else levels[int(generator.integers(len(levels)))]
 
 
-def _one_of(name: str, value: object, expected: tuple[str, ...]) -> None:
+def _one_of(name: str, value: object, expected: Sequence[object]) -> None:
     if value not in expected:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, expected))}, got {value!r}")
 

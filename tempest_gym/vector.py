@@ -156,7 +156,7 @@ class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]])
         self._game_goes_on = np.zeros(self.num_envs, np.bool_)
 
     def _open(self) -> None:
-        self.fleet = BoardFleet(self._rom, self.num_envs, self.threads)
+        self.fleet = BoardFleet(self._rom, self.num_envs, self.threads, switches=self.settings.switches)
         self._columns = self.fleet.frames.view(np.float64).reshape(self.num_envs, -1).T
 
     def __getstate__(self) -> dict[str, Any]:

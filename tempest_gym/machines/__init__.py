@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tempest_gym.machines.machine import MACHINES, Machine, MachineName, Randomness, advance_by_frames
+from tempest_gym.machines.switches import FACTORY, Switches
 
 if TYPE_CHECKING:
     from tempest_gym.roms import RomImage
@@ -13,7 +14,11 @@ __all__ = ["MACHINES", "Machine", "MachineName", "Randomness", "advance_by_frame
 
 
 def make_machine(
-    name: str, rom: RomImage, randomness: Randomness = "seed", board_model: str | None = None
+    name: str,
+    rom: RomImage,
+    randomness: Randomness = "seed",
+    board_model: str | None = None,
+    switches: Switches = FACTORY,
 ) -> Machine:
     """Build a machine by name.
 
@@ -22,6 +27,7 @@ def make_machine(
         rom: the ROM set to run.
         randomness: ``"seed"``, or ``"mame"`` for MAME's own random numbers.
         board_model: the model of a board, one of `tempest_gym.board.layout.MODELS`; None is the default.
+        switches: the operator's switches.
 
     Raises:
         ValueError: no machine has that name, or it cannot give that randomness.
@@ -29,11 +35,12 @@ def make_machine(
     if name == "board":
         if randomness != "seed":
             raise ValueError(f"randomness must be 'seed' on the board, got {randomness!r}")
+        from tempest_gym.board.layout import DEFAULT_MODEL
         from tempest_gym.machines.board import BoardMachine
 
-        return BoardMachine(rom) if board_model is None else BoardMachine(rom, board_model)
+        return BoardMachine(rom, board_model or DEFAULT_MODEL, switches)
     if name == "mame":
         from tempest_gym.machines.mame import MameMachine
 
-        return MameMachine(rom, randomness=randomness)
+        return MameMachine(rom, randomness=randomness, switches=switches)
     raise ValueError(f"machine must be one of {', '.join(map(repr, MACHINES))}, got {name!r}")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tempest_gym.board.layout import DEFAULT_MODEL, MODEL, MODELS
 from tempest_gym.frame import Frame
 from tempest_gym.machines.fleet import BoardFleet
+from tempest_gym.machines.switches import FACTORY, Switches
 from tempest_gym.machines.worker_threads import Job
 from tempest_gym.roms import RomImage
 
@@ -23,6 +24,7 @@ class BoardMachine:
     Args:
         rom: the ROM set.
         model: the board model, one of `tempest_gym.board.layout.MODELS`.
+        switches: the operator's switches.
 
     Attributes:
         fleet: the board as a fleet of one.
@@ -30,9 +32,9 @@ class BoardMachine:
 
     name = "board"
 
-    def __init__(self, rom: RomImage, model: str = DEFAULT_MODEL) -> None:
+    def __init__(self, rom: RomImage, model: str = DEFAULT_MODEL, switches: Switches = FACTORY) -> None:
         """Power the board on and start its Lua."""
-        self.fleet = BoardFleet(rom, 1, model=model)
+        self.fleet = BoardFleet(rom, 1, model=model, switches=switches)
         self.game = self.fleet.game
         self._host = self.fleet.hosts[0]
         self._rows = np.zeros(1, np.int32)

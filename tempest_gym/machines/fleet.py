@@ -15,6 +15,7 @@ from tempest_gym.board.layout import DEFAULT_MODEL
 from tempest_gym.frame import FEATURE_COUNT, FRAME_DTYPE, FRAME_KINDS, Frame
 from tempest_gym.machines.lua_host import LuaHost
 from tempest_gym.machines.seeding import PHASE_COUNT, expert_random, fork_phases, phase_of
+from tempest_gym.machines.switches import FACTORY, Switches
 from tempest_gym.machines.worker_threads import Crew, Job
 from tempest_gym.paths import lua_directory
 from tempest_gym.roms import RomImage
@@ -41,6 +42,7 @@ class BoardFleet:
         count: number of boards.
         threads: number of threads that share the work.
         model: the board model, one of `tempest_gym.board.layout.MODELS`.
+        switches: the operator's switches.
 
     Attributes:
         features: float32 ``(count, 195)``, what was observed last.
@@ -49,7 +51,14 @@ class BoardFleet:
         hosts: the Luas, one per thread.
     """
 
-    def __init__(self, rom: RomImage, count: int, threads: int = 1, model: str = DEFAULT_MODEL) -> None:
+    def __init__(
+        self,
+        rom: RomImage,
+        count: int,
+        threads: int = 1,
+        model: str = DEFAULT_MODEL,
+        switches: Switches = FACTORY,
+    ) -> None:
         """Power every board on and start the Luas."""
         self.game = rom.name
         self.boards = Boards(rom, count, translate=True, model=model)
@@ -64,13 +73,14 @@ class BoardFleet:
         self._shares = threads > 1 and self.hosts[0].can_share
         arrays = self.boards.state, self._memory, self.boards.rom, self.fire, self.zap, self.spinner
         self._crew = Crew(self.hosts, (*arrays, self.features, self.frames) if self._shares else None)
-        self._start = self._state_at_start()
+        self._start = self._state_at_start(switches)
         self._origin = _origin(rom)
 
-    def _state_at_start(self) -> bytes:
+    def _state_at_start(self, switches: Switches) -> bytes:
         """Run board 0 from power-on to where the seed takes effect."""
         boards = self.boards
         boards.power_on(0)
+        boards.fields["dip2"][0], boards.fields["in2"][0] = switches
         for _ in range(START_BRIDGE):
             boards.run(0, 1)
         self.check(0)

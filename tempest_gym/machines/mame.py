@@ -16,6 +16,7 @@ from tempest_gym.machines.machine import advance_by_frames
 from tempest_gym.machines.mame_link import Link, LinkClosedError, LinkTimeoutError, open_link
 from tempest_gym.machines.mame_process import MameError, MameMissingError
 from tempest_gym.machines.seeding import phase_of
+from tempest_gym.machines.switches import FACTORY, Switches
 from tempest_gym.protocol import (
     PACKET_BYTES,
     Command,
@@ -50,6 +51,7 @@ class MameMachine:
         rom: the ROM set.
         randomness: ``"seed"``: the seed decides what the game's random numbers are, as on the board;
             ``"mame"``: they are MAME's own, and a seed fixes less.
+        switches: the operator's switches.
         timeout: seconds that MAME may take for an answer.
         mame: path or command of MAME; None: found by `find_mame`.
         link: ``"pipe"``, ``"socket"`` or ``"auto"``.
@@ -67,6 +69,7 @@ class MameMachine:
         rom: RomImage,
         *,
         randomness: Literal["seed", "mame"] = "seed",
+        switches: Switches = FACTORY,
         timeout: float = 10.0,
         mame: str | os.PathLike[str] | None = None,
         link: Literal["auto", "pipe", "socket"] = "auto",
@@ -76,7 +79,13 @@ class MameMachine:
             raise ValueError(f"randomness must be 'seed' or 'mame', got {randomness!r}")
         self.game = rom.name
         self._rom = rom
-        self._randomness = randomness
+        self._environment = {
+            "TEMPEST_GAME": self.game,
+            "TEMPEST_RANDOMNESS": randomness,
+            "TEMPEST_SEED": "0",
+            "TEMPEST_DIP2": str(switches.dip2),
+            "TEMPEST_DIFFICULTY": str(switches.difficulty),
+        }
         self._timeout = timeout
         self._mame = mame
         self._link_kind = link
@@ -215,9 +224,8 @@ class MameMachine:
     def _start(self) -> None:
         if self._closed:
             raise MameError("this MAME has been closed")
-        environment = {"TEMPEST_GAME": self.game, "TEMPEST_RANDOMNESS": self._randomness, "TEMPEST_SEED": "0"}
         try:
-            self._link = open_link(self._link_kind, self._rom, environment, self._mame)
+            self._link = open_link(self._link_kind, self._rom, self._environment, self._mame)
             self._link.connect(_START_SECONDS)
             hello = self._link.receive(_START_SECONDS)
             if not isinstance(hello, Hello) or not hello.protocol:
