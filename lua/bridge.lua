@@ -52,8 +52,8 @@ local function game_over(ram, mem, game_state)
   return in_game * ended
 end
 
---- Observe a bridge point, once: `values` gets the features, `frame` the rest. Writes nothing into the game.
-function bridge.observe(ram, mem, values, frame)
+--- Observe a bridge point, once, for what needs no decoding. Returns whether the agent may act.
+local function observe_game(ram, mem, frame)
   local game_state, lane = ram[GAME_STATE], ram[LANE] % 16
   local was_real, was_alive = mem[REAL], mem[ALIVE]
   local real, alive = bit(ram[GAME_MODE], 128), 1 - bit(ram[EDGE], 128)
@@ -64,11 +64,9 @@ function bridge.observe(ram, mem, values, frame)
   mem[MOVED] = 1 - equal(mem[PLAYER_LANE], lane)
   mem[PLAYER_LANE] = lane
   mem[FRAMES] = mem[FRAMES] + 1
-  state.decode(ram, mem)
-  features.write(ram, mem, values)
 
   frame.objective, frame.life_lost = reward.objective(ram, mem, game_state, was_real, was_alive)
-  frame.subjective = reward.subjective(ram, mem)
+  frame.subjective = 0
   frame.score = mem[SCORE] + mem[MILLION]
   frame.frame = mem[FRAMES] % 65536
   frame.spinner = mem[TURN]
@@ -85,10 +83,29 @@ function bridge.observe(ram, mem, values, frame)
   frame.decision = decision
   frame.over = game_over(ram, mem, game_state)
   frame.expert_target, frame.expert_fire, frame.expert_zap = -1, 0, 0
-  if decision == 1 then
-    frame.expert_target, frame.expert_fire, frame.expert_zap = expert.advise(ram, mem)
+  return decision == 1
+end
+
+--- Return what observes a bridge point, once: `values` gets the features, `frame` the rest. It writes nothing into the
+-- game. Without a teacher there is neither advice nor lane shaping; without features `values` stays as it is.
+function bridge.observer(with_features, with_teacher)
+  return function(ram, mem, values, frame)
+    local decides = observe_game(ram, mem, frame)
+    state.decode(ram, mem)
+    if with_features then
+      features.write(ram, mem, values)
+    end
+    if with_teacher then
+      frame.subjective = reward.subjective(ram, mem)
+      if decides then
+        frame.expert_target, frame.expert_fire, frame.expert_zap = expert.advise(ram, mem)
+      end
+    end
   end
 end
+
+--- Observe everything.
+bridge.observe = bridge.observer(true, true)
 
 --- Act after `observe`: the player's controls in decision frames, the pilot's elsewhere. `poke(address, value, ram)`
 -- writes a byte of RAM; the returned buttons ($08 zap, $10 fire, $20 start) are held until the next bridge point.

@@ -11,6 +11,7 @@ local min = math.min
 local host = {}
 
 host.MEMORY = bridge.MEMORY
+host.observer = bridge.observer
 host.RANDOM = state.memory.random
 
 -- Far longer than the longest way from one decision to the next, entering three initials by time-out: 96 * 32 frames.
@@ -59,14 +60,9 @@ local function near_the_end(ram)
   return ram[GAME_STATE] == state.DESCENT and ram[PLAYER_DEPTH] >= LATE_DESCENT
 end
 
---- Observe without advancing.
-local function observe_row(ram, mem, values, frame)
-  bridge.observe(ram, mem, values, frame)
-  frame.frames = 0
-end
-
---- The host for LuaJIT. `frame_definition` is the C type of a frame, `buttons_at` where a state row holds its buttons.
-function host.native(frame_definition, buttons_at)
+--- The host for LuaJIT. `observe` is a function of `bridge.observer`, `frame_definition` the C type of a frame,
+-- `buttons_at` where a state row holds its buttons.
+function host.native(observe, frame_definition, buttons_at)
   -- A frame is one long trace without loops; the default limits are made for short ones.
   jit.opt.start(
     "-loop", "maxrecord=16000", "maxirconst=8000", "maxsnap=4000", "maxside=2000", "maxtrace=8000", "maxmcode=65536",
@@ -106,7 +102,9 @@ function host.native(frame_definition, buttons_at)
       if row < 0 or row >= boards then
         return BAD_ROW
       end
-      observe_row(states + row * stride, memory + row * bridge.MEMORY, values + row * features.COUNT, frames + row)
+      local frame = frames + row
+      observe(states + row * stride, memory + row * bridge.MEMORY, values + row * features.COUNT, frame)
+      frame.frames = 0
       i = i + 1
     end
   end
@@ -129,7 +127,7 @@ function host.native(frame_definition, buttons_at)
       ram[buttons_at] = bridge.act(ram, mem, poke, fire[row], zap[row], spinner[row])
       local code = DONE
       if run(ram, rom, max_cycles) == 0 then
-        bridge.observe(ram, mem, values + row * features.COUNT, frame)
+        observe(ram, mem, values + row * features.COUNT, frame)
         code = progress(mem, frame, stop_at_death, skip, limit)
       end
       if code == NO_DECISION and lost == ALL_WELL then
@@ -258,7 +256,7 @@ end
 
 --- The host for Lua 5.3 and 5.4. `frame_format` packs the fields named by `frame_fields`. One board per call: its
 -- memory comes and goes as a string, its RAM comes as one.
-function host.portable(frame_format, frame_fields)
+function host.portable(observe, frame_format, frame_fields)
   local memory_format = "=" .. string.rep("d", bridge.MEMORY)
   local values_format = "=" .. string.rep("f", features.COUNT)
   local pack, unpack = string.pack, compat.unpack
@@ -309,7 +307,8 @@ function host.portable(frame_format, frame_fields)
   function portable.observe(memory, image)
     local ram, mem, values, frame = {}, load_memory(memory), {}, {}
     load_ram(ram, image)
-    observe_row(ram, mem, values, frame)
+    observe(ram, mem, values, frame)
+    frame.frames = 0
     return results(mem, values, frame)
   end
 
@@ -328,7 +327,7 @@ function host.portable(frame_format, frame_fields)
         return DONE
       end
       load_ram(ram, image)
-      bridge.observe(ram, mem, values, frame)
+      observe(ram, mem, values, frame)
       code = progress(mem, frame, stop_at_death, skip, limit)
     until code ~= GOING
     return code, results(mem, values, frame)

@@ -107,7 +107,7 @@ class TempestEnv(gym.Env[NDArray[Any], Any]):
 
     def _open(self) -> None:
         self.machine: Machine = make_machine(
-            self.settings.machine, self._rom, self._randomness, switches=self.settings.switches
+            self.settings.machine, self._rom, self._randomness, setup=self.settings.setup
         )
         self._window = Window(unseen=True) if self.render_mode == "human" else None
 
@@ -217,7 +217,7 @@ class TempestEnv(gym.Env[NDArray[Any], Any]):
     def _info(self, frame: Frame) -> TempestInfo:
         info: TempestInfo = step_info(
             frame,
-            advised_action(frame),
+            advised_action(frame) if self.settings.teacher else None,
             self._episode_frames,
             seed=self._seed,
         )

@@ -15,6 +15,8 @@ class TempestInfo(TypedDict, total=False):
     Collectors and wrappers that convert infos into arrays need both. The names of game and machine are
     ``env.unwrapped.machine.game`` and ``env.unwrapped.machine.name``.
 
+    Without a teacher ``expert_action``, ``expert_target`` and ``subjective_reward`` are missing.
+
     Attributes:
         expert_action: joint action, 0-43, that the scripted expert would take now.
         expert_target: lane that the expert steers for, -1 for none.
@@ -52,23 +54,28 @@ def step_info(frame: Any, expert_action: Any, episode_frames: Any, **seed: Any) 
     Args:
         frame: a `Frame` that stands for the whole step; for many environments any object with the same attributes,
             each an array.
-        expert_action: the expert's joint action or actions.
+        expert_action: the expert's joint action or actions; None without a teacher, whose keys are then left out.
         episode_frames: game frames since the episode started.
         seed: ``seed``, the game's, where it is known.
 
     Returns:
         A `TempestInfo`; for many environments its keys with arrays.
     """
+    taught = {}
+    if expert_action is not None:
+        taught = {
+            "expert_action": expert_action,
+            "expert_target": frame.expert_target,
+            "subjective_reward": frame.subjective,
+        }
     return {
-        "expert_action": expert_action,
-        "expert_target": frame.expert_target,
+        **taught,
         "score": frame.score,
         "lives": frame.lives,
         "level": frame.level + 1,
         "game_state": frame.game_state,
         "player_lane": frame.player_lane,
         "objective_reward": frame.objective,
-        "subjective_reward": frame.subjective,
         "life_lost": frame.life_lost,
         "frames": frame.frames,
         "episode_frames": episode_frames,

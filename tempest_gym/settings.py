@@ -20,7 +20,7 @@ from gymnasium import spaces
 from tempest_gym.actions import ACTION_COUNT
 from tempest_gym.frame import FEATURE_COUNT, FRAMES_PER_SECOND
 from tempest_gym.machines.machine import MACHINES, MachineName
-from tempest_gym.machines.switches import BONUS_LIVES, DIFFICULTIES, LIVES, Switches, switches_for
+from tempest_gym.machines.setup import BONUS_LIVES, DIFFICULTIES, LIVES, Setup
 
 __all__ = [
     "LAST_START_LEVEL",
@@ -82,6 +82,7 @@ class SettingsArguments(TypedDict, total=False):
     objective_scale: float
     subjective_scale: float
     reward_clip: float
+    teacher: bool
     time_limit: float | None
 
 
@@ -105,6 +106,7 @@ class Settings:
         objective_scale: factor of the score reward, per point.
         subjective_scale: factor of the lane-shaping reward.
         reward_clip: largest absolute reward of a step.
+        teacher: False leaves out the teacher's advice and the lane-shaping reward, for speed.
         time_limit: seconds of game time after which an episode is truncated; None for no limit.
 
     Raises:
@@ -132,6 +134,7 @@ class Settings:
     objective_scale: float = 0.01
     subjective_scale: float = 0.01
     reward_clip: float = 10.0
+    teacher: bool = True
     time_limit: float | None = TIME_LIMIT
 
     @classmethod
@@ -155,7 +158,9 @@ class Settings:
 
     def reward(self, objective: Any, subjective: Any) -> Any:
         """Return the reward of a step from its sums, numbers or arrays of them."""
-        reward, clip = self.objective_scale * objective + self.subjective_scale * subjective, self.reward_clip
+        clip, reward = self.reward_clip, self.objective_scale * objective
+        if self.teacher:
+            reward = reward + self.subjective_scale * subjective
         if isinstance(reward, np.ndarray):
             return np.minimum(np.maximum(reward, -clip, out=reward), clip, out=reward)
         return min(max(reward, -clip), clip)
@@ -168,9 +173,10 @@ class Settings:
         )
 
     @property
-    def switches(self) -> Switches:
-        """The operator's switches for lives, difficulty and extra lives."""
-        return switches_for(self.lives, self.difficulty, self.bonus_life)
+    def setup(self) -> Setup:
+        """How the environment wants its machine."""
+        features = self.obs_type == "features"
+        return Setup(self.lives, self.difficulty, self.bonus_life, features, self.teacher)
 
     @property
     def ends_at_death(self) -> bool:
@@ -208,6 +214,8 @@ class Settings:
         probability = _number("repeat_action_probability", self.repeat_action_probability)
         if not 0.0 <= probability < 1.0:
             raise ValueError(f"repeat_action_probability must be from 0 to below 1, got {probability!r}")
+        if not isinstance(self.teacher, bool):
+            raise TypeError(f"teacher must be True or False, got {self.teacher!r}")
         whole_number("frame_skip", self.frame_skip, 1, 1000)
         for name in ("objective_scale", "subjective_scale"):
             _number(name, getattr(self, name))

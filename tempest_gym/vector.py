@@ -156,7 +156,7 @@ class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]])
         self._game_goes_on = np.zeros(self.num_envs, np.bool_)
 
     def _open(self) -> None:
-        self.fleet = BoardFleet(self._rom, self.num_envs, self.threads, switches=self.settings.switches)
+        self.fleet = BoardFleet(self._rom, self.num_envs, self.threads, setup=self.settings.setup)
         self._columns = self.fleet.frames.view(np.float64).reshape(self.num_envs, -1).T
 
     def __getstate__(self) -> dict[str, Any]:
@@ -234,7 +234,7 @@ class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]])
         passed = values["frames"] if ended is None else np.where(ended, 0, values["frames"])
         self._episode_frames += passed
         values["episode_frames"] += passed
-        rewards = settings.reward(values["objective_reward"], values["subjective_reward"])
+        rewards = settings.reward(values["objective_reward"], values.get("subjective_reward"))
         over = self._columns[_FIELD["over"]] != 0
         self._episode_steps += 1 if ended is None else ~ended
         terminations, truncations = self._ends(self._rows, over, values)
@@ -289,7 +289,7 @@ class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]])
         self._playing[chosen_rows] = ~(terminations | truncations)
         self._game_goes_on[chosen_rows] = terminations & ~over & (settings.episode == "life")
         self._all_play = bool(self._playing.all())
-        rewards = settings.reward(values["objective_reward"], values["subjective_reward"])
+        rewards = settings.reward(values["objective_reward"], values.get("subjective_reward"))
         infos = _with_masks(values, np.ones(len(chosen_rows), np.bool_))
         return self._observations.of_fleet(fleet, chosen_rows), rewards, terminations, truncations, infos
 
@@ -441,9 +441,11 @@ class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]])
         reals, whole = columns[:_REALS].copy(), columns[_REALS:].astype(np.int64, order="C")
         frame = SimpleNamespace(**dict(zip(FRAME_KINDS, (*reals, *whole), strict=True)))
         frame.life_lost = frame.life_lost != 0
-        advice = expert_actions(
-            frame.expert_target, frame.player_lane, frame.open, frame.expert_fire, frame.expert_zap
-        )
+        advice = None
+        if self.settings.teacher:
+            advice = expert_actions(
+                frame.expert_target, frame.player_lane, frame.open, frame.expert_fire, frame.expert_zap
+            )
         chosen = self._rows if rows is None else rows
         values: dict[str, NDArray[Any]] = step_info(
             frame,

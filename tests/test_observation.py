@@ -4,7 +4,7 @@ from contextlib import closing
 
 import numpy as np
 import pytest
-from gymnasium.utils.env_checker import check_env
+from gymnasium.utils.env_checker import check_env, data_equivalence
 
 from tempest_gym.actions import CONTROLS, encode_action
 from tempest_gym.env import TempestEnv
@@ -198,3 +198,44 @@ def test_wrong_values_say_what_is_expected(settings, expected):
 def test_a_pool_of_clients_refuses_what_clients_cannot_play(settings):
     with pytest.raises(ValueError, match="clients"):
         ClientPool(port=0, settings=Settings(**settings))
+
+
+@pytest.mark.parametrize("kind", ["features", "ram"])
+def test_without_a_teacher_the_same_game_is_played_and_only_the_teacher_is_missing(kind):
+    taught = TempestEnv(obs_type=kind, subjective_scale=0.0)
+    alone = TempestEnv(obs_type=kind, teacher=False)
+    with closing(taught), closing(alone):
+        random = np.random.default_rng(1)
+        pair = [env.reset(seed=6) for env in (taught, alone)]
+        for _ in range(600):
+            assert pair[0][0].tobytes() == pair[1][0].tobytes()
+            assert pair[0][1:-1] == pair[1][1:-1]
+            missing = {"expert_action", "expert_target", "subjective_reward"}
+            assert pair[1][-1] == {key: value for key, value in pair[0][-1].items() if key not in missing}
+            action = random.integers(44)
+            pair = [env.reset() if pair[0][2:3] == (True,) else env.step(action) for env in (taught, alone)]
+
+
+@pytest.mark.parametrize("kind", ["features", "grayscale"])
+def test_single_and_vector_environments_without_a_teacher_are_alike(kind):
+    same_games(300, obs_type=kind, screen_size=SIZE, teacher=False)
+
+
+def test_board_and_mame_without_a_teacher_are_alike():
+    envs = [TempestEnv(machine, obs_type="ram", teacher=False) for machine in ("board", "mame")]
+    with closing(envs[0]), closing(envs[1]):
+        assert data_equivalence(*(env.reset(seed=2) for env in envs), exact=True)
+        for action in np.random.default_rng(2).integers(44, size=200):
+            assert data_equivalence(*(env.step(action) for env in envs), exact=True)
+
+
+def test_a_state_of_a_game_without_features_continues_with_features():
+    with closing(TempestEnv(obs_type="ram", teacher=False)) as ram, closing(TempestEnv()) as env:
+        ram.reset(seed=3)
+        env.reset(seed=3)
+        for action in np.random.default_rng(3).integers(44, size=50):
+            ram.step(action)
+            env.step(action)
+        expected = [env.step(action)[0] for action in range(44)]
+        env.restore_state(ram.clone_state())
+        np.testing.assert_array_equal([env.step(action)[0] for action in range(44)], expected)

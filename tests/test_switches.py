@@ -7,7 +7,7 @@ import pytest
 from gymnasium.utils.env_checker import data_equivalence
 
 from tempest_gym.env import TempestEnv
-from tempest_gym.machines.switches import BONUS_LIVES, DIFFICULTIES, LIVES
+from tempest_gym.machines.setup import BONUS_LIVES, DIFFICULTIES, LIVES
 from tempest_gym.settings import Settings
 from tempest_gym.vector import TempestVectorEnv
 

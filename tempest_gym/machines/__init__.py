@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tempest_gym.machines.machine import MACHINES, Machine, MachineName, Randomness, advance_by_frames
-from tempest_gym.machines.switches import FACTORY, Switches
+from tempest_gym.machines.setup import DEFAULT_SETUP, Setup
 
 if TYPE_CHECKING:
     from tempest_gym.roms import RomImage
@@ -18,7 +18,7 @@ def make_machine(
     rom: RomImage,
     randomness: Randomness = "seed",
     board_model: str | None = None,
-    switches: Switches = FACTORY,
+    setup: Setup = DEFAULT_SETUP,
 ) -> Machine:
     """Build a machine by name.
 
@@ -27,7 +27,7 @@ def make_machine(
         rom: the ROM set to run.
         randomness: ``"seed"``, or ``"mame"`` for MAME's own random numbers.
         board_model: the model of a board, one of `tempest_gym.board.layout.MODELS`; None is the default.
-        switches: the operator's switches.
+        setup: the operator's switches and what the Lua computes.
 
     Raises:
         ValueError: no machine has that name, or it cannot give that randomness.
@@ -38,9 +38,9 @@ def make_machine(
         from tempest_gym.board.layout import DEFAULT_MODEL
         from tempest_gym.machines.board import BoardMachine
 
-        return BoardMachine(rom, board_model or DEFAULT_MODEL, switches)
+        return BoardMachine(rom, board_model or DEFAULT_MODEL, setup)
     if name == "mame":
         from tempest_gym.machines.mame import MameMachine
 
-        return MameMachine(rom, randomness=randomness, switches=switches)
+        return MameMachine(rom, randomness=randomness, setup=setup)
     raise ValueError(f"machine must be one of {', '.join(map(repr, MACHINES))}, got {name!r}")

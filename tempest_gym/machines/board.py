@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tempest_gym.board.layout import DEFAULT_MODEL, MODEL, MODELS
 from tempest_gym.frame import Frame
 from tempest_gym.machines.fleet import BoardFleet
-from tempest_gym.machines.switches import FACTORY, Switches
+from tempest_gym.machines.setup import DEFAULT_SETUP, Setup
 from tempest_gym.machines.worker_threads import Job
 from tempest_gym.roms import RomImage
 
@@ -24,7 +24,7 @@ class BoardMachine:
     Args:
         rom: the ROM set.
         model: the board model, one of `tempest_gym.board.layout.MODELS`.
-        switches: the operator's switches.
+        setup: the operator's switches and what the Lua computes.
 
     Attributes:
         fleet: the board as a fleet of one.
@@ -32,9 +32,9 @@ class BoardMachine:
 
     name = "board"
 
-    def __init__(self, rom: RomImage, model: str = DEFAULT_MODEL, switches: Switches = FACTORY) -> None:
+    def __init__(self, rom: RomImage, model: str = DEFAULT_MODEL, setup: Setup = DEFAULT_SETUP) -> None:
         """Power the board on and start its Lua."""
-        self.fleet = BoardFleet(rom, 1, model=model, switches=switches)
+        self.fleet = BoardFleet(rom, 1, model=model, setup=setup)
         self.game = self.fleet.game
         self._host = self.fleet.hosts[0]
         self._rows = np.zeros(1, np.int32)

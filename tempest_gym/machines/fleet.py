@@ -15,7 +15,7 @@ from tempest_gym.board.layout import DEFAULT_MODEL
 from tempest_gym.frame import FEATURE_COUNT, FRAME_DTYPE, FRAME_KINDS, Frame
 from tempest_gym.machines.lua_host import LuaHost
 from tempest_gym.machines.seeding import PHASE_COUNT, expert_random, fork_phases, phase_of
-from tempest_gym.machines.switches import FACTORY, Switches
+from tempest_gym.machines.setup import DEFAULT_SETUP, Setup
 from tempest_gym.machines.worker_threads import Crew, Job
 from tempest_gym.paths import lua_directory
 from tempest_gym.roms import RomImage
@@ -42,7 +42,7 @@ class BoardFleet:
         count: number of boards.
         threads: number of threads that share the work.
         model: the board model, one of `tempest_gym.board.layout.MODELS`.
-        switches: the operator's switches.
+        setup: the operator's switches and what the Lua computes.
 
     Attributes:
         features: float32 ``(count, 195)``, what was observed last.
@@ -57,12 +57,12 @@ class BoardFleet:
         count: int,
         threads: int = 1,
         model: str = DEFAULT_MODEL,
-        switches: Switches = FACTORY,
+        setup: Setup = DEFAULT_SETUP,
     ) -> None:
         """Power every board on and start the Luas."""
         self.game = rom.name
         self.boards = Boards(rom, count, translate=True, model=model)
-        self.hosts = [LuaHost() for _ in range(threads)]
+        self.hosts = [LuaHost(features=setup.features, teacher=setup.teacher) for _ in range(threads)]
         self._memory = np.zeros((count, self.hosts[0].memory_size), np.float64)
         self.features = np.zeros((count, FEATURE_COUNT), np.float32)
         self.frames = np.zeros(count, FRAME_DTYPE)
@@ -73,14 +73,14 @@ class BoardFleet:
         self._shares = threads > 1 and self.hosts[0].can_share
         arrays = self.boards.state, self._memory, self.boards.rom, self.fire, self.zap, self.spinner
         self._crew = Crew(self.hosts, (*arrays, self.features, self.frames) if self._shares else None)
-        self._start = self._state_at_start(switches)
+        self._start = self._state_at_start(setup)
         self._origin = _origin(rom)
 
-    def _state_at_start(self, switches: Switches) -> bytes:
+    def _state_at_start(self, setup: Setup) -> bytes:
         """Run board 0 from power-on to where the seed takes effect."""
         boards = self.boards
         boards.power_on(0)
-        boards.fields["dip2"][0], boards.fields["in2"][0] = switches
+        boards.fields["dip2"][0], boards.fields["in2"][0] = setup.dip2, setup.difficulty_bits
         for _ in range(START_BRIDGE):
             boards.run(0, 1)
         self.check(0)

@@ -31,8 +31,8 @@ Arrays = tuple[Array, Array, Array, Array, Array]
 class NativeEngine:
     """LuaJIT on the arrays in place."""
 
-    def __init__(self, module: Any, run_address: int, buttons_offset: int) -> None:
-        native = module[b"native"](_c_definition().encode(), buttons_offset)
+    def __init__(self, module: Any, observe: Any, run_address: int, buttons_offset: int) -> None:
+        native = module[b"native"](observe, _c_definition().encode(), buttons_offset)
         if native[b"frame_bytes"] != FRAME_DTYPE.itemsize:
             raise RuntimeError("the C layout of a frame differs from NumPy's on this platform")
         self._run_address = run_address
@@ -101,11 +101,11 @@ class NativeEngine:
 class PortableEngine:
     """Lua 5.3 or 5.4: a board's memory and RAM come and go as strings, one board at a time."""
 
-    def __init__(self, lua: Any, module: Any, run_address: int, buttons_offset: int) -> None:
+    def __init__(self, lua: Any, module: Any, observe: Any, run_address: int, buttons_offset: int) -> None:
         names = FRAME_DTYPE.names
         assert names is not None
         fields = lua.table_from([name.encode() for name in names])
-        portable = module[b"portable"](_pack_format().encode(), fields)
+        portable = module[b"portable"](observe, _pack_format().encode(), fields)
         self._no_decision, self._bad_row = module[b"NO_DECISION"], int(module[b"BAD_ROW"])
         self._all_well = int(module[b"ALL_WELL"])
         self._run, self._buttons_offset = _RUN(run_address), buttons_offset

@@ -60,6 +60,8 @@ class LuaHost:
 
     Args:
         runtime: ``"luajit"``, ``"lua54"``, ``"lua53"``, or ``"auto"`` for LuaJIT where lupa has it, else 5.4.
+        features: compute the features.
+        teacher: compute the teacher's advice and the lane-shaping reward.
         run_address: address of ``int32_t run(uint8_t *state, const uint8_t *rom, int64_t max_cycles)``,
             which runs one board to its next bridge point and returns 0; by default the board's own.
         buttons_offset: where a row of state holds the buttons; goes with `run_address`.
@@ -80,6 +82,8 @@ class LuaHost:
         self,
         runtime: LuaRuntimeName = "auto",
         *,
+        features: bool = True,
+        teacher: bool = True,
         run_address: int | None = None,
         buttons_offset: int | None = None,
     ) -> None:
@@ -110,10 +114,11 @@ class LuaHost:
         self._bad_row = int(module[b"BAD_ROW"])
         self._longest_way = int(module[b"LONGEST_WAY"])
         self._engine: NativeEngine | PortableEngine
+        observe = module[b"observer"](features, teacher)
         if self.runtime == "luajit":
-            self._engine = NativeEngine(module, run_address, buttons_offset)
+            self._engine = NativeEngine(module, observe, run_address, buttons_offset)
         else:
-            self._engine = PortableEngine(self._lua, module, run_address, buttons_offset)
+            self._engine = PortableEngine(self._lua, module, observe, run_address, buttons_offset)
 
     def init(self, memory: NDArray[np.float64], seed: int, start_level: int, game: str = "squall") -> None:
         """Begin a board's Lua memory at power-on.

@@ -16,7 +16,7 @@ from tempest_gym.machines.machine import advance_by_frames
 from tempest_gym.machines.mame_link import Link, LinkClosedError, LinkTimeoutError, open_link
 from tempest_gym.machines.mame_process import MameError, MameMissingError
 from tempest_gym.machines.seeding import phase_of
-from tempest_gym.machines.switches import FACTORY, Switches
+from tempest_gym.machines.setup import DEFAULT_SETUP, Setup
 from tempest_gym.protocol import (
     PACKET_BYTES,
     Command,
@@ -51,7 +51,7 @@ class MameMachine:
         rom: the ROM set.
         randomness: ``"seed"``: the seed decides what the game's random numbers are, as on the board;
             ``"mame"``: they are MAME's own, and a seed fixes less.
-        switches: the operator's switches.
+        setup: the operator's switches and what the Lua computes.
         timeout: seconds that MAME may take for an answer.
         mame: path or command of MAME; None: found by `find_mame`.
         link: ``"pipe"``, ``"socket"`` or ``"auto"``.
@@ -69,7 +69,7 @@ class MameMachine:
         rom: RomImage,
         *,
         randomness: Literal["seed", "mame"] = "seed",
-        switches: Switches = FACTORY,
+        setup: Setup = DEFAULT_SETUP,
         timeout: float = 10.0,
         mame: str | os.PathLike[str] | None = None,
         link: Literal["auto", "pipe", "socket"] = "auto",
@@ -83,8 +83,8 @@ class MameMachine:
             "TEMPEST_GAME": self.game,
             "TEMPEST_RANDOMNESS": randomness,
             "TEMPEST_SEED": "0",
-            "TEMPEST_DIP2": str(switches.dip2),
-            "TEMPEST_DIFFICULTY": str(switches.difficulty),
+            "TEMPEST_DIP2": str(setup.dip2),
+            "TEMPEST_DIFFICULTY": str(setup.difficulty_bits),
         }
         self._timeout = timeout
         self._mame = mame
