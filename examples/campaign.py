@@ -51,8 +51,8 @@ def command(name, folder, options):
         script = ["-m", "tempest_rainbow.cli", "train", "--run", str(folder), "--seed", name.split("-")[1]]
         script += ["--minutes", str(options.minutes), "--checkpoint.every-minutes", str(options.step)]
         script += ["--checkpoint.keep", "1000", "--evaluation.every-minutes", "0", "--evaluation.no-at-end"]
-        script += ["--dashboard.on", "False", "--clock", options.clock]
-        script += ["--threads", "1", "--env-threads", "1", "--learner-processes", "False"] if threads else []
+        script += ["--dashboard.no-on", "--clock", options.clock]
+        script += ["--threads", "1", "--env-threads", "1", "--no-learner-processes"] if threads else []
     return [sys.executable, *script]
 
 

@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from gymnasium.error import Error as GymnasiumError
 
@@ -61,8 +61,14 @@ def _write(text: str) -> None:
     sys.stdout.flush()
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Report a wrong command line in one sentence and exit."""
+        self.exit(2, f"{self.prog}: {message.removeprefix('argument ')}; see {self.prog} --help\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="tempest-gym", description=tempest_gym.__doc__.splitlines()[0])
+    parser = _Parser(prog="tempest-gym", description=tempest_gym.__doc__.splitlines()[0])
     parser.add_argument("--version", action="version", version=f"tempest-gym {tempest_gym.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -82,16 +88,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     play.add_argument("--games", type=_positive, default=1, help="number of games (default 1)")
     play.add_argument(
-        "--seed", type=int, help="seed of the first game, later ones count up (default 0; by hand: any)"
+        "--seed", type=_whole, help="seed of the first game, later ones count up (default 0; by hand: any)"
     )
-    play.add_argument("--start-level", type=int, default=1, help="level the games start at, 1-81")
+    play.add_argument(
+        "--start-level", type=_number(1, 81, int), default=1, help="level the games start at, 1-81"
+    )
     play.add_argument(
         "--render", action="store_true", help="show a policy's games in a window, at true speed"
     )
     play.add_argument("--record", type=Path, metavar="FILE", help="keep the game for `tempest-gym replay`")
     play.add_argument("--mute", action="store_true", help="by hand: no sound")
     play.add_argument(
-        "--mouse", type=float, default=1.0, metavar="X", help="by hand: factor of the mouse's turn"
+        "--mouse",
+        type=_number(-100, 100),
+        default=1.0,
+        metavar="X",
+        help="by hand: factor of the mouse's turn",
     )
     _machine_options(play)
 
@@ -101,7 +113,9 @@ def _parser() -> argparse.ArgumentParser:
         "--output", type=Path, metavar="VIDEO", help="write an .mp4 or .gif; else a window opens"
     )
     replay.add_argument("--check", action="store_true", help="show nothing, only check")
-    replay.add_argument("--speed", type=_speed, default=1.0, metavar="X", help="times true speed (default 1)")
+    replay.add_argument(
+        "--speed", type=_number(0.05, 100), default=1.0, metavar="X", help="times true speed (default 1)"
+    )
     replay.add_argument(
         "--start", type=_seconds, default=0.0, metavar="S", help="second of the game to begin at"
     )
@@ -114,8 +128,8 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--envs", type=_positive, default=64, help="boards (default 64)")
     bench.add_argument("--threads", type=_positive, default=1, help="threads for the boards (default 1)")
     bench.add_argument("--instances", type=_positive, default=1, help="MAMEs (default 1)")
-    bench.add_argument("--seconds", type=float, default=5.0, help="length of each measurement (default 5)")
-    bench.add_argument("--seed", type=int, default=0, help="seed of the first game (default 0)")
+    bench.add_argument("--seconds", type=_seconds, default=5.0, help="length of each measurement (default 5)")
+    bench.add_argument("--seed", type=_whole, default=0, help="seed of the first game (default 0)")
     bench.add_argument(
         "--obs-type",
         choices=("features", "ram", "rgb", "grayscale"),
@@ -134,7 +148,7 @@ def _parser() -> argparse.ArgumentParser:
 
     verify = command("verify", _verify, _show_verify, "compare MAME and the board frame by frame")
     verify.add_argument("--frames", type=_positive, default=10_000, help="game frames (default 10,000)")
-    verify.add_argument("--seed", type=int, default=0, help="seed of the first game (default 0)")
+    verify.add_argument("--seed", type=_whole, default=0, help="seed of the first game (default 0)")
     _rom_option(verify)
 
     client = command(
@@ -183,25 +197,23 @@ def _rom_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rom", help="folder, zip or name of a ROM set (default: $TEMPEST_ROM, else Squall)")
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
-    return value
+def _number(least: float, most: float, kind: type[int] | type[float] = float) -> Callable[[str], Any]:
+    """Return a function that reads a number from ``least`` to ``most``."""
+
+    def read(text: str) -> float:
+        with contextlib.suppress(ValueError):
+            if least <= kind(text) <= most:
+                return kind(text)
+        raise argparse.ArgumentTypeError(
+            f"must be {'a whole' if kind is int else 'a'} number from {least:,} to {most:,}, got {text!r}"
+        )
+
+    return read
 
 
-def _speed(text: str) -> float:
-    value = float(text)
-    if not 0.05 <= value <= 100:
-        raise argparse.ArgumentTypeError(f"must be from 0.05 to 100, got {text}")
-    return value
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1e6:
-        raise argparse.ArgumentTypeError(f"must be from 0 to 1,000,000, got {text}")
-    return value
+_positive = _number(1, 1_000_000_000, int)
+_whole = _number(0, 2**63 - 1, int)
+_seconds = _number(0, 1_000_000)
 
 
 def _doctor(options: argparse.Namespace) -> tuple[dict[str, Any], int]:

@@ -26,9 +26,7 @@ class Extra:
 
 
 EXTRAS: dict[str, Extra] = {
-    "rainbow": Extra(
-        "the trainer", ("torch", "tensorboard", "tyro", "rich", "safetensors", "prompt_toolkit")
-    ),
+    "rainbow": Extra("the trainer", ("torch", "tensorboard", "rich", "safetensors", "prompt_toolkit")),
     "dashboard": Extra("the trainer's dashboard in a browser", ("nicegui", "PIL")),
     "human": Extra("windows, playing yourself", ("pygame",)),
     "video": Extra("films of games", ("imageio_ffmpeg", "PIL")),

@@ -30,15 +30,15 @@ class PlanOptions:
     """How a planner plans; used with --planner only."""
 
     copies: int = 8
-    """Copies of a game that the policy plays ahead to see whether one dies."""
+    """Copies of a game that the policy plays ahead to find out whether one dies."""
     horizon: int = 40
     """Decisions that a copy is played ahead."""
     every: int = 4
-    """Decisions between two such looks ahead while no copy dies."""
+    """Decisions between two such checks while no copy dies."""
     simulations: int = 264
     """Most copies that a search for a better plan plays ahead."""
     seconds: float | None = None
-    """Time after which a decision compares no more plans; None: no limit."""
+    """Seconds after which a decision compares no more plans; none: no limit."""
     room: int = 512
     """Copies played at once."""
 
@@ -66,13 +66,13 @@ class EvaluateOptions:
     frame_skip: int | None = None
     """Tempest only: game frames for which an action is held; by default as the policy was trained."""
     device: str = "cpu"
-    """Where the network lives: cpu, cuda, mps."""
+    """Device of the network: cpu, cuda, mps."""
     prior_weight: float | None = None
-    """Weight (lambda) of the imitated policy in the choice of actions; None: as in training."""
+    """Weight (lambda) of the imitated policy in the choice of actions; by default as in training."""
     time_limit: float | None = 1800.0
-    """Tempest only: seconds of game time after which a game is truncated; None: no limit."""
+    """Tempest only: seconds of game time after which a game is truncated; none: no limit."""
     planner: bool = False
-    """Tempest on boards only: plan on copies of the game, which do not know its dice."""
+    """Tempest on boards only: plan on copies of the game, which have random numbers of their own."""
     plan: PlanOptions = field(default_factory=PlanOptions)
     json: bool = False
     """Print one JSON object to standard output, everything else to standard error."""
@@ -108,14 +108,14 @@ class WatchOptions:
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """Write a policy as safetensors or ONNX and check that the file computes the same."""
+    """Write a policy as safetensors or ONNX and check that the file gives the same results."""
 
     policy: str = "bundled"
     """bundled, or a path: run folder (its best checkpoint), checkpoint, weights file."""
     output: Path = Path("policy.onnx")
-    """File to write; the ending decides: .safetensors or .onnx."""
+    """File to write, .safetensors or .onnx."""
     prior_weight: float | None = None
-    """Weight (lambda) of the imitated policy in the choice of actions; None: as in training."""
+    """Weight (lambda) of the imitated policy in the choice of actions; by default as in training."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -139,10 +139,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         lines = "\n".join(f"  {name:10} {text}" for name, (_, text) in commands.items())
         usage = (
             f"usage: tempest-rainbow COMMAND [OPTIONS]\n\n{lines}\n\n"
-            "tempest-rainbow COMMAND --help tells the options."
+            "tempest-rainbow COMMAND --help lists the options."
         )
         if given and given[0] not in ("-h", "--help"):
-            sys.stderr.write(f"there is no command {given[0]!r}\n{usage}\n")
+            sys.stderr.write(
+                f"tempest-rainbow: unknown command {given[0]!r}; choose one of {', '.join(commands)}\n"
+            )
             return 2
         sys.stdout.write(usage + "\n")
         return 0
@@ -170,11 +172,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parse(options: type, arguments: list[str], command: str) -> Any:
-    import tyro
+    from tempest_rainbow.config.command_line import parse
 
-    from tempest_rainbow.config.toml import spell_none
-
-    return tyro.cli(options, args=spell_none(options, arguments), prog=f"tempest-rainbow {command}")
+    return parse(options(), arguments, f"tempest-rainbow {command}")
 
 
 def resolve(arguments: list[str]) -> Any:
@@ -184,10 +184,9 @@ def resolve(arguments: list[str]) -> Any:
         ConfigError: a setting is unknown or out of range.
         OSError: the TOML file cannot be read.
     """
-    import tyro
-
+    from tempest_rainbow.config.command_line import parse
     from tempest_rainbow.config.settings import ConfigError, TrainConfig
-    from tempest_rainbow.config.toml import from_toml, spell_none
+    from tempest_rainbow.config.toml import from_toml
     from tempest_rainbow.files import read_text
     from tempest_rainbow.presets import preset, preset_for
 
@@ -211,9 +210,7 @@ def resolve(arguments: list[str]) -> Any:
         base = preset(early.preset or named.preset or preset_for(early.env or named.env))
     if given is not None:
         base = replace(from_toml(given, base), preset=base.preset)
-    arguments = spell_none(TrainConfig, arguments)
-    config = tyro.cli(TrainConfig, default=base, args=arguments, prog="tempest-rainbow train")
-    config = _with_full_paths(config)
+    config = _with_full_paths(parse(base, arguments, "tempest-rainbow train"))
     config.check()
     _find_modules_here(config.env)
     return config
@@ -342,7 +339,9 @@ def _watch(arguments: list[str]) -> int:
 
 
 def _plot(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(
+    from tempest_rainbow.config.command_line import Parser
+
+    parser = Parser(
         "tempest-rainbow plot",
         description="Draw one metric of several runs over frames as SVG, scores with evaluations and 95%% intervals.",
     )

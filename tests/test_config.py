@@ -1,8 +1,6 @@
 """Settings: presets, TOML and command line, and errors that tell what to do."""
 
 import dataclasses
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -121,7 +119,7 @@ def test_a_misspelt_setting_is_named_with_the_right_one():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"envs": "many"}, "envs cannot be 'many': expected int"),
+        ({"envs": "many"}, "envs cannot be 'many': expected a whole number"),
         ({"envs": True}, "envs cannot be True"),
         ({"machine": "amiga"}, "machine must be one of board, mame"),
         ({"learner": 3}, "learner is a group of settings"),
@@ -163,31 +161,10 @@ def test_training_games_draw_from_levels_not_below_the_start_level(arguments, le
         (["--seed", "-1"], "--seed must be at least 0, got -1"),
         (["--minutes", "-5"], "--minutes must be a number above 0, got -5"),
         (["--replay.memory-gb", "nan"], "--replay.memory-gb must be a number above 0, got nan"),
-        (["--clock", "processor"], "needs --learner-processes False"),
+        (["--clock", "processor"], "needs --no-learner-processes"),
         (["--preset", "fastest"], "choose one of default, original, fast-check, cartpole, classic"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(arguments, message, capsys):
     assert main(["train", *arguments]) == 1
     assert message in capsys.readouterr().err
-
-
-def test_every_setting_is_explained_in_the_help():
-    run = subprocess.run(
-        [sys.executable, "-m", "tempest_rainbow.cli", "train", "--help"],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={"COLUMNS": "80", "PATH": ""},
-    )
-    lines = run.stdout.splitlines()
-    options = [i for i, line in enumerate(lines) if line.lstrip("│ ").startswith("--")]
-    assert len(options) > 60
-    for i in options:
-        text = lines[i + 1].strip("│ ")
-        assert len(text.split("(default")[0].strip()) > 8, f"no help under {lines[i]!r}"
-
-
-def test_an_unknown_command_lists_the_commands(capsys):
-    assert main(["trian"]) == 2
-    assert "evaluate" in capsys.readouterr().err

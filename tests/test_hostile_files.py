@@ -193,7 +193,7 @@ def test_hostile_settings_end_in_a_sentence(tmp_path, monkeypatch, capsys, kind)
     monkeypatch.chdir(tmp_path)
     Path("precious").write_text("do not lose me")
     Path("settings.toml").write_bytes(SETTINGS[kind])
-    assert main(["train", "--config", "settings.toml", "--run", "run", "--dashboard.on", "False"]) == 1
+    assert main(["train", "--config", "settings.toml", "--run", "run", "--dashboard.no-on"]) == 1
     said = capsys.readouterr().err
     assert "Traceback" not in said
     assert "tempest-rainbow train: " in said.splitlines()[-1]

@@ -230,7 +230,7 @@ def broken(self):
     raise RuntimeError("as asked")
 Trainer._flush = broken
 sys.exit(cli.main(["train", "--env", "CartPole-v1", "--frames", "100000000", "--learn-start", "200", "--threads", "1",
-                   "--dashboard.on", "False", "--monitor.no-tensorboard", *sys.argv[1:]]))
+                   "--dashboard.no-on", "--monitor.no-tensorboard", *sys.argv[1:]]))
 """
 
 ANSWERS = {

@@ -55,7 +55,7 @@ SHORTER = {
     "tempest-rainbow evaluate --policy bundled --planner --games 10": "--games 1 --time-limit 2",
     "tempest-rainbow evaluate --policy bundled --planner --games 10 --time-limit None": "--games 1 --time-limit 2",
     "python examples/sb3_ppo.py --steps 1000000": "--steps 500 --envs 2 --games 1",
-    "tempest-rainbow train --preset fast-check": "--frames 2000 --dashboard.on False --run run",
+    "tempest-rainbow train --preset fast-check": "--frames 2000 --dashboard.no-on --run run",
     "tempest-gym verify --frames 2000 --seed 5": "--frames 200",
 }
 

@@ -16,7 +16,7 @@ from tempest_rainbow.monitor.history import read_history, rewind
 QUICK = [
     *("--env", "CartPole-v1", "--frames", "400", "--envs", "4", "--learn-start", "100", "--threads", "1"),
     *("--network.trunk", "16", "--network.head", "8", "--evaluation.every-frames", "0"),
-    *("--evaluation.no-at-end", "--dashboard.on", "False", "--monitor.no-tensorboard"),
+    *("--evaluation.no-at-end", "--dashboard.no-on", "--monitor.no-tensorboard"),
 ]
 
 

@@ -182,8 +182,7 @@ def test_a_run_folder_is_announced_only_once_it_stays(tmp_path):
         str(folder),
         "--replay.capacity",
         "10",
-        "--dashboard.on",
-        "False",
+        "--dashboard.no-on",
     )
     failed = subprocess.run(
         [sys.executable, "-m", "tempest_rainbow.cli", "train", *options],

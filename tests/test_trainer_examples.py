@@ -142,7 +142,7 @@ def test_the_notebook_carries_its_outputs():
 def test_a_wrapped_environment_is_found_where_the_command_is_given(tmp_path):
     """As the first lines of reward_wrapper.py say."""
     arguments = ["--env", "reward_wrapper:CalmTempest-v0", "--preset", "fast-check", "--frames", "100"]
-    quick = ["--evaluation.no-at-end", "--dashboard.on", "False", "--run", str(tmp_path / "run")]
+    quick = ["--evaluation.no-at-end", "--dashboard.no-on", "--run", str(tmp_path / "run")]
     command = shutil.which("tempest-rainbow")
     for rest in (
         ["train", *arguments, *quick],

@@ -28,7 +28,7 @@ from tempest_rainbow.monitor.retrying import Retrying
 CARTPOLE = [
     *("--preset", "classic", "--env", "CartPole-v1", "--frames", "None", "--threads", "1"),
     *("--samples-per-insert", "0.5", "--learn-start", "200", "--replay.capacity", "20000"),
-    *("--evaluation.every-frames", "0", "--evaluation.no-at-end", "--dashboard.on", "False"),
+    *("--evaluation.every-frames", "0", "--evaluation.no-at-end", "--dashboard.no-on"),
     *("--monitor.curve-seconds", "0.2", "--monitor.ui", "log", "--monitor.no-tensorboard"),
 ]
 BUSY_SAVING = ("--checkpoint.every-frames", "100", "--checkpoint.replay")

@@ -53,8 +53,7 @@ def test_a_run_of_version_0_1_resumes(run, capsys):
                 "--frames",
                 "1200",
                 "--evaluation.no-at-end",
-                "--dashboard.on",
-                "False",
+                "--dashboard.no-on",
                 "--monitor.no-tensorboard",
             ]
         )

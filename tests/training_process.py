@@ -17,7 +17,7 @@ from tempest_rainbow.monitor.history import read_history
 
 QUICK = [
     *("--preset", "fast-check", "--frames", "None", "--minutes", "None", "--threads", "1"),
-    *("--evaluation.every-minutes", "0", "--evaluation.no-at-end", "--dashboard.on", "False"),
+    *("--evaluation.every-minutes", "0", "--evaluation.no-at-end", "--dashboard.no-on"),
     *("--monitor.curve-seconds", "0.5", "--monitor.ui", "log"),
 ]
 """Options of a run that continues until it is stopped."""

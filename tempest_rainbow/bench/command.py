@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
 import sys
@@ -10,6 +9,7 @@ from typing import Any
 
 from tempest_rainbow.bench.learner import bench_learner
 from tempest_rainbow.bench.replay import bench_replay
+from tempest_rainbow.config.command_line import Parser
 
 __all__ = ["bench", "main"]
 
@@ -31,7 +31,9 @@ def bench(
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the benchmark from the command line."""
-    parser = argparse.ArgumentParser(prog="tempest-rainbow bench", description=__doc__)
+    parser = Parser(
+        "tempest-rainbow bench", description="Measure how fast learner, replay and training are here."
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     parser.add_argument("--seconds", type=float, default=20.0, help="time for the learner's part")
     parser.add_argument("--transitions", type=int, default=15_000_000, help="size of the replay")
@@ -39,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps or auto")
     parser.add_argument("--monitors", action="store_true", help="measure what watching a run costs instead")
     parser.add_argument("--ray", action="store_true", help="measure collection on a cluster instead")
-    parser.add_argument("--clients", type=int, help="measure the server with so many clients instead")
+    parser.add_argument("--clients", type=int, help="measure the server with this many clients instead")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
     try:

@@ -8,7 +8,7 @@ from tempest_rainbow.config.settings import (
     MonitorConfig,
     TrainConfig,
 )
-from tempest_rainbow.config.toml import from_toml, overlay, spell_none, to_toml
+from tempest_rainbow.config.toml import from_toml, overlay, to_toml
 
 __all__ = [
     "TEMPEST",
@@ -19,6 +19,5 @@ __all__ = [
     "TrainConfig",
     "from_toml",
     "overlay",
-    "spell_none",
     "to_toml",
 ]

@@ -1,9 +1,8 @@
 """Values that change over a run, each a pure function of counters: exploration, demonstrations, imitation,
 learning rate.
 
-The dataclasses are settings (they are the command line's groups); their ``value`` methods are closed
-forms, so nothing here has to be saved for a run to go on. What does remember something, the epsilon
-pulse and the comparison of student and teacher, has ``get_state`` and ``set_state``.
+The dataclasses are settings, groups of the command line. Their ``value`` methods are closed forms, so a resumed run
+needs nothing saved here.
 """
 
 from __future__ import annotations
@@ -31,15 +30,14 @@ DESCENT = 0x20
 
 
 def linear(start: float, end: float, duration: float, now: float) -> float:
-    """Go straight from ``start`` at 0 to ``end`` at ``duration`` and stay there; ``duration`` 0 is ``end``
-    at once."""
+    """Return a line from ``start`` at 0 to ``end`` at ``duration``, constant from there on."""
     if now >= duration:
         return end
     return start + (end - start) * max(now, 0.0) / duration
 
 
 def cosine(start: float, end: float, duration: float, now: float) -> float:
-    """Go along half a cosine from ``start`` at 0 to ``end`` at ``duration`` and stay there."""
+    """Return half a cosine from ``start`` at 0 to ``end`` at ``duration``, constant from there on."""
     if now >= duration:
         return end
     return end + (start - end) * 0.5 * (1.0 + math.cos(math.pi * max(now, 0.0) / duration))
@@ -54,16 +52,15 @@ class EpsilonSchedule:
     end: float = 0.01
     """Share of random actions after `frames` frames (0 to 1)."""
     frames: int = 500_000
-    """Frames over which the share goes from start to end."""
+    """Frames over which the share changes from start to end."""
     descent_factor: float = 0.2
-    """Factor on epsilon during the descent between levels, where one touch of a spike is death (Tempest
-    only)."""
+    """Tempest only: factor on epsilon during the descent between levels, where a single spike is fatal."""
     zap_probability: float = 0.05
-    """Probability that a random action zaps (44-action environments only)."""
+    """Probability that a random action zaps (environments with 44 actions only)."""
     fire_probability: float = 0.5
-    """Probability that a random action fires (44-action environments only)."""
+    """Probability that a random action fires (environments with 44 actions only)."""
     pulse_value: float = 0.25
-    """Epsilon during a pulse: a short spell of more exploration."""
+    """Epsilon during a pulse, a short time of more exploration."""
     pulse_frames: int = 50_000
     """Length of a pulse in frames."""
     pulse_every: int = 0
@@ -85,18 +82,18 @@ class EpsilonSchedule:
 
 @dataclass(frozen=True)
 class ExpertSchedule:
-    """How often the teacher acts instead of the agent (environments that give ``expert_action`` only)."""
+    """How often the teacher acts instead of the agent (needs `expert_action` in the environment's info)."""
 
     start: float = 0.5
-    """Share of the play that is the teacher's at the first frame (0 to 1)."""
+    """Share in which the teacher acts at the first frame (0 to 1)."""
     end: float = 0.02
-    """Share of the play that is the teacher's after `frames` frames (0 to 1)."""
+    """Share in which the teacher acts after `frames` frames (0 to 1)."""
     frames: int = 5_000_000
-    """Frames over which the share goes from start to end."""
+    """Frames over which the share changes from start to end."""
     descent_factor: float = 2.0
-    """Factor on the share during the descent between levels (unit `frame` only; at most 1 results)."""
+    """Factor on the share during the descent between levels, up to a share of 1 (unit `frame` only)."""
     unit: Literal["frame", "episode"] = "frame"
-    """How often it is drawn who acts: for every frame, or for a whole episode."""
+    """Whether teacher or agent is drawn for each frame or for a whole episode."""
 
     def value(self, frames: int) -> float:
         """Return the teacher's share at ``frames`` collected frames."""
@@ -117,23 +114,19 @@ class ImitationSchedule:
     """Weight of the imitation loss beside the reinforcement loss."""
 
     start: float = 1.0
-    """Weight at the first frame; for mode `behind` the weight of a student that earns nothing."""
+    """Weight at the first frame; in mode `behind`, of a student that earns nothing."""
     end: float = 0.0
-    """Least weight: the end of the line for mode `frames`, the floor for mode `behind`."""
+    """Least weight: the last one in mode `frames`, the floor in mode `behind`."""
     frames: int = 5_000_000
-    """Frames over which mode `frames` goes from start to end; mode `behind` uses it as an upper bound on
-    its weight too."""
+    """Frames over which the weight falls from start to end; in mode `behind` this line is an upper bound."""
     mode: Literal["frames", "behind"] = "frames"
-    """`frames`: a straight line over frames. `behind`: start x max(1 - student's return / teacher's return,
-    0) as QDagger does."""
+    """`frames`: linear over frames. `behind`: start x max(1 - student's return / teacher's return, 0) as in QDagger."""
 
     prior: float = 0.0
-    """How far the imitated policy guides the agent's own choices while the student earns nothing: it takes
-    the action with
-    the greatest expected return + weight x log-probability under the imitated policy."""
+    """Weight of the imitated policy in the agent's actions while the student earns nothing: the action taken maximises
+    expected return + weight x log-probability under the imitated policy."""
     prior_end: float = 0.0
-    """Least such weight, once the student is level with the teacher (mode `behind`) or after `frames`
-    frames."""
+    """Least such weight, once the student equals the teacher (mode `behind`) or after `frames` frames."""
 
     def value(self, frames: int, standing: float) -> float:
         """Return the weight of the imitation loss.
@@ -158,18 +151,17 @@ class ImitationSchedule:
 
 @dataclass(frozen=True)
 class LearningRateSchedule:
-    """Learning rate: a linear warm-up to `learner.learning_rate` over learner steps, then half a cosine (or
-    constant)."""
+    """Learning rate: a linear warm-up to `learner.learning_rate`, then half a cosine or a constant."""
 
     warmup_steps: int = 0
-    """Learner steps over which the rate rises in a straight line from 0."""
+    """Learner steps over which the rate rises linearly from 0."""
     decay_steps: int = 0
     """Learner steps after the warm-up until `final_fraction` of the peak is reached; 0 keeps the peak."""
     over_run: bool = False
-    """Let the cosine last as long as the run instead of `decay_steps`: until --minutes or --frames end it. A run
-    resumed for longer goes on where the longer run's rate is; one without an end keeps the peak."""
+    """Spread the cosine over the run, until --minutes or --frames end it, instead of `decay_steps`. A run resumed for
+    longer follows the longer cosine; one without an end keeps the peak."""
     final_fraction: float = 0.1
-    """Where the cosine ends, as a share of the peak."""
+    """Rate at the end of the cosine, as a share of the peak."""
 
     def value(self, step: int, peak: float, progress: float = math.nan) -> float:
         """Return the rate at one moment.
@@ -197,7 +189,7 @@ class BetaSchedule:
     end: float = 1.0
     """Exponent after `frames` frames (0 to 1)."""
     frames: int = 5_000_000
-    """Frames over which the exponent goes from start to end."""
+    """Frames over which the exponent changes from start to end."""
 
     def value(self, frames: int) -> float:
         """Return the exponent at ``frames`` collected frames."""

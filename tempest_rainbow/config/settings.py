@@ -4,7 +4,6 @@ at once."""
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
@@ -17,11 +16,6 @@ from tempest_rainbow.config.schedules import (
     ImitationSchedule,
     LearningRateSchedule,
 )
-
-if sys.version_info >= (3, 11):
-    pass
-else:
-    pass
 
 __all__ = [
     "NETWORK_PRESETS",
@@ -66,13 +60,13 @@ class LearnerConfig:
     """Steps between copies of the weights to the target network; unused with target_polyak."""
 
     target_polyak: float = 0.0
-    """Share of the weights that flows to the target network at every step; 0: hard copies instead."""
+    """Share of the weights that the target network takes over at every step; 0: whole copies instead."""
 
     double: bool = True
-    """Choose the action that follows by the online network, and only judge it by the target network."""
+    """Choose the next action with the online network and evaluate it with the target network."""
 
     imitation: Literal["none", "policy", "margin", "softmax"] = "policy"
-    """How to learn from advice: a policy head's log-likelihood, a large margin on Q, or softmax over Q."""
+    """Imitation loss: a policy head's log-likelihood, a large margin on Q, or a softmax over Q."""
 
     imitation_margin: float = 0.8
     """By how much the advised action's Q should exceed the others' (imitation margin)."""
@@ -81,14 +75,14 @@ class LearnerConfig:
     """Divides Q before the softmax (imitation softmax)."""
 
     improvement: float = 0.0
-    """Weight of the policy head's pull towards what the expected returns recommend (clipped MPO); it grows as the
-    imitation weight falls below 1. 0: the head only imitates."""
+    """Weight of the policy head's improvement towards higher expected returns (clipped MPO). It grows as the imitation
+    weight falls below 1. 0: the head only imitates."""
 
     improvement_temperature: float = 0.3
-    """Advantage, in units of return, that makes an action e times as likely in that recommendation."""
+    """Advantage, in units of return, that makes an action e times as likely in the improved policy."""
 
     munchausen: bool = False
-    """Soft values and the scaled log-policy added to the reward, instead of double Q."""
+    """Munchausen RL: soft values, and the scaled log-policy added to the reward, instead of double Q."""
 
     munchausen_alpha: float = 0.9
     """Share of the log-policy added to the reward."""
@@ -103,10 +97,10 @@ class LearnerConfig:
     """Steps between copies of the weights to the network that acts."""
 
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Arithmetic of the matrix products; auto measures both at the start and takes the faster."""
+    """Precision of the matrix products; auto times both at the start and takes the faster."""
 
     compile: Literal["auto", "on", "off"] = "auto"
-    """Compile the loss with torch.compile; auto: on CUDA devices. Falls back where that fails."""
+    """Compile the loss with torch.compile; auto: on CUDA devices. The run continues uncompiled where that fails."""
 
     cuda_graphs: Literal["auto", "off"] = "auto"
     """Replay the whole step as one CUDA graph where there is a CUDA device."""
@@ -123,22 +117,22 @@ class ReplayConfig:
     """Take this much memory (10^9 bytes) instead of a fixed number of transitions."""
 
     n_step: int = 12
-    """Steps summed up before the network's estimate takes over."""
+    """Rewards summed before the network's estimate."""
 
     gamma: float = 0.99
     """Discount of one step."""
 
     dtype: Literal["float16", "float32"] = "float16"
-    """How observations are stored; float16 halves the memory and is exact to three digits."""
+    """Type in which observations are stored; float16 halves the memory and is exact to three digits."""
 
     path: Path | None = None
     """Keep the observations in this file instead of in memory."""
 
     priority_exponent: float = 0.5
-    """How strongly priorities skew the draw; 0 draws uniformly."""
+    """Exponent of the priorities; 0 samples uniformly."""
 
     minimum_priority: float = 1e-3
-    """Added to every priority, so that none is forgotten."""
+    """Added to every priority, so that every transition can be sampled."""
 
     new_priority: Literal["max", "mean"] = "max"
     """New transitions enter at the largest priority seen, or at the mean of the present ones."""
@@ -167,8 +161,7 @@ class NetworkConfig:
     """Settings of the network."""
 
     encoder: Literal["auto", "lanes", "none"] = "auto"
-    """Cross-attention between lanes and enemies before the trunk; auto: where observations have 195
-    values."""
+    """Cross-attention between lanes and enemies before the trunk; auto: for Tempest's 195 features."""
 
     encoder_size: int = 128
     """Width of the encoder's tokens and of its code."""
@@ -192,12 +185,11 @@ class NetworkConfig:
     """Return at the last atom."""
 
     action_factors: tuple[int, ...] = ()
-    """Sizes of independent choices whose product is the action count, slowest index first, such as 4 11:
-    advantages are summed over them, which is cheaper and shares what is learnt. Empty: one advantage per
-    action."""
+    """Sizes of independent choices whose product is the number of actions, slowest index first, such as 4 11. An
+    action's advantage is the sum over its choices. Empty: one advantage per action."""
 
     policy_head: bool = False
-    """Whether the network also imitates the teacher by a linear policy on the trunk."""
+    """Add a linear policy on the trunk, which imitates the teacher."""
 
 
 NETWORK_PRESETS: dict[str, NetworkConfig] = {
@@ -218,11 +210,11 @@ class ClusterConfig:
     fragment: int = 1024
     """Least number of transitions in a message."""
     in_flight: int = 2
-    """Fragments that a runner may have under way: it plays the next while one travels."""
+    """Fragments that a runner may have in flight: it collects the next while one is sent."""
     weights_every: int = 50
-    """Learner steps between weights sent out; what was played with older ones is the staleness shown."""
+    """Learner steps between weights sent to the runners."""
     patience: float = 300.0
-    """Seconds that a runner may take for a fragment; one that takes longer hangs, and is killed and replaced."""
+    """Seconds after which a runner that has sent no fragment is killed and replaced."""
 
 
 @dataclass(frozen=True)
@@ -232,13 +224,13 @@ class DashboardConfig:
     on: bool | None = None
     """Serve the dashboard; by default if the extra `dashboard` is installed."""
     host: str = "127.0.0.1"
-    """Address to serve on; any other than loopback demands a token."""
+    """Address to bind to; any but loopback requires a token."""
     port: int = 8765
-    """Port to serve on."""
+    """Port to bind to; the next free one if it is taken."""
     token_file: Path | None = None
-    """File with the token that browsers must show; the variable TEMPEST_DASHBOARD_TOKEN does as well."""
+    """File with the token that browsers must present, instead of the variable TEMPEST_DASHBOARD_TOKEN."""
     pictures_per_second: float = 4.0
-    """Pictures of a game a second while somebody watches it."""
+    """Pictures of a game per second while somebody watches."""
 
 
 TEMPEST = "tempest_gym:Tempest-v0"
@@ -303,10 +295,10 @@ class EvaluationConfig:
     envs: int = 64
     """Greatest number of games at once."""
     seed: int = 20_000
-    """Seed of the first game; the others follow. The command `evaluate` plays others, so that what was chosen by
-    these is judged by those."""
+    """Seed of the first game; the others follow. The command evaluate uses others, so that the best checkpoint is not
+    measured on the seeds that chose it."""
     at_end: bool = True
-    """Evaluate once more when the run ends by --frames or --minutes."""
+    """Evaluate once more when --frames or --minutes end the run."""
     solved_at: float | None = None
     """End the run as soon as an evaluation's mean score reaches this."""
 
@@ -320,10 +312,9 @@ class CheckpointConfig:
     every_frames: int = 0
     """Frames between automatic saves; 0 switches those by frames off."""
     keep: int = 3
-    """How many of the last checkpoints are kept; the best by evaluation is kept beside them."""
+    """Number of recent checkpoints to keep; the best by evaluation is kept as well."""
     replay: bool = False
-    """Save the replay too: a resumed run then continues exactly, but each checkpoint is as large as the
-    replay."""
+    """Save the replay too: a resumed run then continues exactly, but each checkpoint is as large as the replay."""
 
 
 @dataclass(frozen=True)
@@ -335,10 +326,10 @@ class MonitorConfig:
     curve_seconds: float = 5.0
     """Seconds between points of the curves."""
     ui: Literal["auto", "rows", "live", "log"] = "auto"
-    """`live`: a panel with a progress bar; `rows`: columns under a header; `log`: plain lines; `auto`: live at a
-    terminal, otherwise plain lines."""
+    """Display in the terminal. live: a panel with a progress bar; rows: columns under a header; log: plain lines; auto:
+    live at a terminal, log elsewhere."""
     keyboard: bool = True
-    """Steer by single keys where standard input is a terminal; ? lists them."""
+    """Read single keys where standard input is a terminal; ? lists them."""
     tensorboard: bool = True
     """Write TensorBoard curves into <run>/tensorboard."""
     histograms: bool = True
@@ -351,15 +342,14 @@ class TrainConfig:
     default preset."""
 
     preset: str | None = None
-    """Settings to start from: default, original, fast-check, cartpole or classic; by default `default` for Tempest,
-    `cartpole` for CartPole and `classic` for others."""
+    """Settings to start from: default, original, fast-check, cartpole or classic. Without it: default for Tempest,
+    cartpole for CartPole, classic for others."""
     config: Path | None = None
-    """TOML file with settings, as saved in every run folder; it goes over the preset, the command line over
-    both."""
+    """TOML file with settings, as in every run folder. It overrides the preset; the command line overrides both."""
     resume: Path | None = None
-    """Run folder to go on with from its latest checkpoint, with its settings unless others are given."""
+    """Run folder to resume from its latest checkpoint, with its settings unless others are given."""
     run: Path | None = None
-    """Run folder to make; by default runs/<environment>-<date>-<time>."""
+    """Run folder to create; by default runs/<environment>-<date>-<time>."""
 
     env: str = TEMPEST
     """Gymnasium id with Box observations and Discrete actions."""
@@ -370,67 +360,64 @@ class TrainConfig:
     start_level: int = 1
     """Tempest only: level at which games start (1 to 81)."""
     start_levels: tuple[int, ...] = ()
-    """Tempest only: levels one of which each training game starts at instead, drawn by chance: 1 1 9 17 gives half
-    of the games to late levels that few games reach, until the level is changed by hand or by the curriculum.
-    Levels below --start-level count as that. Evaluation and the scores that are shown keep to --start-level, as do
-    clients of --listen. None are drawn if none are given after the name."""
+    """Tempest only: each training game starts at one of these levels, drawn at random: 1 1 9 17 starts half of
+    the games late. Lower levels count as --start-level. An empty list, a change by hand or the curriculum ends the draw.
+    Evaluations, the scores shown and clients of --listen keep to --start-level."""
     frame_skip: int = 1
     """Tempest only: game frames for which an action is held."""
     envs: int = 64
-    """Environments played side by side."""
+    """Number of environments."""
     env_threads: int | None = None
-    """Tempest on boards only: threads that share the environments; by default the environment decides."""
+    """Tempest on boards only: threads that step the environments; by default as many as pay off."""
     listen: str | None = None
-    """Tempest only: collect from clients that connect here instead, HOST:PORT (clients: `lua/main.lua` in
-    MAME anywhere;
-    at most `envs` of them). Any host but this machine's own demands a token."""
+    """Tempest only: HOST:PORT on which to wait for clients, at most --envs of them, and collect from these instead
+    (lua/main.lua in any MAME). Any host but this machine's own requires a token."""
     listen_token_file: Path | None = None
-    """With --listen: file whose first line is the token, instead of TEMPEST_TOKEN."""
+    """With --listen: file whose first line is the token, instead of the variable TEMPEST_TOKEN."""
     listen_legacy: Literal["loopback", "all", "none"] = "loopback"
-    """Who may come to --listen with the original's empty hello, which shows no token: clients on this
-    computer, all, or none. Behind a tunnel or proxy everybody seems to be on this computer: choose none."""
+    """Which clients may connect with the original's empty hello, which carries no token: those on this computer, all,
+    or none. Behind a tunnel or proxy every client appears to be on this computer: choose none."""
     listen_legacy_reply: Literal[3, 5] = 3
-    """Bytes of a reply to such a client: 3, or 5 for its later versions, which read a start level too."""
+    """Bytes of a reply to such a client: 3, or 5 for its later versions, which also read a start level."""
     ray: str | None = None
-    """Collect on a Ray cluster instead: `local`, `auto` or a cluster's address; `runners` and
-    `envs_per_runner` then count."""
+    """Collect on a Ray cluster instead, with --runners and --envs-per-runner: local, auto or a cluster's address."""
     runners: int = 2
-    """Ray only: processes that play, each on one core."""
+    """Ray only: processes that collect, each on one core."""
     envs_per_runner: int = 32
     """Ray only: environments of each runner."""
     life_ends: bool = True
     """A lost life is terminal for learning (where info carries life_lost)."""
     life_price: float = 0.0
-    """Reward taken away at each lost life, beside what the environment takes and outside its clip of 10."""
+    """Reward subtracted at each lost life, on top of the environment's own and outside its clip of 10."""
 
     frames: int | None = None
     """End after this many collected frames (environment steps)."""
     minutes: float | None = 60.0
-    """End after this many minutes of training, resumed parts included; None for no limit."""
+    """End after this many minutes of training, resumed parts included; none: no limit."""
     clock: ClockKind = "wall"
-    """What minutes are: those on the wall, or of processor time of this process, which compares runs on a
-    computer that others use too; that goes with play and learning in this one process only."""
+    """Which minutes count: wall-clock time, or processor time of this process, which makes runs on a shared computer
+    comparable. Processor time needs collection and learning in this process."""
     seed: int = 0
     """Seed of everything: environments, exploration, network, replay."""
     device: str = "auto"
-    """Where the network lives: auto, cpu, cuda, cuda:1, mps ..."""
+    """Device of the network: auto, cpu, cuda, cuda:1, mps ..."""
     threads: int | None = None
-    """CPU threads of the learner; by default all cores but one, which collects."""
+    """CPU threads of the learner; by default one fewer than there are cores."""
     learner_processes: bool | None = None
-    """Learn in processes of its own, which do not share an interpreter with the play; by default for large
-    networks on a CPU with two cores or more."""
+    """Learn in separate processes, which share no interpreter with collection; by default for large networks on a CPU
+    with two cores or more."""
     deterministic: bool = False
-    """One thread for everything: the same seed gives the same weights, and a resumed run equals an
-    uninterrupted one."""
+    """Use one thread for everything: the same seed gives the same weights, and a resumed run equals an uninterrupted
+    one."""
 
     batch_size: int = 256
     """Transitions per learner step."""
     samples_per_insert: float = 8.0
-    """Transitions learned per frame collected; whoever is ahead waits."""
+    """Transitions learned from per frame collected; whichever side is ahead waits."""
     learn_start: int = 10_000
-    """Frames collected before learning begins."""
+    """Frames collected before learning starts."""
     imitation_by_expert_only: bool = False
-    """Imitate only where the teacher acted; otherwise its advice on the agent's own states counts too."""
+    """Imitate only where the teacher acted, not its advice in states that the agent reached."""
 
     network: NetworkConfig = field(default_factory=NetworkConfig)
     learner: LearnerConfig = field(default_factory=LearnerConfig)
@@ -540,7 +527,7 @@ class TrainConfig:
             self.learner_processes is not False or self.ray is not None or self.machine != "board"
         ):
             raise ConfigError(
-                "--clock processor counts the time of this process alone: it needs --learner-processes False "
+                "--clock processor counts the time of this process alone: it needs --no-learner-processes "
                 "and goes with boards, not with --ray or --machine mame"
             )
         if not self.is_tempest and self.machine != "board":

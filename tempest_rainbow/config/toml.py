@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import json
 import sys
 import types
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +19,16 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["from_toml", "overlay", "spell_none", "to_toml"]
+__all__ = ["convert", "from_toml", "overlay", "to_toml"]
+
+_KINDS = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    Path: "a path",
+    type(None): "none",
+}
 
 
 def overlay(base: Any, values: Mapping[str, Any], where: str = "") -> Any:
@@ -41,22 +51,22 @@ def overlay(base: Any, values: Mapping[str, Any], where: str = "") -> Any:
                 raise ConfigError(f"{place} is a group of settings, got {value!r}")
             changes[name] = overlay(present, value, f"{place}.")
         else:
-            changes[name] = _convert(value, hints[name], place)
+            changes[name] = convert(value, hints[name], place)
     return replace(base, **changes)
 
 
-def _convert(value: Any, hint: Any, place: str) -> Any:
+def convert(value: Any, hint: Any, place: str) -> Any:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
-        if value in (None, "none") and type(None) in arguments:
+        if value in (None, "none", "None") and type(None) in arguments:
             return None
         for choice in arguments:
             if choice is not type(None):
                 try:
-                    return _convert(value, choice, place)
+                    return convert(value, choice, place)
                 except ConfigError:
                     continue
-        raise ConfigError(f"{place} cannot be {value!r}: expected {hint}")
+        raise ConfigError(f"{place} cannot be {value!r}: expected {_wanted(hint)}")
     if origin is Literal:
         if value in arguments:
             return value
@@ -64,39 +74,20 @@ def _convert(value: Any, hint: Any, place: str) -> Any:
     if origin is tuple and isinstance(value, (list, tuple)):
         kinds = [arguments[0]] * len(value) if arguments[-1:] == (Ellipsis,) else list(arguments)
         if len(kinds) == len(value):
-            return tuple(_convert(item, kind, place) for item, kind in zip(value, kinds, strict=True))
+            return tuple(convert(item, kind, place) for item, kind in zip(value, kinds, strict=True))
     if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
     if hint is Path and isinstance(value, (str, Path)):
         return Path(value).expanduser()
     if isinstance(hint, type) and isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
         return value
-    raise ConfigError(f"{place} cannot be {value!r}: expected {getattr(hint, '__name__', hint)}")
+    raise ConfigError(f"{place} cannot be {value!r}: expected {_wanted(hint)}")
 
 
-def spell_none(settings: type, arguments: Sequence[str]) -> list[str]:
-    """Return the arguments of a command line with ``none``, as TOML files here have it, spelt ``None``, as the
-    parser of command lines wants it, wherever the setting may be None."""
-    optional = {f"--{name.replace('_', '-')}" for name in _optional(settings, "")}
-    spelt = list(arguments)
-    for place, argument in enumerate(arguments):
-        name, equals, value = argument.partition("=")
-        if name.replace("_", "-") not in optional:
-            continue
-        if equals and value == "none":
-            spelt[place] = f"{name}=None"
-        elif not equals and arguments[place + 1 : place + 2] == ["none"]:
-            spelt[place + 1] = "None"
-    return spelt
-
-
-def _optional(settings: type, prefix: str) -> Iterator[str]:
-    """Yield the names of the settings that may be None, with those of their groups before them."""
-    for name, hint in typing.get_type_hints(settings).items():
-        if is_dataclass(hint):
-            yield from _optional(typing.cast(type, hint), f"{prefix}{name}.")
-        elif type(None) in typing.get_args(hint):
-            yield f"{prefix}{name}"
+def _wanted(hint: Any) -> str:
+    if typing.get_origin(hint) is tuple:
+        return f"a list, each item {_wanted(typing.get_args(hint)[0])}"
+    return " or ".join(_KINDS.get(kind, str(kind)) for kind in typing.get_args(hint) or [hint])
 
 
 def to_toml(config: Any) -> str:
@@ -121,17 +112,12 @@ def _emit(config: Any, prefix: str, lines: list[str]) -> None:
 
 
 def _literal(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (int, float)):
+    if isinstance(value, float):
         return repr(value)
-    if isinstance(value, (tuple, list)):
-        return "[" + ", ".join(_literal(item) for item in value) + "]"
-    text = "none" if value is None else str(value)
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    for character in {c for c in escaped if ord(c) < 32 or ord(c) == 127}:
-        escaped = escaped.replace(character, f"\\u{ord(character):04x}")
-    return f'"{escaped}"'
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_literal, value))}]"
+    text = json.dumps("none" if value is None else value, ensure_ascii=False, default=str)
+    return text.replace("\x7f", "\\u007f")
 
 
 def from_toml(text: str, base: Any) -> Any:

@@ -62,7 +62,7 @@ def make_learner(
     if processes is None:
         processes = place.type == "cpu" and usable_cores() > 1 and _parameters(network, *sizes[2:]) >= _LARGE
     elif processes and place.type != "cpu":
-        raise ValueError(f"learner processes work on the CPU, not on {place}: use --learner-processes False")
+        raise ValueError(f"learner processes work on the CPU, not on {place}: use --no-learner-processes")
     if processes and not deterministic:
         return LearnerProcess(*sizes, seed=seed)
     return Learner(*sizes, device=device, seed=seed, deterministic=deterministic)
