@@ -361,8 +361,8 @@ class TrainConfig:
     """Tempest only: level at which games start (1 to 81)."""
     start_levels: tuple[int, ...] = ()
     """Tempest only: each training game starts at one of these levels, drawn at random: 1 1 9 17 starts half of
-    the games late. Lower levels count as --start-level. An empty list, a change by hand or the curriculum ends the draw.
-    Evaluations, the scores shown and clients of --listen keep to --start-level."""
+    the games late. Lower levels count as --start-level. An empty list, a change by hand or the curriculum ends
+    this. Evaluations, the scores shown and clients of --listen keep to --start-level."""
     frame_skip: int = 1
     """Tempest only: game frames for which an action is held."""
     envs: int = 64
