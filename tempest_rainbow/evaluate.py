@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Literal
 
 import gymnasium as gym
@@ -28,8 +29,11 @@ _log = logging.getLogger(__name__)
 _RESAMPLES = 10_000
 
 
-_TELL_SECONDS = 10.0
-"""Time between two lines about the games that are over."""
+_PROGRESS_SECONDS = 3.0
+"""Time until the first line of progress; each later line waits as long again as the evaluation has taken, at most
+30 s."""
+
+_LONGEST_WAIT = 30.0
 
 
 def interquartile_mean(scores: ArrayLike) -> float:
@@ -85,6 +89,39 @@ class Game:
     deaths: tuple[int, ...] = ()
 
 
+class _Progress:
+    """Logs how far an evaluation has got: games that are over and under way, and the time left."""
+
+    def __init__(self, games: int) -> None:
+        self.finished: dict[int, Game] = {}
+        self._games = games
+        self._steps = 0
+        self._start = time.monotonic()
+        self._next = self._start + _PROGRESS_SECONDS
+
+    def finish(self, game: Game) -> None:
+        """Take in a game that is over."""
+        self.finished[game.seed] = game
+
+    def step(self, playing: NDArray[np.bool_], levels: NDArray[np.float64], scores: Any) -> None:
+        """Count a step of the games under way, and log a line when it is time."""
+        self._steps += int(playing.sum())
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + min(max(now - self._start, _PROGRESS_SECONDS), _LONGEST_WAIT)
+        text = f"{len(self.finished)} of {self._games} games over, {playing.sum()} under way"
+        if playing.any():
+            if not np.isnan(levels[playing]).any():
+                text += f", mean level {levels[playing].mean():.1f}"
+            text += f", mean score {np.asarray(scores)[playing].mean():,.0f}"
+        if self.finished:
+            expected = self._games * float(np.mean([game.steps for game in self.finished.values()]))
+            left = (now - self._start) * max(expected / self._steps - 1.0, 0.0)
+            text += f", about {timedelta(seconds=round(left))} left"
+        _log.info("%s", text)
+
+
 @contextmanager
 def _closing(envs: gym.vector.VectorEnv[Any, Any, Any]) -> Iterator[gym.vector.VectorEnv[Any, Any, Any]]:
     try:
@@ -114,22 +151,13 @@ def play_games(
         stop: asked at every step; True gives the evaluation up, which returns the finished games.
         watch: called before every step of the first game, which environment 0 plays.
     """
-    finished: dict[int, Game] = {}
-    told = time.monotonic()
-
-    def over(game: Game) -> None:
-        nonlocal told
-        finished[game.seed] = game
-        if time.monotonic() - told > _TELL_SECONDS:
-            told = time.monotonic()
-            _log.info("%d of %d games are over", len(finished), games)
-
+    progress = _Progress(games)
     for offset in range(0, games, envs.num_envs):
         if stop():
             break
         wanted = min(envs.num_envs, games - offset)
-        _round(envs, policy, wanted, seed + offset, over, stop, watch if offset == 0 else None)
-    return [finished[key] for key in sorted(finished)]
+        _round(envs, policy, wanted, seed + offset, progress, stop, watch if offset == 0 else None)
+    return [progress.finished[key] for key in sorted(progress.finished)]
 
 
 def _round(
@@ -137,11 +165,11 @@ def _round(
     policy: Policy | Planner,
     wanted: int,
     seed: int,
-    over: Callable[[Game], None],
+    progress: _Progress,
     stop: Callable[[], bool],
     watch: Callable[[gym.vector.VectorEnv[Any, Any, Any]], None] | None,
 ) -> None:
-    """Play the first ``wanted`` environments' next episodes and hand each to ``over`` when it ends."""
+    """Play the first ``wanted`` environments' next episodes and add each to ``progress`` when it ends."""
     count = envs.num_envs
     seeds: Any = [seed + index for index in range(count)]  # the base class is annotated for one number only
     observations, info = envs.reset(seed=seeds)
@@ -177,8 +205,9 @@ def _round(
                 first_level=float(first_levels[index]),
                 deaths=tuple(deaths[index]),
             )
-            over(game)
+            progress.finish(game)
             playing[index] = False
+        progress.step(playing, levels, info.get("score", reward_sums))
 
 
 def _actions(

@@ -252,6 +252,8 @@ def load_policy(
         raise ValueError(
             f"{name} observes {policy.card['observation_size']} values, this environment shows {observation_size}"
         )
+    if policy.network.encoder is not None:
+        policy.network.encoder.freeze()
     return policy
 
 

@@ -1,6 +1,7 @@
 """Evaluation: statistics against slow and obvious versions, games by seed, export and video."""
 
 import json
+import logging
 from functools import partial
 from pathlib import Path
 
@@ -103,6 +104,20 @@ def test_games_side_by_side_equal_games_one_by_one(policy, count):
     assert [(game.seed, game.score, game.reward, game.level, game.truncated) for game in games] == one_by_one(
         policy, range(10_000, 10_007)
     )
+
+
+def test_an_evaluation_reports_its_progress(caplog, monkeypatch):
+    monkeypatch.setattr("tempest_rainbow.evaluate._PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr("tempest_rainbow.evaluate._LONGEST_WAIT", 0.0)
+    caplog.set_level(logging.INFO, "tempest_rainbow")
+    evaluate(ladder, Careless(), 9, seed=3, envs=4)
+    lines = [record.getMessage() for record in caplog.records]
+    over = [int(line.split()[0]) for line in lines]
+    assert over == sorted(over)
+    assert (over[0], over[-1]) == (0, 9)
+    assert "0 of 9 games over, 4 under way, mean level " in lines[0]
+    assert "left" not in lines[0]
+    assert lines[-1].endswith("about 0:00:00 left")
 
 
 def test_the_report_has_the_promised_keys():

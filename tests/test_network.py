@@ -67,6 +67,15 @@ def test_folding_is_the_textbook_block_with_its_gradients(seed):
         torch.testing.assert_close(one, two, atol=2e-3, rtol=2e-3)
 
 
+def test_a_frozen_encoder_computes_the_same():
+    network = RainbowNetwork(NETWORK_PRESETS["fast"], 195, 44)
+    inputs = observations(5)
+    with torch.no_grad():
+        before = network(inputs), network.attention(inputs)
+        network.encoder.freeze()
+        torch.testing.assert_close((network(inputs), network.attention(inputs)), before, atol=0, rtol=0)
+
+
 def test_unused_slots_do_not_matter():
     network = RainbowNetwork(NetworkConfig(encoder_size=16, encoder_heads=2, trunk=(8,)), 195, 44)
     one = observations(20)

@@ -126,6 +126,15 @@ class LaneEncoder(nn.Module):
         self.value = nn.Linear(size, size)
         self.mix = nn.Linear(size, size)
         self.out_norm = nn.LayerNorm(size)
+        self._frozen: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
+
+    @torch.no_grad()
+    def freeze(self) -> None:
+        """Multiply the weight matrices with each other once and for all, which saves half of a small batch's time.
+
+        Later changes of the weights have no effect.
+        """
+        self._frozen = self._products()
 
     def forward(self, observations: Tensor) -> Tensor:
         """Return codes (B, size)."""
@@ -169,21 +178,25 @@ class LaneEncoder(nn.Module):
 
     def _gather_codes(self, observations: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         lanes, enemies, exists, used = lane_and_enemy_values(observations)
+        lane_spread, enemy_spread, agreement, maps = self._frozen or self._products()
+        joint, weights = cpu_kernels.lane_codes(
+            lanes, enemies, used, lane_spread, enemy_spread, agreement, self.lane_norm.eps
+        )
+        return joint, weights, exists / exists.sum(dim=1, keepdim=True), maps
+
+    def _products(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return both quadratic forms, the bilinear forms (H, 9, 14), and the map from joint codes to tokens."""
         heads, width = self.heads, self.size // self.heads
         lane_tokens, lane_spread = _folded(self.lane_embedding, self.lane_norm)
         enemy_tokens, enemy_spread = _folded(self.enemy_embedding, self.enemy_norm)
         queries = _then(lane_tokens, self.query).reshape(-1, heads, width).transpose(0, 1)
         keys = _then(enemy_tokens, self.key).reshape(-1, heads, width).permute(1, 2, 0)
         agreement = torch.matmul(queries, keys) / math.sqrt(width)
-        joint, weights = cpu_kernels.lane_codes(
-            lanes, enemies, used, lane_spread, enemy_spread, agreement, self.lane_norm.eps
-        )
         values = _then(enemy_tokens, self.value).reshape(-1, heads, width).transpose(0, 1)
         mix = self.mix.weight.reshape(self.size, heads, width).permute(1, 2, 0)
         enemy_map = torch.matmul(values, mix).reshape(heads * ENEMY_WIDTH, self.size)
         lane_map = torch.cat([lane_tokens[:-1], (lane_tokens[-1] + self.mix.bias).unsqueeze(0)])
-        shares = exists / exists.sum(dim=1, keepdim=True)
-        return joint, weights, shares, torch.cat([lane_map, enemy_map])
+        return lane_spread, enemy_spread, agreement, torch.cat([lane_map, enemy_map])
 
 
 def _folded(embedding: nn.Linear, norm: nn.LayerNorm) -> tuple[Tensor, Tensor]:
