@@ -16,8 +16,8 @@ from typing import Any, NoReturn
 from gymnasium.error import Error as GymnasiumError
 
 import tempest_gym
-from tempest_gym.commands.games import POLICIES
 from tempest_gym.machines.machine import MACHINES, MachineName
+from tempest_gym.players import player_names
 
 __all__ = ["main"]
 
@@ -84,7 +84,11 @@ def _parser() -> argparse.ArgumentParser:
 
     play = command("play", _play, _show_play, "play whole games: by hand, or with a fixed policy", PLAY_KEYS)
     play.add_argument(
-        "--policy", choices=("human", *POLICIES), default="human", help="who plays (default human)"
+        "--policy",
+        type=_player,
+        default="human",
+        metavar="NAME",
+        help="who plays: human, expert, random, bundled (the trained agent), planner (it looks ahead); default human",
     )
     play.add_argument("--games", type=_positive, default=1, help="number of games (default 1)")
     play.add_argument(
@@ -214,6 +218,13 @@ def _number(least: float, most: float, kind: type[int] | type[float] = float) ->
 _positive = _number(1, 1_000_000_000, int)
 _whole = _number(0, 2**63 - 1, int)
 _seconds = _number(0, 1_000_000)
+
+
+def _player(text: str) -> str:
+    names = ["human", *player_names()]
+    if text not in names:
+        raise argparse.ArgumentTypeError(f"must be one of {', '.join(names)}, got {text}")
+    return text
 
 
 def _doctor(options: argparse.Namespace) -> tuple[dict[str, Any], int]:

@@ -97,8 +97,8 @@ class TempestEnv(gym.Env[NDArray[Any], Any]):
         self.render_mode = render_mode
         self.observation_space = cast("spaces.Space[NDArray[Any]]", observation_space(self.settings))
         self.action_space = action_space()
-        self._rom, self._randomness = resolve_rom(rom), randomness
-        self._observations = Observations(self.settings, self._rom)
+        self.rom, self._randomness = resolve_rom(rom), randomness
+        self._observations = Observations(self.settings, self.rom)
         self._open()
         self._seed = 0
         self._episode_frames = self._episode_level = self._last_action = 0
@@ -107,7 +107,7 @@ class TempestEnv(gym.Env[NDArray[Any], Any]):
 
     def _open(self) -> None:
         self.machine: Machine = make_machine(
-            self.settings.machine, self._rom, self._randomness, setup=self.settings.setup
+            self.settings.machine, self.rom, self._randomness, setup=self.settings.setup
         )
         self._window = Window(unseen=True) if self.render_mode == "human" else None
 
@@ -251,7 +251,7 @@ class TempestEnv(gym.Env[NDArray[Any], Any]):
         """Return the picture on the screen, as `render` does, whatever the render mode."""
         if size is None:
             return self.machine.picture()
-        return draw_machine(self.machine, self._rom.memory[0x3000:0x4000], size)[0]
+        return draw_machine(self.machine, self.rom.memory[0x3000:0x4000], size)[0]
 
     def lane_positions(self) -> NDArray[np.float64]:
         """Return where the lanes are in the picture, see `tempest_gym.display.projection.lane_positions`."""

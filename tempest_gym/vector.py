@@ -140,8 +140,8 @@ class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]])
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
 
-        self._rom = resolve_rom(rom)
-        self._observations = Observations(self.settings, self._rom)
+        self.rom = resolve_rom(rom)
+        self._observations = Observations(self.settings, self.rom)
         self._open()
         self._rows = np.arange(self.num_envs, dtype=np.int32)
         self._generators = np.full(self.num_envs, None, object)
@@ -156,7 +156,7 @@ class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]])
         self._game_goes_on = np.zeros(self.num_envs, np.bool_)
 
     def _open(self) -> None:
-        self.fleet = BoardFleet(self._rom, self.num_envs, self.threads, setup=self.settings.setup)
+        self.fleet = BoardFleet(self.rom, self.num_envs, self.threads, setup=self.settings.setup)
         self._columns = self.fleet.frames.view(np.float64).reshape(self.num_envs, -1).T
 
     def __getstate__(self) -> dict[str, Any]:
@@ -621,12 +621,13 @@ def _games_of(origin: TempestVectorEnv | TempestEnv) -> TempestVectorEnv | _Sing
         raise ValueError(
             f"origin must be a TempestEnv or a TempestVectorEnv (use .unwrapped), got {origin!r}"
         )
-    if not isinstance(origin.machine, BoardMachine):
+    machine = getattr(origin.machine, "machine", origin.machine)  # what a recorder records
+    if not isinstance(machine, BoardMachine):
         raise ValueError("games on MAME cannot be forked: play with machine='board'")
     generators = np.full(1, None, object)
     generators[0] = deepcopy(origin.np_random)
     return _SingleGame(
-        origin.machine.fleet,
+        machine.fleet,
         np.array([origin._episode_frames]),
         np.zeros(1, np.int64),
         np.array([origin._episode_level]),

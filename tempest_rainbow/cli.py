@@ -104,6 +104,9 @@ class WatchOptions:
     """Tempest only: level at which games start."""
     frame_skip: int | None = None
     """Tempest only: game frames for which an action is held; by default as the policy was trained."""
+    planner: bool = False
+    """Tempest on boards only: plan on copies of the game, and show where they end."""
+    plan: PlanOptions = field(default_factory=PlanOptions)
 
 
 @dataclass(frozen=True)
@@ -294,18 +297,9 @@ def _evaluate(arguments: list[str]) -> int:
 
 
 def _planner(options: Any, task: Any, policy: Any) -> Any:
-    """Return a planner over ``policy`` for games of ``task``.
+    from tempest_rainbow.planner import PlannerConfig
+    from tempest_rainbow.players import make_planner
 
-    Raises:
-        ValueError: games of this environment cannot be copied, or a setting is out of range.
-    """
-    from tempest_rainbow.collect.environments import make_vector
-    from tempest_rainbow.planner import Planner, PlannerConfig
-
-    if not task.tempest or task.machine != "board":
-        raise ValueError(
-            "--planner plays on copies of the game: only Tempest on boards (--machine board) can be copied"
-        )
     plan = options.plan
     config = PlannerConfig(
         copies=plan.copies,
@@ -315,22 +309,23 @@ def _planner(options: Any, task: Any, policy: Any) -> Any:
         seconds=plan.seconds,
         holds=tuple(hold for hold in PlannerConfig.holds if hold <= plan.horizon) or (1,),
     )
-    copies: Any = make_vector(replace(task, episode="life", time_limit=None), plan.room).unwrapped
-    return Planner(policy, copies, config)
+    return make_planner(policy, task, config, plan.room)
 
 
 def _watch(arguments: list[str]) -> int:
     options = _parse(WatchOptions, arguments, "watch")
     from tempest_rainbow.watch.watch import watch
 
+    task = _task(options)
     games = watch(
-        _task(options),
+        task,
         options.policy,
         output=options.output,
         games=options.games,
         seed=options.seed,
         seconds=options.seconds,
         panel=options.panel,
+        plan=(lambda policy: _planner(options, task, policy)) if options.planner else None,
     )
     for seed, score, ended in games:
         state = "" if ended else " so far, not a result: the game had not ended when the playback stopped"

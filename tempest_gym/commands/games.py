@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from statistics import fmean, median
-from typing import Literal, TypedDict
+from typing import TypedDict
 
-import numpy as np
+from tempest_gym.env import TempestEnv
+from tempest_gym.players import make_player
 
-from tempest_gym.actions import ACTION_COUNT
-from tempest_gym.env import TempestEnv, TempestInfo
-
-__all__ = ["POLICIES", "GameResult", "PlayResult", "play_games", "summary"]
-
-POLICIES = ("expert", "random")
-
-_Policy = Callable[[TempestInfo], int]
+__all__ = ["GameResult", "PlayResult", "play_games", "summary"]
 
 
 class GameResult(TypedDict):
@@ -39,20 +33,20 @@ class PlayResult(TypedDict):
     median_score: float
 
 
-def play_games(env: TempestEnv, policy: Literal["expert", "random"], seeds: range) -> Iterator[GameResult]:
+def play_games(env: TempestEnv, policy: str, seeds: range) -> Iterator[GameResult]:
     """Play one game per seed, each a whole game from its start; no more once the env's window is closed.
 
     Args:
         env: an environment with ``episode="game"``.
-        policy: ``"expert"`` does as the scripted expert says, ``"random"`` draws from the 44 actions evenly.
-        seeds: the seeds of the games; they seed the random policy too.
+        policy: as for `make_player`.
+        seeds: the seeds of the games, and of the player's random numbers.
     """
     for seed in seeds:
-        choose = _policy(policy, seed)
-        _, info = env.reset(seed=seed)
+        choose = make_player(policy, env, seed)
+        observation, info = env.reset(seed=seed)
         reward, over = 0.0, False
         while not (over or env.window_closed):
-            _, step_reward, terminated, truncated, info = env.step(choose(info))
+            observation, step_reward, terminated, truncated, info = env.step(choose(observation, info))
             reward += step_reward
             over = terminated or truncated
         yield GameResult(
@@ -77,12 +71,3 @@ def summary(env: TempestEnv, policy: str, games: list[GameResult]) -> PlayResult
         mean_score=fmean(scores),
         median_score=median(scores),
     )
-
-
-def _policy(name: str, seed: int) -> _Policy:
-    if name == "expert":
-        return lambda info: int(info["expert_action"])
-    if name == "random":
-        generator = np.random.default_rng(seed)
-        return lambda _: int(generator.integers(ACTION_COUNT))
-    raise ValueError(f"policy must be one of {', '.join(map(repr, POLICIES))}, got {name!r}")

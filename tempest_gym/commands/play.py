@@ -8,7 +8,6 @@ import secrets
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Literal, cast
 
 from tempest_gym.commands.games import GameResult, PlayResult, play_games, summary
 from tempest_gym.commands.recording import Recorder, read_recording, write_recording
@@ -44,7 +43,7 @@ def play_session(
     """Play games, by hand or by a policy, and sum them up; each is told in the log when it ends.
 
     Args:
-        policy: ``"human"``, ``"expert"`` or ``"random"``.
+        policy: ``"human"``, or a player as for `make_player`.
         machine: ``"board"`` or ``"mame"``.
         rom: see `resolve_rom`.
         games: number of games; fewer if the window is closed.
@@ -77,8 +76,7 @@ def play_session(
         if policy == "human":
             played = _play_by_hand(env, range(seed, seed + games), start_level, mute, mouse)
         else:
-            chosen = cast("Literal['expert', 'random']", policy)
-            played = play_games(env, chosen, range(seed, seed + games))
+            played = play_games(env, policy, range(seed, seed + games))
         results = []
         for game in played:
             _log.info(

@@ -106,10 +106,12 @@ class Planner:
     Attributes:
         name: the policy's, with ``+planner``.
         config: the settings.
+        policy: who plays where no copy dies.
         decisions: decisions taken so far.
         simulations: copies played ahead so far.
         searches: decisions at which a rollout died, so that plans were compared.
         futures: of every copy that the last guard played, a game after the other; None before the first.
+        searched: of every copy that the searches of the last decision played; None if none was needed.
     """
 
     def __init__(self, policy: Policy, copies: Forks, config: PlannerConfig | None = None) -> None:
@@ -125,7 +127,8 @@ class Planner:
         self.config = config or PlannerConfig()
         self.decisions = self.simulations = self.searches = 0
         self.futures: Futures | None = None
-        self._policy = policy
+        self.searched: Futures | None = None
+        self.policy = policy
         self._copies = copies
         self._random = np.random.default_rng(self.config.seed)
         actions = np.arange(copies.single_action_space.n)
@@ -154,15 +157,16 @@ class Planner:
         places: _Integers = np.asarray(rows, np.int64)
         self._make_room(int(places.max(initial=-1)) + 1)
         deadline = None if self.config.seconds is None else time.monotonic() + self.config.seconds
-        chosen = self._policy.act(observations, info).astype(np.int64)
+        chosen = self.policy.act(observations, info).astype(np.int64)
         self.decisions += len(places)
         actions = np.where(self._left[places] > 0, self._plan[places], chosen)
         holds = np.maximum(self._left[places], 1)
         self._wait[places] -= 1
+        self.searched = None
         due = np.flatnonzero(self._wait[places] <= 0)
         if len(due):
             guard = self._play(games, places[due], actions[due, None], holds[due, None], self.config.copies)
-            self.futures = Futures(guard.lived.ravel(), guard.rewards.ravel(), guard.lanes.ravel())
+            self.futures = _flat([guard])
             died = (guard.lived < self.config.horizon).any(axis=(1, 2))
             self._wait[places[due]] = np.where(died, 1, self.config.guard_every)
             bad = due[died]
@@ -173,6 +177,11 @@ class Planner:
                 holds[bad] = np.where(better, self._holds[plans], holds[bad])
         self._plan[places], self._left[places] = actions, holds - 1
         return actions
+
+    def choose(self, game: Any, observation: NDArray[np.float32], info: Mapping[str, Any]) -> int:
+        """Return an action for a single environment, from its latest observation and info."""
+        batch = np.asarray(observation, np.float32).reshape(1, -1)
+        return int(self.act(game, [0], batch, {name: np.array([value]) for name, value in info.items()})[0])
 
     def forget(self, rows: Sequence[int] | NDArray[np.integer]) -> None:
         """Drop the plans of games that were reset."""
@@ -193,16 +202,18 @@ class Planner:
         count = len(self._actions)
         order = [self._random.permutation(count) if count > budget else np.arange(count) for _ in rows]
         plans = np.stack(order)[:, :budget]
-        total, tried = np.zeros(plans.shape), 0
+        total, tried, played = np.zeros(plans.shape), 0, []
         for _ in range(_ROUNDS):
             copies = max(budget // plans.shape[1], 1)
             futures = self._play(games, rows, self._actions[plans], self._holds[plans], copies)
+            played.append(futures)
             total += copies * _value(futures)
             tried += copies
             best = np.argsort(-total, axis=1, kind="stable")[:, : max(plans.shape[1] // 4, 1)]
             plans, total = np.take_along_axis(plans, best, axis=1), np.take_along_axis(total, best, axis=1)
             if deadline is not None and time.monotonic() > deadline:
                 break
+        self.searched = _flat(played)
         return plans[:, 0], total[:, 0] / tried
 
     def _play(
@@ -246,8 +257,13 @@ class Planner:
             playing = actions[alive]
             if free.any():
                 free_info = {name: values[free] for name, values in info.items()}
-                playing[free] = self._policy.act(observations[free], free_info)
+                playing[free] = self.policy.act(observations[free], free_info)
         return Futures(lived, total, lanes)
+
+
+def _flat(played: Sequence[Futures]) -> Futures:
+    """Join futures of any shape into one of shape ``(k,)``."""
+    return Futures(*(np.concatenate([part.ravel() for part in parts]) for parts in zip(*played, strict=True)))
 
 
 def _value(futures: Futures) -> _Reals:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tempest_rainbow.networks.rainbow import attention_of
+from tempest_rainbow.planner import Futures, Planner
 from tempest_rainbow.policy import NetworkPolicy, Policy
 
 __all__ = ["Insight", "look"]
@@ -25,22 +26,39 @@ class Insight:
         q_values: expected returns, float32 ``(actions,)``; None for a policy without a network.
         attention: how much each lane looks at each enemy slot, float32 ``(16, 7)``, mean over heads; None for a
             network without a lane encoder.
+        futures: how many of the copies that a planner played ahead for this decision, or for its latest guard, ended
+            on each lane, int64 ``(2, 16)``: alive at the horizon, and dead; None without a planner.
+        searched: the planner searched for this decision.
     """
 
     action: int
     expert_action: int | None = None
     q_values: NDArray[np.float32] | None = None
     attention: NDArray[np.float32] | None = None
+    futures: NDArray[np.int64] | None = None
+    searched: bool = False
 
 
-def look(policy: Policy, observation: NDArray[np.float32], info: Mapping[str, Any]) -> Insight:
-    """Let a policy decide, and tell why.
+def look(
+    policy: Policy | Planner, observation: NDArray[np.float32], info: Mapping[str, Any], game: Any = None
+) -> Insight:
+    """Let a policy decide, and report why.
 
     Args:
         policy: who decides.
         observation: float32 ``(size,)``.
         info: what came with it.
+        game: the environment, which a planner copies.
     """
+    if isinstance(policy, Planner):
+        action = policy.choose(game, observation, info)
+        seen = [futures for futures in (policy.futures, policy.searched) if futures is not None]
+        return replace(
+            look(policy.policy, observation, info),
+            action=action,
+            futures=np.sum([_by_lane(futures, policy.config.horizon) for futures in seen], axis=0),
+            searched=policy.searched is not None,
+        )
     batch = np.asarray(observation, np.float32).reshape(1, -1)
     advice = {key: np.array([value]) for key, value in info.items() if key == "expert_action"}
     expert = int(info["expert_action"]) if info.get("expert_action", -1) >= 0 else None
@@ -48,3 +66,10 @@ def look(policy: Policy, observation: NDArray[np.float32], info: Mapping[str, An
         return Insight(int(policy.act(batch, advice)[0]), expert)
     q_values, preferences = policy.judge(batch)
     return Insight(int(preferences[0].argmax()), expert, q_values[0], attention_of(policy.network, batch[0]))
+
+
+def _by_lane(futures: Futures, horizon: int) -> NDArray[np.int64]:
+    """Count copies by the lane that they ended on, alive and dead, int64 ``(2, 16)``."""
+    dead = futures.lived < horizon
+    known = futures.lanes >= 0
+    return np.stack([np.bincount(futures.lanes[known & each], minlength=16)[:16] for each in (~dead, dead)])

@@ -22,6 +22,7 @@ _TABLE_GAP, _CELL_WIDTH, _CELL_HEIGHT = 76, 40, 12
 _BACKGROUND, _FAINT, _TEXT = (14, 14, 22), (44, 44, 60), (205, 205, 215)
 _BAR, _CHOSEN, _EXPERT = (84, 98, 160), (255, 214, 64), (64, 224, 208)
 _LOOK = (90, 170, 255)
+_ALIVE, _DEAD = (90, 210, 110), (235, 70, 60)
 _LEAST_SHOWN = 0.08
 """Attention below this is not drawn over the tube: lines everywhere would say nothing."""
 
@@ -79,7 +80,9 @@ class Panel:
         height, width, _ = picture.shape
         whole = self._image.new("RGB", (width + PANEL_WIDTH, height), _BACKGROUND)
         game = self._image.fromarray(picture)
-        if insight is not None and insight.attention is not None:
+        if insight is not None and insight.futures is not None:
+            game = self._ends(game, insight.futures, lanes)
+        elif insight is not None and insight.attention is not None:
             game = self._looks(game, insight.attention, lanes, enemies)
         whole.paste(game, (0, 0))
         pen = self._draw.Draw(whole)
@@ -89,8 +92,10 @@ class Panel:
         pen.text((left, 32), "   ".join(facts), fill=_TEXT, font=self._font)
         if insight is not None:
             self._grid(pen, left, insight)
-            if insight.attention is not None:
-                top = _GRID_TOP + len(_BUTTONS) * _ROW_HEIGHT + _TABLE_GAP
+            top = _GRID_TOP + len(_BUTTONS) * _ROW_HEIGHT + _TABLE_GAP
+            if insight.futures is not None:
+                self._futures(pen, left, top, insight.futures, insight.searched)
+            elif insight.attention is not None:
                 self._table(pen, left, top, insight.attention, ~np.asarray(np.isnan(enemies).any(axis=1)))
         return np.array(whole)
 
@@ -113,6 +118,18 @@ class Panel:
                 box = (at[0] - 4, at[1] - 4, at[0] + 4, at[1] + 4)
                 pen.ellipse(box, fill=(*_LOOK, round(255 * strongest)))
         return self._image.alpha_composite(game.convert("RGBA"), layer).convert("RGB")
+
+    def _ends(self, game: Any, futures: NDArray[np.int64], lanes: Points) -> Any:
+        """A dot where copies of the game ended: larger for more of them, red by the share that died there."""
+        pen = self._draw.Draw(game)
+        size = np.array(game.size, float)
+        for place, (alive, dead) in zip(lanes, futures.T, strict=True):
+            if alive + dead and not np.isnan(place).any():
+                x, y = place * size
+                radius = 3 + 9 * float(np.sqrt((alive + dead) / futures.sum()))
+                colour = _mix(_ALIVE, _DEAD, dead / (alive + dead))
+                pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
+        return game
 
     def _grid(self, pen: Any, left: int, insight: Insight) -> None:
         """The 44 actions: a row per fire and zap pair, a column per turn, a bar per expected return."""
@@ -168,10 +185,29 @@ class Panel:
             for slot, weight in enumerate(row):
                 x = left + 24 + slot * _CELL_WIDTH
                 share = float(weight) if used[slot] else 0.0
-                colour = tuple(
-                    round(dark + share * (light - dark)) for dark, light in zip(_FAINT, _LOOK, strict=True)
+                pen.rectangle(
+                    (x, y, x + _CELL_WIDTH - 3, y + _CELL_HEIGHT - 3), fill=_mix(_FAINT, _LOOK, share)
                 )
-                pen.rectangle((x, y, x + _CELL_WIDTH - 3, y + _CELL_HEIGHT - 3), fill=colour)
+
+    def _futures(self, pen: Any, left: int, top: int, futures: NDArray[np.int64], searched: bool) -> None:
+        """A bar for each lane: copies of the game that ended there, alive and dead."""
+        alive, dead = futures.sum(axis=1)
+        words = f"{'search' if searched else 'guard'}: {alive} copies live, {dead} die; by lane"
+        pen.text((left, top - 18), words, fill=_TEXT, font=self._small)
+        longest = PANEL_WIDTH - 2 * _MARGIN - 24
+        scale = longest / max(int(futures.sum(axis=0).max()), 1)
+        for lane, counts in enumerate(futures.T):
+            y = top + lane * _CELL_HEIGHT
+            pen.text((left + 16, y - 1), str(lane), fill=_TEXT, font=self._small, anchor="ra")
+            x = float(left + 24)
+            for count, colour in zip(counts, (_ALIVE, _DEAD), strict=True):
+                if count:
+                    pen.rectangle((x, y, x + count * scale - 1, y + _CELL_HEIGHT - 3), fill=colour)
+                x += count * scale
+
+
+def _mix(one: tuple[int, ...], other: tuple[int, ...], share: float) -> tuple[int, ...]:
+    return tuple(round(first + share * (second - first)) for first, second in zip(one, other, strict=True))
 
 
 def _words(action: int) -> str:

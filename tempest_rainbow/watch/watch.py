@@ -17,6 +17,7 @@ from tempest_gym.display.window import Window
 from tempest_rainbow.collect.environments import make_single
 from tempest_rainbow.collect.sources import check_spaces
 from tempest_rainbow.config.settings import Task
+from tempest_rainbow.planner import Planner
 from tempest_rainbow.policy import Policy, load_policy
 from tempest_rainbow.watch.decision import Insight, look
 from tempest_rainbow.watch.panel import Panel
@@ -40,6 +41,7 @@ def watch(
     seed: int,
     seconds: float | None = None,
     panel: bool = True,
+    plan: Callable[[Policy], Planner] | None = None,
 ) -> list[tuple[int, float, bool]]:
     """Let a policy play and return seed, score and whether it ended of each game.
 
@@ -50,7 +52,8 @@ def watch(
         games: number of games.
         seed: of the first game.
         seconds: of play after which to stop; None plays to the end.
-        panel: Tempest only: show expected returns, choices and attention too.
+        panel: Tempest only: show expected returns, choices, and attention or the planner's futures too.
+        plan: makes a planner of the policy; None: the policy plays alone.
 
     Raises:
         ValueError: the file name does not end in that of a video, or the environment draws nothing.
@@ -62,7 +65,8 @@ def watch(
     env = make_single(task, render_mode="rgb_array")
     try:
         size, action_count = check_spaces(env.observation_space, env.action_space)
-        player = load_policy(policy, action_count, seed, observation_size=size)
+        loaded = load_policy(policy, action_count, seed, observation_size=size)
+        player = loaded if plan is None else plan(loaded)
         rate = float(env.metadata.get("render_fps", 30))
         limit = None if seconds is None else int(seconds * rate)
         drawn = Panel(player.name) if panel and task.tempest else None
@@ -117,15 +121,17 @@ class _Film:
 
 
 def _play(
-    env: gym.Env[Any, Any], policy: Policy, games: int, seed: int, limit: int | None, film: _Film
+    env: gym.Env[Any, Any], policy: Policy | Planner, games: int, seed: int, limit: int | None, film: _Film
 ) -> list[tuple[int, float, bool]]:
     results: list[tuple[int, float, bool]] = []
     shown = 0
     for game in range(games):
         observation, info = env.reset(seed=seed + game)
+        if isinstance(policy, Planner):
+            policy.forget([0])
         total, ended = 0.0, False
         while not ended and film.open and (limit is None or shown < limit):
-            insight = look(policy, np.asarray(observation, np.float32).reshape(-1), info)
+            insight = look(policy, np.asarray(observation, np.float32).reshape(-1), info, env.unwrapped)
             film.take(insight, info)
             observation, reward, terminated, truncated, info = env.step(insight.action)
             total += float(reward)

@@ -1,0 +1,62 @@
+"""Players made of several parts: a policy that plans on boards, and the players that ``tempest-gym play`` offers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tempest_gym.vector import TempestVectorEnv
+from tempest_rainbow.collect.environments import make_vector
+from tempest_rainbow.config.settings import Task
+from tempest_rainbow.planner import Planner, PlannerConfig
+from tempest_rainbow.policy import TEMPEST_ACTIONS, Policy, load_policy
+
+if TYPE_CHECKING:
+    from tempest_gym.env import TempestEnv
+    from tempest_gym.players import Player
+
+__all__ = ["bundled", "make_planner", "planner"]
+
+_ROOM = 512
+
+
+def make_planner(
+    policy: Policy, task: Task, config: PlannerConfig | None = None, room: int = _ROOM
+) -> Planner:
+    """Return a planner over ``policy`` for games of ``task``, with boards for ``room`` copies.
+
+    Raises:
+        ValueError: games of this environment cannot be copied.
+    """
+    if not task.tempest or task.machine != "board":
+        raise ValueError(
+            "--planner plays on copies of the game: only Tempest on boards (--machine board) can be copied"
+        )
+    copies: Any = make_vector(replace(task, episode="life", time_limit=None), room).unwrapped
+    return Planner(policy, copies, config)
+
+
+def bundled(env: TempestEnv, seed: int) -> Player:
+    """Return the bundled agent as a player of ``env``."""
+    policy = load_policy("bundled", TEMPEST_ACTIONS, seed)
+
+    def play(observation: NDArray[Any], info: Any) -> int:
+        return int(policy.act(observation[None], {"expert_action": np.array([info["expert_action"]])})[0])
+
+    return play
+
+
+def planner(env: TempestEnv, seed: int) -> Player:
+    """Return the bundled agent with a planner as a player of ``env``.
+
+    Raises:
+        ValueError: the game cannot be copied.
+    """
+    settings = asdict(replace(env.settings, machine="board", episode="life", time_limit=None))
+    copies: Any = TempestVectorEnv(_ROOM, rom=env.rom, **settings)
+    plans = Planner(load_policy("bundled", TEMPEST_ACTIONS, seed), copies, PlannerConfig(seed=seed))
+    return partial(plans.choose, env)
