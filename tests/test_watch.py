@@ -1,5 +1,6 @@
 """Watching: what a policy thinks is what it does, and the panel shows it where it belongs."""
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -8,9 +9,11 @@ from PIL import Image
 from tempest_rainbow.cli import main
 from tempest_rainbow.config.settings import NetworkConfig, Task
 from tempest_rainbow.networks.rainbow import RainbowNetwork, attention_of
+from tempest_rainbow.planner import PlannerConfig
+from tempest_rainbow.players import make_planner
 from tempest_rainbow.policy import ExpertPolicy, NetworkPolicy, RandomPolicy
 from tempest_rainbow.watch.decision import Insight, look
-from tempest_rainbow.watch.panel import _BAR, _CHOSEN, _EXPERT, PANEL_WIDTH, Panel
+from tempest_rainbow.watch.panel import _ALIVE, _BAR, _CHOSEN, _DEAD, _EXPERT, PANEL_WIDTH, Panel
 from tempest_rainbow.watch.watch import watch
 
 BLACK = np.zeros((640, 480, 3), np.uint8)
@@ -118,6 +121,36 @@ def test_attention_joins_the_lane_and_the_enemy_it_looks_at():
     attention[2] = 0.0
     attention[2, 5] = 1.0  # no enemy is there: a dot, no line
     assert drawn(Insight(0, None, None, attention), lanes, enemies)[318:323, 190].sum() == 0
+
+
+def test_a_planner_shows_on_which_lanes_its_copies_live_and_die():
+    lanes = NOWHERE_16.copy()
+    lanes[2], lanes[9] = (0.2, 0.5), (0.8, 0.9)
+    futures = np.zeros((2, 16), np.int64)
+    futures[:, 2], futures[:, 9] = (6, 0), (0, 2)
+    picture = drawn(Insight(0, None, None, None, futures), lanes)
+    assert tuple(picture[320, 96]) == _ALIVE
+    assert tuple(picture[576, 384]) == _DEAD
+    bars = picture[430:, 480:]
+    green, red = ((bars == colour).all(axis=2).sum() for colour in (_ALIVE, _DEAD))
+    assert green == pytest.approx(3 * red, rel=0.05)
+
+
+def test_a_look_at_a_planner_counts_every_copy_by_its_lane():
+    env = gym.make(TEMPEST.env, start_level=33).unwrapped
+    planner = make_planner(ExpertPolicy(), TEMPEST, PlannerConfig(copies=5, horizon=8, holds=(3,)), room=16)
+    observation, info = env.reset(seed=1)
+    for _ in range(60):
+        insight = look(planner, observation, info, env)
+        searched = 0 if planner.searched is None else len(planner.searched.lived)
+        assert insight.futures.sum() == 5 + searched
+        assert insight.searched == (searched > 0)
+        dead = (planner.futures.lived < 8).sum() + (0 if not searched else (planner.searched.lived < 8).sum())
+        assert insight.futures[1].sum() == dead
+        observation, _, terminated, _, info = env.step(insight.action)
+        if terminated:
+            break
+    env.close()
 
 
 @pytest.mark.parametrize(("panel", "width"), [(True, 480 + PANEL_WIDTH), (False, 480)])
