@@ -1,58 +1,51 @@
-"""Trains DQN or PPO of Stable-Baselines3 on Tempest for some minutes and judges it as our agent is judged.
+"""Trains DQN or PPO of Stable-Baselines3 on Tempest, for a track of the benchmark.
 
     pip install ".[rainbow,sb3]"
-    python examples/sb3_baselines.py --algorithm ppo --minutes 60 --games 100
+    python examples/sb3_baselines.py --algorithm ppo --folder runs/sb3-ppo --minutes 60
 
-The games run on boards in this process; `tempest_rainbow.sb3.GymnasiumVecEnv` is all that lies between.
+The games run on boards in this process; `tempest_rainbow.sb3.GymnasiumVecEnv` is all that lies between. `load` returns
+the trained policy for `tempest-rainbow benchmark`.
 """
 
 import argparse
-import json
 import time
-from functools import partial
 from pathlib import Path
 
 import gymnasium as gym
+import torch
 from stable_baselines3 import DQN, PPO
 from stable_baselines3.common.callbacks import BaseCallback
 
-from tempest_rainbow.collect.environments import make_vector
-from tempest_rainbow.config.settings import Task
-from tempest_rainbow.evaluate import evaluate
 from tempest_rainbow.sb3 import GymnasiumVecEnv
 
-TEMPEST = "tempest_gym:Tempest-v0"
+ALGORITHMS = {"dqn": DQN, "ppo": PPO}
 
 
 class Clock(BaseCallback):
-    """Ends the training after some minutes, and saves the model at others into ``folder``/MINUTES.zip."""
+    """Ends the training after some minutes of processor time."""
 
-    def __init__(self, kind, minutes, marks, folder):
+    def __init__(self, minutes):
         super().__init__()
-        self.now = {"wall": time.monotonic, "processor": time.process_time}[kind]
-        self.minutes, self.marks, self.folder = minutes, sorted(marks), folder
-        self.start = self.now()
+        self.end = time.process_time() + 60 * minutes
 
     def _on_step(self):
-        past = (self.now() - self.start) / 60
-        while self.marks and past >= self.marks[0]:
-            self.model.save(self.folder / f"{self.marks.pop(0):g}.zip")
-        return past < self.minutes
+        return time.process_time() < self.end
 
 
 class Greedy:
-    """A trained model as a policy for our evaluation."""
+    """A trained model as a policy for an evaluation."""
 
-    def __init__(self, name, model):
-        self.name, self.model = name, model
+    def __init__(self, model):
+        self.model = model
 
     def act(self, observations, info):
         return self.model.predict(observations, deterministic=True)[0]
 
 
-def load_model(path):
-    """Return a saved model of either algorithm as a policy; its folder is called after it."""
-    return Greedy(path.parent.name, {"dqn": DQN, "ppo": PPO}[path.parent.name[-3:]].load(path, device="cpu"))
+def load(folder):
+    """Return the policy that a training left in ``folder``."""
+    path = next(Path(folder).glob("???.zip"))
+    return Greedy(ALGORITHMS[path.stem].load(path, device="cpu"))
 
 
 def make_model(algorithm, envs, seed):
@@ -86,26 +79,31 @@ def make_model(algorithm, envs, seed):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--algorithm", choices=["dqn", "ppo"], default="ppo")
-    parser.add_argument("--minutes", type=float, default=60.0)
-    parser.add_argument("--clock", choices=["wall", "processor"], default="wall", help="what minutes are")
+    parser.add_argument("--algorithm", choices=sorted(ALGORITHMS), default="ppo")
+    parser.add_argument("--folder", type=Path, default=Path("runs/sb3"), help="for the model")
+    parser.add_argument("--minutes", type=float, default=60.0, help="processor time to train for")
+    parser.add_argument("--steps", type=float, default=1e12, help="environment steps to train for")
     parser.add_argument("--envs", type=int, default=64)
-    parser.add_argument("--games", type=int, default=100, help="games to judge it by; 0: none")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--start-levels", type=int, nargs="+", default=[1, 1, 5, 9, 11, 15, 17, 20])
+    parser.add_argument("--episode", choices=["game", "level"], default="game")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, help="threads that play; by default as many as cores")
-    parser.add_argument("--save", type=Path, default=Path(), help="folder to save the model in")
-    parser.add_argument("--marks", type=float, nargs="*", default=[], help="save it after so many minutes")
     options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
 
-    boards = gym.make_vec(TEMPEST, num_envs=options.envs, threads=options.threads, autoreset_mode="SameStep")
+    torch.set_num_threads(options.threads)
+    boards = gym.make_vec(
+        "tempest_gym:Tempest-v0",
+        num_envs=options.envs,
+        threads=options.threads,
+        autoreset_mode="SameStep",
+        start_level=options.start_levels,
+        episode=options.episode,
+    )
     model = make_model(options.algorithm, GymnasiumVecEnv(boards, options.seed), options.seed)
-    model.learn(10**12, callback=Clock(options.clock, options.minutes, options.marks, options.save))
+    model.learn(int(options.steps), callback=Clock(options.minutes))
+    model.save(options.folder / f"{options.algorithm}.zip")
     boards.close()
-    if not options.games:
-        return
-    make_envs = partial(make_vector, Task(TEMPEST, tempest=True))
-    result = evaluate(make_envs, Greedy(f"sb3-{options.algorithm}", model), options.games, seed=10_000)
-    print(json.dumps({**result, "steps_trained": model.num_timesteps}))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The command ``tempest-rainbow``: train, evaluate, watch, plot, export, bench."""
+"""The command ``tempest-rainbow``: train, evaluate, watch, plot, export, bench, benchmark."""
 
 from __future__ import annotations
 
@@ -121,6 +121,28 @@ class ExportOptions:
     """Weight (lambda) of the imitated policy in the choice of actions; by default as in training."""
 
 
+@dataclass(frozen=True)
+class BenchmarkOptions:
+    """Run a track of the benchmark, or report on the results that a folder holds."""
+
+    track: Literal["core-hour", "100m", "pixels", "no-teacher", "generalisation", "trial"] = "core-hour"
+    """Task and budget; docs/benchmark.md describes them. trial takes seconds."""
+    name: str | None = None
+    """Name of the player in the report; by default ours, or the policy's name."""
+    train: str | None = None
+    """Shell command that trains the player: {folder}, {seed}, {minutes}, {steps} and {levels} are filled in. By
+    default that of the trainer."""
+    policy: str | None = None
+    """What then plays: expert, random, bundled, a path, or FILE.py:FUNCTION, which is called with the folder and
+    returns an object with act(observations, info). Without --train it plays as it is."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """Seed of each training."""
+    folder: Path = Path("benchmark")
+    """Folder of the results, TRACK/NAME-SEED.json."""
+    report: bool = False
+    """Write table and plots of the results in the folder instead."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -131,6 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "plot": (_plot, "draw curves of runs as SVG, side by side"),
         "export": (_export, "write a policy as safetensors or ONNX"),
         "bench": (_bench, "measure learner and replay"),
+        "benchmark": (_benchmark, "run a track of the benchmark; table and plots of results"),
     }
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s", datefmt="%H:%M:%S"
@@ -139,7 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(f"tempest-rainbow {version('tempest-gym')}\n")
         return 0
     if not given or given[0] in ("-h", "--help") or given[0] not in commands:
-        lines = "\n".join(f"  {name:10} {text}" for name, (_, text) in commands.items())
+        lines = "\n".join(f"  {name:11}{text}" for name, (_, text) in commands.items())
         usage = (
             f"usage: tempest-rainbow COMMAND [OPTIONS]\n\n{lines}\n\n"
             "tempest-rainbow COMMAND --help lists the options."
@@ -368,6 +391,21 @@ def _bench(arguments: list[str]) -> int:
     from tempest_rainbow.bench.command import main as bench
 
     return bench(arguments)
+
+
+def _benchmark(arguments: list[str]) -> int:
+    options = _parse(BenchmarkOptions, arguments, "benchmark")
+    if options.report:
+        from tempest_rainbow.benchmark.report import write_report
+
+        sys.stdout.write(write_report(options.folder, options.track))
+        return 0
+    from tempest_rainbow.benchmark.runs import Player, run_track
+
+    player = Player.of(options.track, options.name, options.train, options.policy)
+    for result in run_track(options.track, player, options.seeds, options.folder):
+        sys.stdout.write(f"{result}\n")
+    return 0
 
 
 def _task(options: Any) -> Any:

@@ -13,6 +13,8 @@ EXTRA_OF = {
     "onnxruntime": "onnx",
     "onnxscript": "onnx",
     "ray": "ray",
+    "scipy": "benchmark",
+    "matplotlib": "benchmark",
 }
 """The extra that brings a module; all others belong to ``rainbow``."""
 

@@ -35,7 +35,7 @@ FLOORS = {
         ["monitor", "watch"],
         ["training"],
         ["run", "presets"],
-        ["bench"],
+        ["bench", "benchmark"],
         ["cli"],
     ],
 }

@@ -1,0 +1,302 @@
+"""Runs a track: trains a player by its command, plays the track's games, and writes one JSON file for each run."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import importlib.util
+import json
+import logging
+import os
+import platform
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from tempest_gym.roms import resolve_rom
+from tempest_gym.settings import Settings, observation_space
+from tempest_rainbow.benchmark.tracks import FIRST_SEED, OURS, SQUALL_SHA1, TRACKS, LevelTask, Track
+from tempest_rainbow.config.settings import TEMPEST
+from tempest_rainbow.evaluate import evaluate
+from tempest_rainbow.files import read_json, write_bytes
+from tempest_rainbow.monitor.history import read_history
+from tempest_rainbow.policy import TEMPEST_ACTIONS, Policy, load_policy
+
+__all__ = ["Player", "run_track"]
+
+_log = logging.getLogger(__name__)
+
+_CURVE_POINTS = 60
+
+_PACKAGES = ("tempest-gym", "gymnasium", "numpy", "torch")
+
+
+@dataclass(frozen=True)
+class Player:
+    """Whoever plays a track.
+
+    Attributes:
+        name: of the row in the report.
+        train: shell command that trains it, with {folder}, {seed}, {minutes}, {steps} and {levels}; None: untrained.
+        policy: what then plays: ``random``, ``expert``, ``bundled``, a path, or FILE.py:FUNCTION or MODULE:FUNCTION,
+            which is called with the folder. {folder} stands for it here too.
+    """
+
+    name: str
+    train: str | None
+    policy: str
+
+    @classmethod
+    def of(cls, track: str, name: str | None, train: str | None, policy: str | None) -> Player:
+        """Return the player that the command line means, by default the default trainer.
+
+        Raises:
+            ValueError: it has no name, or the default trainer has no settings for the track.
+        """
+        if train is None and policy is None:
+            if track not in OURS:
+                raise ValueError(
+                    f"the default trainer cannot be trained in track {track!r}: give --train and --name"
+                )
+            return cls(name or "ours", OURS[track], "{folder}")
+        if train is None:
+            assert policy is not None
+            return cls(name or policy, None, policy)
+        if name is None:
+            raise ValueError("--train needs a --name for its row")
+        return cls(name, train, policy or "{folder}")
+
+    def command(self, track: Track, folder: Path, seed: int) -> str:
+        """Return the training command with every placeholder filled in.
+
+        Raises:
+            ValueError: a placeholder is unknown, or stands for a limit that the track does not have.
+        """
+        values: dict[str, Any] = {"folder": shlex.quote(str(folder)), "seed": seed}
+        if track.minutes is not None:
+            values["minutes"] = f"{track.minutes:g}"
+        if track.steps is not None:
+            values["steps"] = track.steps
+        if track.levels:
+            values["levels"] = " ".join(map(str, track.levels))
+        try:
+            return str(self.train).format(**values)
+        except (KeyError, IndexError, ValueError) as error:
+            known = ", ".join(f"{{{name}}}" for name in values)
+            raise ValueError(f"--train {self.train!r}: {error}; this track knows {known}") from error
+
+
+def run_track(name: str, player: Player, seeds: tuple[int, ...], folder: Path) -> list[Path]:
+    """Train and evaluate a player once for each seed and return the files of the results.
+
+    What is finished is kept: a result that exists is not made again, a finished training not repeated. A training
+    that was interrupted starts again.
+
+    Args:
+        name: of the track.
+        player: who plays.
+        seeds: of the trainings.
+        folder: results are written to ``folder/TRACK/NAME-SEED.json``, trainings to ``folder/work``.
+
+    Raises:
+        ValueError: the game is not the benchmark's, the command cannot be filled in, or a training took too long.
+        RuntimeError: a training failed.
+    """
+    track = TRACKS[name]
+    _check_game()
+    results = []
+    for seed in seeds if player.train else (0,):
+        result = folder / name / f"{player.name}-{seed}.json"
+        results.append(result)
+        if result.exists():
+            _log.info("%s exists", result)
+            continue
+        work = folder / "work" / name / f"{player.name}-{seed}"
+        training = _trained(track, player, work, seed) if player.train else {}
+        track.check_time(training.get("processor_minutes"))
+        policy = _Shown(_loaded(player.policy, work), track)
+        content = {
+            "format": 1,
+            "track": name,
+            "player": player.name,
+            "seed": seed,
+            "train": player.train,
+            "policy": player.policy,
+            "settings": asdict(track),
+            "game": SQUALL_SHA1,
+            "versions": _versions(),
+            "machine": f"{platform.machine()}, {platform.system()}",
+            **training,
+            "curve": _curve(work),
+            "tasks": {str(task.start_level): _played(track, task, policy) for task in track.tasks},
+        }
+        result.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(result, json.dumps(content).encode())
+        _log.info("%s written", result)
+    return results
+
+
+def _check_game() -> None:
+    """Raise ValueError unless environments play the benchmark's game."""
+    rom = resolve_rom()
+    if rom.sha1 != SQUALL_SHA1:
+        raise ValueError(
+            f"the benchmark is for Squall (SHA-1 {SQUALL_SHA1}), the environment plays {rom.name} ({rom.sha1}): "
+            "unset TEMPEST_ROM, or install the version that the results name"
+        )
+
+
+def _trained(track: Track, player: Player, folder: Path, seed: int) -> dict[str, Any]:
+    """Train a player unless that is done already, and return what the training took.
+
+    Raises:
+        RuntimeError: the command failed.
+    """
+    record = folder / "training.json"
+    if record.exists():
+        return dict(read_json(record))
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    command = player.command(track, folder.absolute(), seed)
+    _log.info("%s, seed %d: %s", player.name, seed, command)
+    processor, wall, code = _timed(command, folder / "output.txt", one_core=track.minutes is not None)
+    if code:
+        raise RuntimeError(f"the training ended with code {code}; its output is in {folder / 'output.txt'}")
+    took = {
+        "wall_minutes": round(wall / 60, 3),
+        "processor_minutes": None if processor is None else round(processor / 60, 3),
+    }
+    write_bytes(record, json.dumps(took).encode())
+    return took
+
+
+def _timed(command: str, output: Path, *, one_core: bool) -> tuple[float | None, float, int]:
+    """Run a shell command; return its seconds of processor and wall time, and its exit code.
+
+    Processor time counts the command's children too; it is None on Windows, which does not report it.
+    """
+    start = time.monotonic()
+    # Scripts find python and tempest-rainbow beside this interpreter, whether or not its environment is active.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    with open(output, "wb") as file:
+        process = subprocess.Popen(
+            command,
+            shell=True,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "PATH": path},
+            start_new_session=True,
+        )
+    if one_core and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(process.pid, [min(os.sched_getaffinity(0))])
+    try:
+        if not hasattr(os, "wait4"):
+            return None, time.monotonic() - start, process.wait()
+        _, status, usage = os.wait4(process.pid, 0)
+    except BaseException:
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGTERM)
+        process.terminate()
+        process.wait()
+        raise
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return usage.ru_utime + usage.ru_stime, time.monotonic() - start, process.returncode
+
+
+def _loaded(policy: str, folder: Path) -> Policy:
+    """Return the policy that a player's ``policy`` names.
+
+    Raises:
+        ValueError: there is no such function.
+    """
+    source, colon, function = policy.rpartition(":")
+    if not colon or not function.isidentifier():
+        return load_policy(policy.format(folder=folder), TEMPEST_ACTIONS, FIRST_SEED)
+    if source.endswith(".py"):
+        spec = importlib.util.spec_from_file_location(Path(source).stem, source)
+        if spec is None or spec.loader is None or not Path(source).exists():
+            raise ValueError(f"--policy {policy}: there is no file {source}")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    else:
+        module = importlib.import_module(source)
+    if not hasattr(module, function):
+        raise ValueError(f"--policy {policy}: {source} has no function {function}")
+    return getattr(module, function)(folder)
+
+
+class _Shown:
+    """A policy that is shown observations in their own shape, and of ``info`` only when a game began.
+
+    The teacher, a reference, sees its advice.
+    """
+
+    def __init__(self, policy: Policy, track: Track) -> None:
+        self.name = getattr(policy, "name", type(policy).__name__)
+        self._policy: Any = policy
+        self._space = observation_space(Settings(**track.environment))
+        self._keys = {"episode_frames"} | ({"expert_action"} if self.name == "expert" else set())
+
+    def act(self, observations: NDArray[np.float32], info: Mapping[str, Any]) -> NDArray[np.int64]:
+        """Return the policy's actions."""
+        shown = observations.reshape(-1, *self._space.shape).astype(self._space.dtype, copy=False)
+        return self._policy.act(shown, {name: info[name] for name in self._keys})
+
+
+def _played(track: Track, task: LevelTask, policy: Policy) -> dict[str, Any]:
+    """Play a task's games and return their statistics; ``result`` is the number that stands for them."""
+
+    def make_envs(count: int) -> Any:
+        return gym.make_vec(
+            TEMPEST, num_envs=count, rom="squall", start_level=task.start_level, **track.environment
+        )
+
+    games = evaluate(make_envs, policy, track.games, FIRST_SEED)
+    result = games["mean"]
+    if track.measure == "cleared":
+        result = float(np.mean(np.asarray(games["levels"]) > task.start_level))
+    _log.info("level %d: %s %g", task.start_level, track.measure, result)
+    names = ("scores", "levels", "steps", "truncated", "deaths_per_level", "deaths_by_level")
+    return {"result": result, **{name: games[name] for name in names}}
+
+
+def _curve(folder: Path) -> list[list[float]]:
+    """Return points (minutes, steps, score) that a training left in ``curve.csv`` or in a run's history."""
+    if (folder / "curve.csv").exists():
+        with open(folder / "curve.csv", newline="") as file:
+            return [
+                [float(row[name]) for name in ("minutes", "steps", "score")] for row in csv.DictReader(file)
+            ]
+    if not (folder / "history.jsonl").exists():
+        return []
+    rows = [
+        (line["seconds"] / 60, line["frames"], line["values"]["episodes/agent_score"])
+        for line in read_history(folder / "history.jsonl")
+        if line["kind"] == "row" and line["values"].get("episodes/agent_score") is not None
+    ]
+    last_in = {int(_CURVE_POINTS * row[0] / rows[-1][0]): row for row in rows}
+    return [[round(minutes, 2), steps, round(score, 1)] for minutes, steps, score in last_in.values()]
+
+
+def _versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that decide what a run computes."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "unknown"
+    return found
