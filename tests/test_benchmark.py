@@ -1,0 +1,245 @@
+"""The benchmark: runs of any player in a track, and statistics over runs."""
+
+import json
+import shlex
+import sys
+import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tempest_rainbow.benchmark import report, runs
+from tempest_rainbow.benchmark.runs import Player, run_track
+from tempest_rainbow.benchmark.tracks import OURS, TRACKS, LevelTask, Track
+from tempest_rainbow.cli import main, resolve
+from tempest_rainbow.evaluate import interquartile_mean
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "examples" / "results"
+PQN = f"python {shlex.quote(str(ROOT / 'examples/pqn.py'))} --folder {{folder}} --seed {{seed}} --minutes {{minutes}}"
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """A track whose games are over after a second of game time."""
+    track = Track(
+        "A test.", (LevelTask(1, 0.0, 100.0),), minutes=1.0, environment={"time_limit": 1.0}, games=2
+    )
+    monkeypatch.setitem(TRACKS, "tiny", track)
+    return track
+
+
+def command(tmp_path, text):
+    """Return a training command that runs ``text`` in Python, with ``folder`` and ``seed``."""
+    script = tmp_path / "train.py"
+    script.write_text(
+        f"import sys\nfrom pathlib import Path\nfolder, seed = Path(sys.argv[1]), sys.argv[2]\n{text}\n"
+    )
+    return f"python {script} {{folder}} {{seed}}"
+
+
+def test_a_script_runs_in_a_track_from_the_command_line(tmp_path, capsys, monkeypatch):
+    given = ["benchmark", "--track", "trial", "--folder", str(tmp_path)]
+    script = ["--name", "pqn", "--train", PQN, "--policy", f"{ROOT / 'examples/pqn.py'}:load", "--seeds", "5"]
+    assert main([*given, *script]) == 0
+    file = tmp_path / "trial" / "pqn-5.json"
+    assert capsys.readouterr().out.splitlines() == [str(file)]
+    result = json.loads(file.read_text())
+    assert (result["player"], result["seed"], result["train"]) == ("pqn", 5, PQN)
+    assert 0.05 <= result["processor_minutes"] < 1.05
+    assert result["curve"][-1][0] >= 0.05
+    assert len(result["tasks"]["1"]["scores"]) == TRACKS["trial"].games
+
+    monkeypatch.setattr(runs, "_timed", lambda *a, **k: pytest.fail("trained twice"))
+    file.unlink()
+    assert main([*given, *script]) == 0  # The training is kept, its games are played again.
+    assert json.loads(file.read_text()) == result
+    monkeypatch.setattr(runs, "_played", lambda *a: pytest.fail("played twice"))
+    assert main([*given, *script]) == 0
+    monkeypatch.undo()
+
+    assert main([*given, "--policy", "expert"]) == 0
+    assert main([*given, "--report"]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[-2].startswith("| expert | reference | 1.00 | 2,588 |")
+    assert shown[-1].startswith("| pqn | 1 | ")
+
+
+def test_a_failed_training_is_repeated_and_finished_ones_are_kept(tmp_path, tiny):
+    text = "if seed == '1' and not (folder.parent.parent / 'mended').exists(): sys.exit('no luck')"
+    player = Player.of("tiny", "mine", command(tmp_path, f"{text}\nprint('trained', seed)"), "random")
+    with pytest.raises(RuntimeError, match=r"ended with code 1.*output.txt") as raised:
+        run_track("tiny", player, (0, 1), tmp_path)
+    output = Path(str(raised.value).rpartition(" ")[2])
+    assert output.read_text() == "no luck\n"
+    first = (tmp_path / "tiny" / "mine-0.json").stat().st_mtime_ns
+    (tmp_path / "work" / "mended").touch()
+    results = run_track("tiny", player, (0, 1), tmp_path)
+    assert [json.loads(path.read_text())["seed"] for path in results] == [0, 1]
+    assert results[0].stat().st_mtime_ns == first
+    assert output.read_text() == "trained 1\n"
+
+
+@pytest.mark.skipif(not hasattr(__import__("os"), "sched_getaffinity"), reason="Linux only")
+def test_a_track_with_a_time_limit_trains_on_one_core(tmp_path, tiny):
+    text = "import os\nprint(len(os.sched_getaffinity(0)))"
+    player = Player.of("tiny", "mine", command(tmp_path, text), "random")
+    run_track("tiny", player, (0,), tmp_path)
+    assert (tmp_path / "work/tiny/mine-0/output.txt").read_text() == "1\n"
+
+
+def test_processor_time_of_child_processes_counts(tmp_path):
+    spin = "import time\nwhile time.process_time() < 0.3: pass"
+    line = f"{sys.executable} -c {shlex.quote(spin)}"
+    took, _, code = runs._timed(f"{line}; {line}", tmp_path / "output", one_core=False)
+    assert code == 0
+    assert took >= 0.6
+
+
+def test_a_training_that_took_too_long_gives_no_result(tmp_path, tiny, monkeypatch):
+    monkeypatch.setattr(runs, "_timed", lambda *a, **k: (60 * 2.1, 60 * 3.0, 0))
+    player = Player.of("tiny", "mine", "true", "random")
+    with pytest.raises(ValueError, match=r"took 2\.1 minutes of processor time, allowed are 1"):
+        run_track("tiny", player, (0,), tmp_path)
+    assert not (tmp_path / "tiny").exists()
+
+
+def test_only_squall_is_played(tmp_path, tiny, monkeypatch):
+    rom = replace(runs.resolve_rom(), name="tempest", sha1="0" * 40)
+    monkeypatch.setattr(runs, "resolve_rom", lambda: rom)
+    with pytest.raises(ValueError, match=r"is for Squall .*, the environment plays tempest \(0+\)"):
+        run_track("tiny", Player.of("tiny", None, None, "random"), (0,), tmp_path)
+
+
+def test_a_player_needs_a_name_and_a_command_that_can_be_filled_in(tmp_path):
+    with pytest.raises(ValueError, match="needs a --name"):
+        Player.of("core-hour", None, "train.sh", None)
+    with pytest.raises(ValueError, match="'pixels': give --train"):
+        Player.of("pixels", None, None, None)
+    with pytest.raises(ValueError, match=r"'steps'.*knows \{folder\}, \{seed\}, \{minutes\}$"):
+        Player("mine", "train {steps}", "random").command(TRACKS["core-hour"], tmp_path, 0)
+    player = Player("mine", "train {levels} {minutes} {folder}", "random")
+    assert player.command(TRACKS["generalisation"], Path("a b"), 0) == "train 1 5 9 13 60 'a b'"
+
+
+@pytest.mark.parametrize("policy", ["missing.py:load", f"{Path(__file__)}:missing"])
+def test_a_policy_that_does_not_exist_is_named(policy, tmp_path):
+    with pytest.raises(ValueError, match=r"--policy .*missing"):
+        runs._loaded(policy, tmp_path)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_the_default_trainer_keeps_to_the_track(name, tmp_path):
+    track = TRACKS[name]
+    line = Player.of(name, None, None, None).command(track, tmp_path, 3)
+    config = resolve(shlex.split(line)[2:])
+    assert (config.seed, config.minutes, config.frames) == (3, track.minutes, track.steps)
+    if track.minutes is not None:
+        assert (config.clock, config.threads, config.env_threads) == ("processor", 1, 1)
+    if not track.teacher:
+        assert (config.expert.start, config.expert.end, config.learner.imitation) == (0, 0, "none")
+
+
+def test_a_policy_sees_its_observations_and_nothing_of_the_teacher(tmp_path, tiny, monkeypatch):
+    environment = {"obs_type": "grayscale", "screen_size": (24, 32), "time_limit": 0.5}
+    monkeypatch.setitem(TRACKS, "tiny", replace(tiny, environment=environment))
+    (tmp_path / "looks.py").write_text(
+        "class Policy:\n"
+        "    def act(self, observations, info):\n"
+        "        assert observations.shape[1:] == (24, 32) and observations.dtype == 'uint8'\n"
+        "        assert list(info) == ['episode_frames']\n"
+        "        return observations[:, 0, 0] * 0\n"
+        "def load(folder):\n"
+        "    return Policy()\n"
+    )
+    player = Player.of("tiny", "looks", "true", f"{tmp_path / 'looks.py'}:load")
+    (path,) = run_track("tiny", player, (0,), tmp_path)
+    assert json.loads(path.read_text())["tasks"]["1"]["truncated"] == 2
+
+
+def test_levels_of_the_generalisation_are_shares_cleared(tmp_path, monkeypatch):
+    monkeypatch.setitem(TRACKS, "generalisation", replace(TRACKS["generalisation"], games=4))
+    (path,) = run_track("generalisation", Player.of("generalisation", None, None, "expert"), (0,), tmp_path)
+    for level, task in json.loads(path.read_text())["tasks"].items():
+        assert task["result"] == np.mean([reached > int(level) for reached in task["levels"]])
+    assert not set(TRACKS["generalisation"].levels) & {
+        task.start_level for task in TRACKS["generalisation"].tasks
+    }
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20))
+def test_the_iqm_is_that_of_evaluations(scores):
+    assert report.iqm(np.array(scores)[:, None]) == pytest.approx(interquartile_mean(scores), abs=1e-6)
+
+
+def test_the_interval_is_a_bootstrap_over_runs_for_each_task_apart():
+    scores = np.random.default_rng(1).normal([[1.0, 5.0, 9.0]], [[0.1, 1.0, 3.0]], (4, 3))
+    generator = np.random.default_rng(2)
+    draws = [
+        interquartile_mean([column[generator.integers(4, size=4)] for column in scores.T])
+        for _ in range(20_000)
+    ]
+    assert report.interval(scores, report.iqm) == pytest.approx(np.percentile(draws, [2.5, 97.5]), abs=0.1)
+    assert report.interval(scores[:1], report.iqm) is None
+
+
+def written(folder, player, seed, result, **more):
+    """Write a result of the track ``tiny``."""
+    task = {"result": result, "scores": [result] * 2, "truncated": 1, "deaths_per_level": 0.5}
+    content = {"track": "tiny", "player": player, "seed": seed, "train": "x", "game": runs.SQUALL_SHA1}
+    content |= {"processor_minutes": 0.5, "curve": [[0.5, None, result]], "tasks": {"1": task}, **more}
+    (folder / "tiny").mkdir(exist_ok=True)
+    (folder / "tiny" / f"{player}-{seed}.json").write_text(json.dumps(content))
+
+
+def test_the_report_counts_runs_not_games(tmp_path, tiny):
+    for seed, result in enumerate((50.0, 150.0, 100.0)):
+        written(tmp_path, "mine", seed, result)
+    written(tmp_path, "expert", 0, 100.0, train=None, processor_minutes=None, curve=[])
+    text = report.write_report(tmp_path, "tiny")
+    assert (tmp_path / "tiny" / "report.md").read_text() == text
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines()[2:]]
+    assert rows == [
+        ["expert", "reference", "1.00", "100", "0.50", "50%", "-"],
+        ["mine", "3", "1.00 (0.50-1.50)", "50, 150, 100", "0.50", "50%", "0.5"],
+    ]
+    ElementTree.parse(tmp_path / "tiny" / "report.svg")
+    picture = (tmp_path / "tiny" / "report.svg").read_text()
+    assert report.write_report(tmp_path, "tiny") == text
+    assert (tmp_path / "tiny" / "report.svg").read_text() == picture
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"track": "pixels"}, "of track 'pixels'"),
+        ({"tasks": {}}, "with tasks"),
+        ({"game": "0" * 40}, "its game is 0+"),
+        ({"processor_minutes": 9.0}, "took 9 minutes"),
+    ],
+)
+def test_a_result_of_another_track_is_refused(tmp_path, tiny, wrong, said):
+    written(tmp_path, "mine", 0, 1.0, **wrong)
+    with pytest.raises(ValueError, match=rf"mine-0\.json cannot be used.*{said}"):
+        report.read_results(tmp_path, "tiny")
+
+
+def test_the_references_are_those_that_were_measured():
+    for name, track in TRACKS.items():
+        if track.measure == "score" and (RESULTS / name / "expert-0.json").exists():
+            players = report.read_results(RESULTS, name)
+            for task in track.tasks:
+                for player, expected in (("random", task.random), ("expert", task.teacher)):
+                    measured = players[player][0]["tasks"][str(task.start_level)]["result"]
+                    assert measured == pytest.approx(expected, abs=0.01)
+
+
+@pytest.mark.parametrize("folder", sorted(path.parent.name for path in RESULTS.glob("*/report.md")))
+def test_the_published_table_is_that_of_the_results(folder):
+    assert (RESULTS / folder / "report.md").read_text() == report.table(
+        folder, report.read_results(RESULTS, folder)
+    )
