@@ -84,7 +84,6 @@ def test_a_failed_training_is_repeated_and_finished_ones_are_kept(tmp_path, tiny
     assert output.read_text() == "trained 1\n"
 
 
-@pytest.mark.skipif(not hasattr(__import__("os"), "sched_getaffinity"), reason="Linux only")
 def test_a_track_with_a_time_limit_trains_on_one_core(tmp_path, tiny):
     text = "import os\nprint(len(os.sched_getaffinity(0)))"
     player = Player.of("tiny", "mine", command(tmp_path, text), "random")
@@ -129,7 +128,7 @@ def test_a_player_needs_a_name_and_a_command_that_can_be_filled_in(tmp_path):
 @pytest.mark.parametrize("policy", ["missing.py:load", f"{Path(__file__)}:missing"])
 def test_a_policy_that_does_not_exist_is_named(policy, tmp_path):
     with pytest.raises(ValueError, match=r"--policy .*missing"):
-        runs._loaded(policy, tmp_path)
+        runs.loaded(policy, tmp_path)
 
 
 @pytest.mark.parametrize("name", OURS)

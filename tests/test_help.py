@@ -10,7 +10,7 @@ from tempest_rainbow.cli import main as tempest_rainbow
 
 COMMANDS = {
     tempest_gym: ["doctor", "play", "replay", "bench", "verify", "client", "mame", "precompile", "pictures"],
-    tempest_rainbow: ["train", "evaluate", "watch", "plot", "export", "bench"],
+    tempest_rainbow: ["train", "evaluate", "watch", "plot", "export", "bench", "benchmark"],
 }
 PAGES = [(program, command) for program, commands in COMMANDS.items() for command in commands]
 
@@ -49,7 +49,7 @@ def test_every_option_is_explained_within_100_columns(program, command, columns,
 
 
 @pytest.mark.parametrize("columns", ["80", "100"])
-@pytest.mark.parametrize("command", ["train", "evaluate", "watch", "export"])
+@pytest.mark.parametrize("command", ["train", "evaluate", "watch", "export", "benchmark"])
 def test_no_word_stands_alone_on_a_line_of_help(command, columns, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", columns)
     _, page, _ = run(capsys, tempest_rainbow, command, "--help")

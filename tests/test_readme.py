@@ -43,7 +43,7 @@ ELSEWHERE = {
     "ray start --address LEARNER:6379": "several machines; tests/test_cluster.py",
     "tempest-rainbow train --ray auto --runners 160 --envs-per-runner 32": "several machines; tests/test_cluster.py",
     "TEMPEST_DASHBOARD_TOKEN=$(cat token) tempest-rainbow train --dashboard.host 0.0.0.0": "tests/test_dashboard.py",
-    "python examples/campaign.py --folder examples/results --cores 1 --clock processor": "tests/test_campaign.py",
+    'pip install ".[rainbow,benchmark]"': "tests/test_package.py installs a wheel",
     ".test-env/bin/python -m pytest tests/test_env.py": "is part of this run",
     ".test-env/bin/python -m pytest -m slow": "minutes",
     ".test-env/bin/python -m pytest -m soak": "hours",

@@ -1,6 +1,5 @@
 """The training examples do what they say, and Stable-Baselines3 sees the boards as it wants them."""
 
-import json
 import os
 import re
 import shutil
@@ -69,27 +68,6 @@ def test_the_vecenv_refuses_the_other_autoreset():
 
 def test_the_reward_wrapper_plays():
     assert re.search(r"500 steps of the expert: -?[\d.]+ reward, \d+ points", run("reward_wrapper.py"))
-
-
-def test_the_baselines_train_and_are_judged(tmp_path):
-    result = json.loads(
-        run(
-            "sb3_baselines.py",
-            "--minutes",
-            "0.05",
-            "--envs",
-            "16",
-            "--games",
-            "1",
-            "--marks",
-            "0.01",
-            "--save",
-            str(tmp_path),
-        )
-    )
-    assert result["policy"] == "sb3-ppo"
-    assert result["steps_trained"] > 0
-    assert [file.name for file in tmp_path.iterdir()] == ["0.01.zip"]
 
 
 def test_the_recorded_games_keep_the_advice(tmp_path):

@@ -34,7 +34,7 @@ from tempest_rainbow.files import read_json, write_bytes
 from tempest_rainbow.monitor.history import read_history
 from tempest_rainbow.policy import TEMPEST_ACTIONS, Policy, load_policy
 
-__all__ = ["Player", "run_track"]
+__all__ = ["Player", "loaded", "run_track"]
 
 _log = logging.getLogger(__name__)
 
@@ -126,7 +126,7 @@ def run_track(name: str, player: Player, seeds: tuple[int, ...], folder: Path) -
         work = folder / "work" / name / f"{player.name}-{seed}"
         training = _trained(track, player, work, seed) if player.train else {}
         track.check_time(training.get("processor_minutes"))
-        policy = _Shown(_loaded(player.policy, work), track)
+        policy = _Shown(loaded(player.policy, work), track)
         content = {
             "format": 1,
             "track": name,
@@ -216,7 +216,7 @@ def _timed(command: str, output: Path, *, one_core: bool) -> tuple[float | None,
     return usage.ru_utime + usage.ru_stime, time.monotonic() - start, process.returncode
 
 
-def _loaded(policy: str, folder: Path) -> Policy:
+def loaded(policy: str, folder: Path) -> Policy:
     """Return the policy that a player's ``policy`` names.
 
     Raises:

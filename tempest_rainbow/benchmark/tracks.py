@@ -17,12 +17,12 @@ FIRST_SEED = 10_000
 _TRAIN = (
     "tempest-rainbow train --run {folder} --seed {seed} --evaluation.every-minutes 0 --evaluation.no-at-end"
 )
-_ONE_CORE = " --minutes {minutes} --clock processor --threads 1 --env-threads 1 --learner-processes False"
+_ONE_CORE = " --minutes {minutes} --clock processor --threads 1 --env-threads 1 --no-learner-processes"
 _ALONE = " --expert.start 0 --expert.end 0 --learner.imitation none --network.no-policy-head"
 
 OURS = {
     "core-hour": _TRAIN + _ONE_CORE,
-    "100m": _TRAIN + " --frames {steps} --minutes None",
+    "100m": _TRAIN + " --frames {steps} --minutes none",
     "no-teacher": _TRAIN + _ONE_CORE + _ALONE,
     "trial": _TRAIN + _ONE_CORE + " --learn-start 500 --replay.capacity 20000",
 }
