@@ -34,6 +34,7 @@ EXTRAS: dict[str, Extra] = {
     "ray": Extra("collecting on a cluster", ("ray",)),
     "minari": Extra("data sets", ("minari",)),
     "onnx": Extra("export as ONNX", ("onnx", "onnxruntime", "onnxscript")),
+    "benchmark": Extra("the benchmark's report", ("scipy", "matplotlib")),
 }
 """Every extra of the package by name, as pyproject.toml lists them."""
 
