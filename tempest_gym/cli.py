@@ -128,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _machine_options(replay)
 
-    bench = command("bench", _bench, _show_values, "measure how fast a machine is here")
+    bench = command("bench", _bench, _show_bench, "measure how fast a machine is here")
     bench.add_argument("--envs", type=_positive, default=64, help="boards (default 64)")
     bench.add_argument("--threads", type=_positive, default=1, help="threads for the boards (default 1)")
     bench.add_argument("--instances", type=_positive, default=1, help="MAMEs (default 1)")
@@ -147,6 +147,11 @@ def _parser() -> argparse.ArgumentParser:
         default=(84, 84),
         metavar=("H", "W"),
         help="height and width of an observed picture (default 84 84)",
+    )
+    bench.add_argument(
+        "--observations",
+        action="store_true",
+        help="compare every kind of observation on one core, and ale-py where it is installed",
     )
     _machine_options(bench)
 
@@ -323,12 +328,29 @@ def _bench(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
         from tempest_gym.commands.bench_mame import bench_mame
 
         return dict(bench_mame(rom, options.instances, options.seconds, options.seed)), 0
+    size = tuple(options.screen_size)
+    if options.observations:
+        from tempest_gym.commands.bench_observations import bench_observations
+
+        return dict(bench_observations(rom, options.envs, size, options.seconds, options.seed)), 0
     from tempest_gym.commands.bench_board import bench_board
     from tempest_gym.settings import SettingsArguments
 
-    observed: SettingsArguments = {"obs_type": options.obs_type, "screen_size": tuple(options.screen_size)}
+    observed: SettingsArguments = {"obs_type": options.obs_type, "screen_size": size}
     measured = bench_board(rom, options.envs, options.threads, options.seconds, options.seed, observed)
     return dict(measured), 0
+
+
+def _show_bench(result: dict[str, Any]) -> str:
+    if "speeds" not in result:
+        return _show_values(result)
+    lines = [f"{'steps per second of CPU time':46} {'single':>9} {str(result['envs']) + ' games':>9}"]
+    for row in result["speeds"]:
+        single, vector = (f"{row[key]:,.0f}" if row[key] else "-" for key in ("single", "vector"))
+        lines.append(f"{row['environment'] + ' ' + row['observation']:46} {single:>9} {vector:>9}")
+    if result["ale_py"] is None:
+        lines.append("ale-py is not installed: pip install ale-py")
+    return "\n".join(lines)
 
 
 def _verify(options: argparse.Namespace) -> tuple[dict[str, Any], int]:

@@ -10,7 +10,9 @@ import pytest
 from PIL import Image
 
 from tempest_gym import cli
+from tempest_gym.commands.bench_observations import bench_observations
 from tempest_gym.commands.pictures import write_png
+from tempest_gym.roms import squall_rom
 
 
 def tempest_gym(*arguments, **environment):
@@ -101,6 +103,30 @@ def test_bench_of_boards_works_without_mame(tmp_path):
     done = tempest_gym("bench", "--envs", "2", "--seconds", "0.1", "--json", MAME=str(tmp_path / "none"))
     result = json.loads(done.stdout)
     assert (result["mame_game_frames_per_second"], result["ratio_to_mame"]) == (None, None)
+
+
+def test_bench_of_observations_measures_every_kind_beside_ale_py():
+    result = result_of(
+        "bench", "--observations", "--envs", "2", "--seconds", "0.01", "--screen-size", "40", "40"
+    )
+    assert result["ale_py"] is not None
+    speeds = {(row["environment"], row["observation"]): row for row in result["speeds"]}
+    for kind in ("features", "ram", "grayscale 40x40", "rgb 40x40"):
+        for teacher in ("", ", no teacher"):
+            row = speeds.pop(("Tempest-v0", kind + teacher))
+            assert min(row["single"], row["vector"]) > 0
+    for kind in ("grayscale 40x40", "rgb 40x40"):
+        row = speeds.pop(("ALE/Breakout-v5", kind))
+        assert min(row["single"], row["vector"]) > 0
+    assert [observation for _, observation in speeds] == ["ram", "grayscale 210x160", "rgb 210x160"]
+    assert all(row["single"] > 0 and row["vector"] is None for row in speeds.values())
+
+
+def test_bench_of_observations_works_without_ale_py(monkeypatch):
+    monkeypatch.setattr("tempest_gym.commands.bench_observations.find_spec", lambda name: None)
+    result = bench_observations(squall_rom(), 2, (20, 30), 0.01, 0)
+    assert result["ale_py"] is None
+    assert {row["environment"] for row in result["speeds"]} == {"Tempest-v0"}
 
 
 def test_bench_of_mame_has_the_documented_keys():
