@@ -22,8 +22,8 @@ from tempest_gym.players import player_names
 __all__ = ["main"]
 
 PLAY_KEYS = (
-    "By hand: arrow keys or mouse turn, space or the left button fires, x or the right button zaps, "
-    "p pauses, Esc ends."
+    "By hand: arrow keys, mouse or a gamepad's stick turn; space, the left button or A fires; x, the right button or B "
+    "zaps; p pauses, f fills the screen, h shows the keys, Esc quits."
 )
 
 _Command = Callable[[argparse.Namespace], tuple[dict[str, Any], int]]
@@ -90,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="who plays: human, expert, random, bundled (the trained agent), planner (it looks ahead); default human",
     )
-    play.add_argument("--games", type=_positive, default=1, help="number of games (default 1)")
+    play.add_argument("--games", type=_positive, help="number of games (default 1; by hand: until you quit)")
     play.add_argument(
         "--seed", type=_whole, help="seed of the first game, later ones count up (default 0; by hand: any)"
     )
@@ -108,6 +108,17 @@ def _parser() -> argparse.ArgumentParser:
         default=1.0,
         metavar="X",
         help="by hand: factor of the mouse's turn",
+    )
+    play.add_argument(
+        "--against",
+        choices=POLICIES,
+        help="by hand: who plays the same game beside you (an agent: tempest-rainbow watch --play)",
+    )
+    play.add_argument(
+        "--no-smooth",
+        dest="smooth",
+        action="store_false",
+        help="by hand: show each game frame as it is, 37 ms earlier",
     )
     _machine_options(play)
 
@@ -275,6 +286,8 @@ def _play(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
         record=options.record,
         mute=options.mute,
         mouse=options.mouse,
+        smooth=options.smooth,
+        against=options.against,
     )
     return dict(result), 0
 
@@ -308,6 +321,8 @@ def _show_replay(result: dict[str, Any]) -> str:
 
 
 def _show_play(result: dict[str, Any]) -> str:
+    if not result["games"]:
+        return "no game was played"
     if len(result["games"]) == 1:
         game = result["games"][0]
         return (

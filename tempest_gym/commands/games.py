@@ -23,14 +23,14 @@ class GameResult(TypedDict):
 
 
 class PlayResult(TypedDict):
-    """Some games of one policy."""
+    """Games of one policy; mean and median are None if none was played."""
 
     policy: str
     machine: str
     game: str
     games: list[GameResult]
-    mean_score: float
-    median_score: float
+    mean_score: float | None
+    median_score: float | None
 
 
 def play_games(env: TempestEnv, policy: str, seeds: range) -> Iterator[GameResult]:
@@ -68,6 +68,6 @@ def summary(env: TempestEnv, policy: str, games: list[GameResult]) -> PlayResult
         machine=env.machine.name,
         game=env.machine.game,
         games=games,
-        mean_score=fmean(scores),
-        median_score=median(scores),
+        mean_score=fmean(scores) if scores else None,
+        median_score=median(scores) if scores else None,
     )

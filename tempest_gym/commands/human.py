@@ -1,29 +1,30 @@
-"""A person plays: keyboard and mouse are the spinner and the buttons, the board runs at its true speed."""
+"""A person plays: keyboard, mouse and gamepad are the spinner and the buttons, the board runs at its true speed."""
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tempest_gym.actions import CONTROLS
 from tempest_gym.commands.games import GameResult
 from tempest_gym.commands.recording import SPINNER_REACH, Controls
-from tempest_gym.display.sound import SAMPLE_RATE, Synthesizer
-from tempest_gym.display.window import Window, import_pygame
-from tempest_gym.frame import FRAMES_PER_SECOND
+from tempest_gym.display.motion import Motion
+from tempest_gym.display.render import display_list, draw_lines
+from tempest_gym.display.window import Text, Window, import_pygame
+from tempest_gym.frame import FRAMES_PER_SECOND, Frame
 from tempest_gym.machines.machine import Advance, Machine
-from tempest_gym.settings import Settings
+from tempest_gym.settings import LAST_START_LEVEL, Settings
 
-__all__ = ["Clock", "Hands", "Speaker", "play_by_hand"]
+__all__ = ["HELP", "Clock", "HumanPlay", "Opponent", "PlayerInput"]
 
-_POLL_SECONDS = 1 / 60
+_PICTURE_SECONDS = 1 / 60
 _FRAME_SECONDS = 1 / FRAMES_PER_SECOND
 _FRAMES_BEHIND = 3
-"""Game frames that are caught up after a hitch, unseen; the rest of a longer one is let go."""
+"""Game frames that are caught up after a hitch, unseen; the rest of a longer one is skipped."""
 
 _KEY_SPEED, _KEY_SPEED_MAX, _KEY_RAMP = 130.0, 400.0, 900.0
 """Turn of a held arrow key, in units a second (16 are a lane): at first, at most, and gain per second."""
@@ -31,12 +32,34 @@ _KEY_SPEED, _KEY_SPEED_MAX, _KEY_RAMP = 130.0, 400.0, 900.0
 _MOUSE_SPEED = 0.6
 """Turn of the mouse, in units per pixel."""
 
-_LAST_PICTURE_SECONDS = 6.0
-_LEAD_SECONDS = 0.04
-"""Silence ahead of the sound, so that a frame a little late leaves no gap."""
+_STICK_REST = 0.15
+"""Deflection of a gamepad's stick up to which it counts as at rest."""
+
+_PAD_FIRE, _PAD_ZAP, _PAD_PAUSE = 0, 1, (6, 7)
+"""Numbers of a gamepad's buttons: A, B, and Start, which is 7 on some and 6 on others."""
 
 _RIGHT, _LEFT = -1, 1
 """A negative turn leads to higher lanes: to the right, where the tube is open or the claw at its bottom."""
+
+_COUNT_SECONDS = 0.7
+"""Length of each number of the countdown."""
+
+_END_SECONDS = 6.0
+"""How long the last picture stays if no other game follows."""
+
+_DEAF_SECONDS = 1.0
+"""Time after the end in which keys do nothing: they were meant for the game."""
+
+HELP = (
+    ("Arrow keys, mouse or stick", "turn"),
+    ("Space, left button or A", "fire"),
+    ("X, right button or B", "superzapper"),
+    ("P or Start", "pause"),
+    ("F", "full screen"),
+    ("H", "these keys"),
+    ("Esc", "quit"),
+)
+"""The keys and buttons, each with what it does."""
 
 
 class Clock:
@@ -51,30 +74,30 @@ class Clock:
         time.sleep(seconds)
 
 
-class Hands:
-    """What the player's hands do, told by pygame's events.
+class PlayerInput:
+    """Turns pygame's events into the controls of each game frame.
 
-    Arrow keys and mouse turn; space or the left button fires; x or the right button zaps; p pauses.
+    Arrow keys, mouse and a gamepad's stick turn; space, the left button or A fires; x, the right button or B zaps;
+    p, h or Start pauses.
 
     Args:
         mouse: factor of the mouse's turn.
 
     Attributes:
-        paused: the player wants a pause, or went to another window.
+        paused: the player paused the game, or switched to another window.
     """
 
     def __init__(self, mouse: float = 1.0) -> None:
-        """Begin with nothing held."""
+        """Start with nothing held."""
         self._pygame: Any = import_pygame()
         self._mouse = mouse * _MOUSE_SPEED
         self._held: set[str] = set()
         self._pressed: set[str] = set()
-        self._turn = 0.0
-        self._key_seconds = 0.0
+        self._turn = self._stick = self._key_seconds = 0.0
         self.paused = False
 
     def handle(self, event: Any) -> None:
-        """Take in an event."""
+        """Process an event."""
         pygame = self._pygame
         if event.type in (pygame.KEYDOWN, pygame.KEYUP):
             names = {
@@ -83,7 +106,7 @@ class Hands:
                 pygame.K_SPACE: "fire key",
                 pygame.K_x: "zap key",
             }
-            if event.type == pygame.KEYDOWN and event.key == pygame.K_p:
+            if event.type == pygame.KEYDOWN and event.key in (pygame.K_p, pygame.K_h):
                 self.paused = not self.paused
             self._switch(names.get(event.key), event.type == pygame.KEYDOWN)
         elif event.type in (pygame.MOUSEBUTTONDOWN, pygame.MOUSEBUTTONUP):
@@ -91,8 +114,16 @@ class Hands:
             self._switch(buttons.get(event.button), event.type == pygame.MOUSEBUTTONDOWN)
         elif event.type == pygame.MOUSEMOTION and not self.paused:
             self._turn += _RIGHT * self._mouse * event.rel[0]
+        elif event.type in (pygame.JOYBUTTONDOWN, pygame.JOYBUTTONUP):
+            down = event.type == pygame.JOYBUTTONDOWN
+            if down and event.button in _PAD_PAUSE:
+                self.paused = not self.paused
+            self._switch({_PAD_FIRE: "fire pad", _PAD_ZAP: "zap pad"}.get(event.button), down)
+        elif event.type == pygame.JOYAXISMOTION and event.axis == 0:
+            self._stick = event.value if abs(event.value) > _STICK_REST else 0.0
         elif event.type == pygame.WINDOWFOCUSLOST:
             self._held.clear()
+            self._stick = 0.0
             self.paused = True
 
     def _switch(self, name: str | None, down: bool) -> None:
@@ -105,163 +136,261 @@ class Hands:
             self._held.discard(name)
 
     def pass_time(self, seconds: float) -> None:
-        """Turn by the arrow keys for that long; the longer one is held, the faster."""
+        """Turn by arrow keys and stick for that long; the longer a key is held, the faster."""
         direction = _RIGHT * ("right" in self._held) + _LEFT * ("left" in self._held)
         self._key_seconds = self._key_seconds + seconds if direction else 0.0
         speed = min(_KEY_SPEED + _KEY_RAMP * self._key_seconds, _KEY_SPEED_MAX)
-        self._turn += direction * speed * seconds
+        self._turn += (direction * speed + _RIGHT * self._stick * _KEY_SPEED_MAX) * seconds
 
     def take(self) -> Controls:
         """Return what to do in this game frame: whatever is held, or was pressed since the last one."""
         active = self._held | self._pressed
         turn = max(-SPINNER_REACH, min(SPINNER_REACH, round(self._turn)))
-        # What one frame cannot take stays for the next, but a spinner does not spin on for long.
+        # What one frame cannot take stays for the next, but a spinner does not spin for long.
         self._turn = max(-SPINNER_REACH, min(SPINNER_REACH, self._turn - turn))
         self._pressed.clear()
-        return bool(active & {"fire key", "fire button"}), bool(active & {"zap key", "zap button"}), turn
+        fire, zap = (any(name.startswith(button) for name in active) for button in ("fire", "zap"))
+        return fire, zap, turn
 
     def rest(self) -> None:
-        """Forget what was done while nobody could play."""
+        """Forget what was done while the player could not act."""
         self._turn = 0.0
         self._pressed.clear()
 
 
-class Speaker:
-    """Plays the game's sound, a game frame at a time.
-
-    Raises:
-        pygame.error: there is nothing to play it on.
-    """
-
-    def __init__(self) -> None:
-        """Open the sound device."""
-        self._pygame: Any = import_pygame()
-        self._pygame.mixer.init(SAMPLE_RATE, -16, 1, 512, allowedchanges=0)
-        self._channel = self._pygame.mixer.Channel(0)
-        self._synthesizer = Synthesizer()
-
-    def play(self, registers: NDArray[np.uint8]) -> None:
-        """Play a game frame's sound, see `Synthesizer.stretch`, after what is playing."""
-        samples = self._synthesizer.stretch(registers, _FRAME_SECONDS)
-        if not self._channel.get_busy():
-            lead = np.zeros(int(_LEAD_SECONDS * SAMPLE_RATE), np.int16)
-            self._channel.play(self._pygame.mixer.Sound(buffer=lead.tobytes()))
-        if self._channel.get_queue() is None:
-            self._channel.queue(self._pygame.mixer.Sound(buffer=samples.tobytes()))
-
-    def close(self) -> None:
-        """Give the device back."""
-        self._pygame.mixer.quit()
-
-
-def open_speaker() -> Speaker | None:
-    """Return a speaker, or None with a word in the log where there is nothing to play sound on."""
-    try:
-        return Speaker()
-    except import_pygame().error as error:
-        logging.getLogger(__name__).warning("no sound: %s", error)
-        return None
-
-
-def play_by_hand(
-    machine: Machine,
-    window: Window,
-    seed: int,
-    start_level: int,
-    *,
-    sound: Callable[[], None] | None = None,
-    mouse: float = 1.0,
-    clock: Clock | None = None,
-) -> GameResult:
-    """Let a person play one game, to its end or until the window is closed.
+class Opponent:
+    """A policy that plays the same game beside the person's, frame by frame.
 
     Args:
-        machine: what to play on.
-        window: shows the game and hears the player; ``window.closed`` tells whether it was closed.
-        seed: of the game.
-        start_level: 1-81.
-        sound: called after each game frame, to play its sound.
+        name: of the policy.
+        machine: what it plays on.
+        choose: returns its joint action (0-43) for a frame.
+
+    Attributes:
+        frame: the last frame, None before `reset`.
+    """
+
+    def __init__(self, name: str, machine: Machine, choose: Callable[[Frame], int]) -> None:
+        """Sit down at the machine."""
+        self.name, self.machine, self._choose = name, machine, choose
+        self.frame: Frame | None = None
+
+    def reset(self, seed: int, start_level: int) -> None:
+        """Start a game and run to the first frame in which a player can act."""
+        self.frame = _first_decision(self.machine, seed, start_level)
+
+    def step(self) -> None:
+        """Play one game frame; after the end of the game nothing happens."""
+        frame = self.frame
+        if frame is not None and not frame.over:
+            controls = CONTROLS[self._choose(frame)] if frame.decision else (False, False, 0)
+            self.frame = self.machine.step(*controls)
+
+
+def _first_decision(machine: Machine, seed: int, start_level: int) -> Frame:
+    frame = machine.reset(seed, start_level)
+    while not frame.decision:
+        frame = machine.step(False, False, 0)
+    return frame
+
+
+class HumanPlay:
+    """Games that a person plays in a window, alone or beside an opponent.
+
+    Args:
+        window: shows the games; ``window.closed`` is set once the player quits.
+        vector_rom: uint8 (4096,), $3000-$3FFF, with subroutines of the display lists.
         mouse: factor of the mouse's turn.
+        smooth: show 60 pictures a second, with lines between their last two places; False: each game frame as it is,
+            a frame (37 ms) earlier.
+        opponent: plays beside the person.
         clock: what to take time from.
     """
-    game = _HandGame(machine, window, Hands(mouse), clock or Clock(), sound)
-    try:
-        return game.play(seed, start_level)
-    finally:
-        window.hold_mouse(False)
-
-
-class _HandGame:
-    """One game played by hand."""
 
     def __init__(
-        self, machine: Machine, window: Window, hands: Hands, clock: Clock, sound: Callable[[], None] | None
+        self,
+        window: Window,
+        vector_rom: NDArray[np.uint8],
+        *,
+        mouse: float = 1.0,
+        smooth: bool = True,
+        opponent: Opponent | None = None,
+        clock: Clock | None = None,
     ) -> None:
-        self._machine, self._window, self._hands = machine, window, hands
-        self._clock, self._sound = clock, sound
-        self._settings = Settings()
+        """Open the gamepads."""
+        self._window, self._vector_rom, self._smooth = window, vector_rom, smooth
+        self._opponent, self._clock = opponent, clock or Clock()
+        self._mouse, self._input = mouse, PlayerInput(mouse)
+        self._motions: list[tuple[Machine, Motion]] = []
+        self._next_picture = 0.0
+        window.open_gamepads()
 
-    def play(self, seed: int, start_level: int) -> GameResult:
-        machine, window, hands, clock = self._machine, self._window, self._hands, self._clock
+    def choose_level(self, machine: Machine, seed: int, start_level: int, text: Text = ()) -> int:
+        """Show the keys and the tube of the start level until the player starts; return the level chosen.
+
+        Up and Down change the level by one, Page Up and Page Down by eight. Space, Enter, or a button of mouse or
+        gamepad starts.
+
+        Args:
+            machine: draws the tubes.
+            seed: of the game.
+            start_level: 1-81, offered first.
+            text: lines to add, such as best scores.
+        """
+        pygame = import_pygame()
+        steps = {pygame.K_UP: 1, pygame.K_DOWN: -1, pygame.K_PAGEUP: 8, pygame.K_PAGEDOWN: -8}
+        shown = None
+        while not self._window.closed:
+            if start_level != shown:
+                _first_decision(machine, seed, start_level)
+                self._show([machine])
+                shown = start_level
+            choice = (f"Start level {start_level}", "Up, Down: another level     Space: start")
+            self._draw(text=(machine.game.upper(), "", *HELP, "", *choice, *text))
+            self._wait()
+            for event in self._window.events():
+                if self._starts(event):
+                    return start_level
+                if event.type == pygame.KEYDOWN:
+                    start_level = min(max(start_level + steps.get(event.key, 0), 1), LAST_START_LEVEL)
+        return start_level
+
+    def _starts(self, event: Any) -> bool:
+        pygame = import_pygame()
+        if event.type == pygame.KEYDOWN:
+            return event.key in (pygame.K_SPACE, pygame.K_RETURN)
+        return event.type in (pygame.MOUSEBUTTONDOWN, pygame.JOYBUTTONDOWN)
+
+    def play(
+        self, machine: Machine, seed: int, start_level: int, sound: Callable[[], None] | None = None
+    ) -> GameResult:
+        """Count down and let the person play one game, to its end or until the window is closed.
+
+        Args:
+            machine: what to play on.
+            seed: of the game.
+            start_level: 1-81.
+            sound: called after each game frame, to play its sound.
+        """
+        window, clock = self._window, self._clock
+        self._input = player = PlayerInput(self._mouse)
         frame = machine.reset(seed, start_level)
-        window.draw(machine.picture())
-        frames, reward, advance = 0, 0.0, Advance()
-        polled = due = clock.now()
-        while not (window.closed or frame.over):
-            if self._pause():
-                polled = due = clock.now()
-            now = clock.now()
-            hands.pass_time(now - polled)
-            polled = now
-            if now < due:
-                clock.sleep(min(_POLL_SECONDS, due - now))
-                continue
+        frames, reward, advance, settings = 0, 0.0, Advance(), Settings()
+
+        def step() -> None:
+            nonlocal frame, frames, reward, advance
             if not frame.decision:
-                hands.rest()
-            frame = machine.step(*hands.take() if frame.decision else (False, False, 0))
+                player.rest()
+            frame = machine.step(*player.take() if frame.decision else (False, False, 0))
             frames += 1
             whole = advance.add(frame)
             if whole is not None:
-                reward += self._settings.reward(whole.objective, whole.subjective)
+                reward += settings.reward(whole.objective, whole.subjective)
                 advance = Advance()
-            due = max(due + _FRAME_SECONDS, now - _FRAMES_BEHIND * _FRAME_SECONDS)
-            if self._sound is not None:
-                self._sound()
-            if due > now or frame.over:
-                window.draw(machine.picture())
-        if frame.over:
-            self._show_end(frame.score)
+
+        while not frame.decision:  # Coin, start and level select are the pilot's.
+            step()
+        shown = [machine]
+        if self._opponent is not None:
+            self._opponent.reset(seed, start_level)
+            shown.append(self._opponent.machine)
+        self._show(shown)
+        self._count_down()
+        try:
+            polled = due = clock.now()
+            while not (window.closed or frame.over):
+                if self._pause():
+                    polled = due = clock.now()
+                now = clock.now()
+                player.pass_time(now - polled)
+                polled = now
+                stepped = now >= due
+                if stepped:
+                    step()
+                    if self._opponent is not None:
+                        self._opponent.step()
+                    if sound is not None:
+                        sound()
+                    self._add_lines()
+                    due = max(due + _FRAME_SECONDS, now - _FRAMES_BEHIND * _FRAME_SECONDS)
+                    if due <= now and not frame.over:
+                        continue
+                if self._smooth or stepped:
+                    self._draw(1.0 - (due - now) / _FRAME_SECONDS if self._smooth else 1.0)
+                self._wait()
+        finally:
+            window.hold_mouse(False)
         return GameResult(seed=seed, score=frame.score, level=frame.level + 1, frames=frames, reward=reward)
 
+    def _count_down(self) -> None:
+        for count in (3, 2, 1):
+            end = self._clock.now() + _COUNT_SECONDS
+            while self._clock.now() < end and not self._window.closed:
+                self._draw(text=(str(count),))
+                self._wait()
+                self._events()
+        self._input.rest()
+
+    def show_end(self, result: GameResult, text: Text, *, again: bool) -> bool:
+        """Show how a game ended; return whether the player wants another.
+
+        Args:
+            result: of the game.
+            text: lines to add, such as best scores.
+            again: offer another game and wait for the answer; False: continue after a moment or at a key.
+        """
+        offer = ("", "Space: play again     Esc: quit") if again else ()
+        lines = ("GAME OVER", f"{result['score']:,} points, level {result['level']}", *text, *offer)
+        now = self._clock.now()
+        deaf, end = now + _DEAF_SECONDS, now + _END_SECONDS
+        while not self._window.closed and (again or self._clock.now() < end):
+            self._draw(text=lines)
+            self._wait()
+            pressed = any(self._starts(event) for event in self._window.events())
+            if pressed and self._clock.now() > deaf:
+                return True
+        return False
+
+    def _show(self, machines: Sequence[Machine]) -> None:
+        """Show what these machines draw from now on, side by side."""
+        self._motions = [(machine, Motion()) for machine in machines]
+        self._add_lines()
+
+    def _add_lines(self) -> None:
+        for machine, motion in self._motions:
+            motion.add(display_list(machine.vector_ram(), self._vector_rom, machine.colour_ram()))
+
+    def _draw(self, share: float = 1.0, text: Text = ()) -> None:
+        """Draw the pictures at a moment between the last two game frames, see `Motion.at`."""
+        size = self._window.picture_size(len(self._motions))
+        pictures = [draw_lines(motion.at(share), size) for _, motion in self._motions]
+        captions: tuple[str, ...] = ()
+        if self._opponent is not None and len(pictures) > 1:
+            captions = "you", self._opponent.name
+        self._window.draw(np.concatenate(pictures, axis=1), text, captions)
+
+    def _wait(self) -> None:
+        """Wait until the next picture is due."""
+        now = self._clock.now()
+        self._next_picture = max(self._next_picture + _PICTURE_SECONDS, now)
+        self._clock.sleep(self._next_picture - now)
+
     def _pause(self) -> bool:
-        """Hear the player; while the pause lasts, wait. Returns whether there was one."""
-        window, hands = self._window, self._hands
-        self._hear()
-        if not hands.paused:
-            window.hold_mouse(True)
+        """Process events and wait while the game is paused; return whether it was."""
+        self._events()
+        if not self._input.paused:
+            self._window.hold_mouse(True)
             return False
-        window.hold_mouse(False)
-        window.draw(self._machine.picture(), ("PAUSE", "p goes on, Esc ends"))
-        while hands.paused and not window.closed:
-            self._clock.sleep(_POLL_SECONDS)
-            self._hear()
-        hands.rest()
+        self._window.hold_mouse(False)
+        while self._input.paused and not self._window.closed:
+            self._draw(text=("PAUSE", "", *HELP))
+            self._wait()
+            self._events()
+        self._input.rest()
         return True
 
-    def _hear(self) -> list[Any]:
+    def _events(self) -> list[Any]:
         events = self._window.events()
         for event in events:
-            self._hands.handle(event)
+            self._input.handle(event)
         return events
-
-    def _show_end(self, score: int) -> None:
-        """Leave the end on the screen for a moment, or until a key is pressed."""
-        self._window.draw(self._machine.picture(), ("GAME OVER", f"{score:,} points"))
-        pygame = import_pygame()
-        end = self._clock.now() + _LAST_PICTURE_SECONDS
-        ripe = self._clock.now() + 1.0  # nobody means the shots of the last second
-        while self._clock.now() < end and not self._window.closed:
-            pressed = any(event.type == pygame.KEYDOWN for event in self._hear())
-            if pressed and self._clock.now() > ripe:
-                return
-            self._clock.sleep(_POLL_SECONDS)

@@ -3,80 +3,105 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import secrets
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast
 
-from tempest_gym.commands.games import GameResult, PlayResult, play_games, summary
+import numpy as np
+from numpy.typing import NDArray
+
+from tempest_gym.actions import advised_action
+from tempest_gym.commands.best_scores import BestScores, Score
+from tempest_gym.commands.games import GameResult, PlayResult, fixed_policy, play_games, summary
 from tempest_gym.commands.recording import Recorder, read_recording, write_recording
 from tempest_gym.commands.replay import ReplayResult, recorded_rom, replay_game
 from tempest_gym.commands.verify import matching_model
 from tempest_gym.display.video import check_video_name, open_video
 from tempest_gym.env import RenderMode, TempestEnv
-from tempest_gym.frame import FRAMES_PER_SECOND
+from tempest_gym.frame import FRAMES_PER_SECOND, Frame
 from tempest_gym.machines import make_machine
+from tempest_gym.machines.board import BoardMachine
 from tempest_gym.machines.machine import Machine, MachineName
 from tempest_gym.machines.seeding import SEED_COUNT
+from tempest_gym.observation import draw_machine
 from tempest_gym.roms import RomImage, resolve_rom
 from tempest_gym.settings import LAST_START_LEVEL, whole_number
+
+if TYPE_CHECKING:
+    from tempest_gym.commands.human import Opponent
 
 __all__ = ["play_session", "replay_session"]
 
 _log = logging.getLogger(__name__)
 
+_SCORES_SHOWN = 5
+
 
 def play_session(
     *,
     policy: str,
-    machine: MachineName,
-    rom: str | None,
-    games: int,
-    seed: int | None,
-    start_level: int,
-    render: bool,
-    record: Path | None,
-    mute: bool,
-    mouse: float,
+    machine: MachineName = "board",
+    rom: str | None = None,
+    games: int | None = None,
+    seed: int | None = None,
+    start_level: int = 1,
+    render: bool = False,
+    record: Path | None = None,
+    mute: bool = False,
+    mouse: float = 1.0,
+    smooth: bool = True,
+    against: str | tuple[str, Callable[[Frame], int]] | None = None,
 ) -> PlayResult:
-    """Play games, by hand or by a policy, and sum them up; each is told in the log when it ends.
+    """Play games, by hand or by a policy, and sum them up; each is logged when it ends.
 
     Args:
-        policy: ``"human"``, or a player as for `make_player`.
+        policy: ``"human"``, ``"expert"`` or ``"random"``.
         machine: ``"board"`` or ``"mame"``.
         rom: see `resolve_rom`.
-        games: number of games; fewer if the window is closed.
+        games: number of games, fewer if the window is closed; None: 1, by hand until the player quits.
         seed: of the first game; None: 0, by hand any.
         start_level: 1-81.
         render: show a policy's games in a window.
-        record: file for a recording; it is written even if the game is broken off by Ctrl-C.
+        record: file for a recording; it is written even if the game is interrupted by Ctrl-C.
         mute: by hand, without sound.
         mouse: by hand, factor of the mouse's turn.
+        smooth: by hand, move what is shown between the game's frames.
+        against: by hand, who plays the same game beside it: ``"expert"``, ``"random"``, or the name of a policy and
+            a function that returns its action (0-43) for a frame.
 
     Raises:
         ValueError: the arguments do not go together, or one is out of range.
-        tempest_gym.roms.RomError: no usable ROM set is there.
+        tempest_gym.roms.RomError: there is no usable ROM set.
         gymnasium.error.DependencyNotInstalled: pygame is missing.
         OSError: the recording cannot be written.
     """
-    if record is not None and games != 1:
+    by_hand = policy == "human"
+    if record is not None and games not in (None, 1):
         raise ValueError(f"a recording holds one game: give --record with --games 1, got {games} games")
     if record is not None and not record.absolute().parent.is_dir():
         raise ValueError(f"{record}: the folder {record.absolute().parent} does not exist")
+    if against is not None and not by_hand:
+        raise ValueError("--against is for games played by hand: leave --policy out")
     image = resolve_rom(rom)
     whole_number("start_level", start_level, 1, LAST_START_LEVEL)
     if seed is None:
-        seed = secrets.randbelow(SEED_COUNT) if policy == "human" else 0
-    mode: RenderMode | None = "human" if render and policy != "human" else None
-    if policy == "human" and machine != "board":
+        seed = secrets.randbelow(SEED_COUNT) if by_hand else 0
+    mode: RenderMode | None = "human" if render and not by_hand else None
+    if by_hand and machine != "board":
         raise ValueError("by hand the game is played on the board: leave --machine out")
     env = TempestEnv(machine, image, start_level=start_level, render_mode=mode)
     with contextlib.closing(env), _recording(env, record, policy, image):
-        if policy == "human":
-            played = _play_by_hand(env, range(seed, seed + games), start_level, mute, mouse)
+        if by_hand:
+            count = 1 if record is not None else games
+            opponent = None if against is None else _opponent(against, image, seed)
+            played = _play_by_hand(env, image, seed, count, start_level, mute, mouse, smooth, opponent)
         else:
-            played = play_games(env, policy, range(seed, seed + games))
+            chosen = cast("Literal['expert', 'random']", policy)
+            played = play_games(env, chosen, range(seed, seed + (games or 1)))
         results = []
         for game in played:
             _log.info(
@@ -103,15 +128,36 @@ def _recording(env: TempestEnv, file: Path | None, policy: str, rom: RomImage) -
             _log.info("%s: %d game frames, %d points", file, game.header.frames, game.header.score)
 
 
-def _play_by_hand(
-    env: TempestEnv, seeds: range, start_level: int, mute: bool, mouse: float
-) -> Iterator[GameResult]:
-    from tempest_gym.commands.human import open_speaker, play_by_hand
-    from tempest_gym.display.window import Window
-    from tempest_gym.machines.board import BoardMachine
+def _opponent(against: str | tuple[str, Callable[[Frame], int]], image: RomImage, seed: int) -> Opponent:
+    from tempest_gym.commands.human import Opponent
 
-    window = Window()
-    machine = env.machine
+    if not isinstance(against, str):
+        name, choose = against
+    else:
+        name, policy = against, fixed_policy(against, seed)
+
+        def choose(frame: Frame) -> int:
+            return policy({"expert_action": advised_action(frame)})
+
+    return Opponent(name, make_machine("board", image), choose)
+
+
+def _play_by_hand(
+    env: TempestEnv,
+    image: RomImage,
+    first_seed: int,
+    games: int | None,
+    start_level: int,
+    mute: bool,
+    mouse: float,
+    smooth: bool,
+    opponent: Opponent | None,
+) -> Iterator[GameResult]:
+    from tempest_gym.commands.human import HumanPlay
+    from tempest_gym.display.sound import open_speaker
+    from tempest_gym.display.window import Window
+
+    window, scores, machine = Window(), BestScores(), env.machine
     board = machine.machine if isinstance(machine, Recorder) else machine
     speaker = None if mute or not isinstance(board, BoardMachine) else open_speaker()
 
@@ -120,14 +166,51 @@ def _play_by_hand(
             speaker.play(board.sound_registers())
 
     try:
-        for seed in seeds:
-            yield play_by_hand(machine, window, seed % SEED_COUNT, start_level, sound=sound, mouse=mouse)
+        play = HumanPlay(window, image.memory[0x3000:0x4000], mouse=mouse, smooth=smooth, opponent=opponent)
+        for number in itertools.count():
+            seed = (first_seed + number) % SEED_COUNT
+            start_level = play.choose_level(board, seed, start_level, _table(scores.of(board.game)))
             if window.closed:
+                return
+            result = play.play(machine, seed, start_level, sound)
+            rank = scores.add(
+                board.game, Score(result["score"], result["level"], start_level=start_level, seed=seed)
+            )
+            yield result
+            last = games is not None and number + 1 >= games
+            if (
+                not play.show_end(result, _standing(rank, opponent, scores.of(board.game)), again=not last)
+                or last
+            ):
                 return
     finally:
         window.close()
         if speaker is not None:
             speaker.close()
+
+
+def _table(scores: list[Score]) -> list[str | tuple[str, str]]:
+    """Return best scores as lines of text."""
+    lines = [
+        (f"{rank}.  {each.score:,}", f"level {each.level}")
+        for rank, each in enumerate(scores[:_SCORES_SHOWN], 1)
+    ]
+    return ["", "Best scores", *lines] if lines else []
+
+
+def _standing(
+    rank: int | None, opponent: Opponent | None, scores: list[Score]
+) -> list[str | tuple[str, str]]:
+    """Return what to show below the result of a game."""
+    lines: list[str | tuple[str, str]] = []
+    if opponent is not None and opponent.frame is not None:
+        frame = opponent.frame
+        lines.append(
+            f"{opponent.name}: {frame.score:,} points{'' if frame.over else ' so far'}, level {frame.level + 1}"
+        )
+    if rank is not None:
+        lines.append("Your best score!" if rank == 1 else f"Number {rank} of your best scores")
+    return [*lines, *_table(scores)]
 
 
 def replay_session(
@@ -173,7 +256,8 @@ def replay_session(
             _log.warning("This game was recorded on a board of model %s, this MAME equals %s.", model, other)
         if not visible:
             return play(game)
-        with _video(game, output, rate) if output is not None else _window(game, rate) as show:
+        vector_rom = image.memory[0x3000:0x4000]
+        with _video(game, output, rate) if output is not None else _window(game, vector_rom, rate) as show:
             return play(game, show)
 
 
@@ -190,13 +274,13 @@ def _video(machine: Machine, output: Path, rate: float) -> Iterator[Callable[[],
 
 
 @contextlib.contextmanager
-def _window(machine: Machine, rate: float) -> Iterator[Callable[[], bool]]:
+def _window(machine: Machine, vector_rom: NDArray[np.uint8], rate: float) -> Iterator[Callable[[], bool]]:
     from tempest_gym.display.window import Window
 
     window = Window(rate)
 
     def show() -> bool:
-        window.show(machine.picture())
+        window.show(draw_machine(machine, vector_rom, window.picture_size())[0])
         return not window.closed
 
     with contextlib.closing(window):

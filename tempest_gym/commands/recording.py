@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import stat
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 
 from tempest_gym import __version__
 from tempest_gym.board.layout import MODELS
+from tempest_gym.commands.files import write_file
 from tempest_gym.frame import Frame
 from tempest_gym.machines.machine import Machine
 from tempest_gym.settings import LAST_START_LEVEL
@@ -214,23 +214,12 @@ def read_recording(path: str | os.PathLike[str]) -> Recording:
 
 
 def write_recording(path: str | os.PathLike[str], recording: Recording) -> None:
-    """Write a recording under a temporary name beside its own, then give it its own.
+    """Write a recording, whole or not at all.
 
     Raises:
-        OSError: the folder is not there, cannot be written or is full; an older file stays as it was.
+        OSError: the folder does not exist, cannot be written or is full; an older file stays as it was.
     """
-    target = Path(path)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with open(descriptor, "wb") as stream:
-            stream.write(encode(recording))
-            stream.flush()
-            os.fsync(descriptor)
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    write_file(Path(path), encode(recording))
 
 
 class Recorder:
@@ -374,9 +363,3 @@ def _sha1(content: bytes) -> str:
 def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

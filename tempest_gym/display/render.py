@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tempest_gym.code_cache import compiled
 
-__all__ = ["SCREEN_HEIGHT", "SCREEN_WIDTH", "display_list", "draw_boards", "render_vectors"]
+__all__ = ["SCREEN_HEIGHT", "SCREEN_WIDTH", "display_list", "draw_boards", "draw_lines", "render_vectors"]
 
 SCREEN_WIDTH = 571
 SCREEN_HEIGHT = 581
@@ -204,9 +204,13 @@ def render_vectors(
     """
     if width < 1 or height < 1:
         raise ValueError(f"a picture of {width} x {height} pixels cannot be drawn")
-    lines = display_list(vector_ram, vector_rom, colour_ram, flip_x, flip_y)
-    picture = np.empty((height, width, 3), np.uint8)
-    _draw(lines, np.empty((height, width, 3), np.float32), picture, *_profile(height))
+    return draw_lines(display_list(vector_ram, vector_rom, colour_ram, flip_x, flip_y), (height, width))
+
+
+def draw_lines(lines: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Draw lines as `display_list` returns them at a size ``(height, width)``, as RGB ``(height, width, 3)``."""
+    picture = np.empty((*size, 3), np.uint8)
+    _draw(lines, np.empty((*size, 3), np.float32), picture, *_profile(size[0]))
     return picture
 
 

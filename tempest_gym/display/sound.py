@@ -1,4 +1,4 @@
-"""What the two POKEYs sound like, from the registers the game writes.
+"""The sound of the two POKEYs, from the registers that the game writes.
 
 Each of the eight voices is a counter that toggles or samples a bit at every run-out (the chip's data sheet: AUDF,
 AUDC, AUDCTL). Of AUDCTL only the slow clock is known here: joined voices, fast clocks and filters, which neither
@@ -7,12 +7,17 @@ Tempest nor Squall uses, are left out.
 
 from __future__ import annotations
 
+import logging
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from tempest_gym.board.layout import CPU_HZ
+from tempest_gym.display.window import import_pygame
+from tempest_gym.frame import FRAMES_PER_SECOND
 
-__all__ = ["SAMPLE_RATE", "Synthesizer"]
+__all__ = ["SAMPLE_RATE", "Speaker", "Synthesizer", "open_speaker"]
 
 SAMPLE_RATE = 22_050
 """Samples a second."""
@@ -20,6 +25,9 @@ SAMPLE_RATE = 22_050
 _CLOCK, _SLOW_CLOCK, _SLOW = 28, 114, 0x01
 _NO_GATE, _SHORT_NOISE, _PURE, _STEADY, _VOLUME = 0x80, 0x40, 0x20, 0x10, 0x0F
 _LOUDNESS = 32_767 / (8 * 15)
+
+_LEAD_SECONDS = 0.04
+"""Silence ahead of the sound, so that a frame a little late leaves no gap."""
 
 
 def _polynomial(bits: int, tap: int) -> NDArray[np.bool_]:
@@ -36,7 +44,7 @@ class Synthesizer:
     """Turns registers into samples, a stretch at a time, without clicks between stretches."""
 
     def __init__(self) -> None:
-        """Begin in silence."""
+        """Start in silence."""
         self._gate = _polynomial(5, 2)
         self._short = _polynomial(4, 1)
         self._long = _polynomial(17, 5)
@@ -98,3 +106,40 @@ class Synthesizer:
         newest = np.maximum.accumulate(np.where(heeded, np.arange(1, count + 1), 0))
         levels: NDArray[np.float64] = drawn[newest]
         return levels
+
+
+class Speaker:
+    """Plays the game's sound, a game frame at a time (extra ``human``).
+
+    Raises:
+        pygame.error: there is no sound device.
+    """
+
+    def __init__(self) -> None:
+        """Open the sound device."""
+        self._pygame: Any = import_pygame()
+        self._pygame.mixer.init(SAMPLE_RATE, -16, 1, 512, allowedchanges=0)
+        self._channel = self._pygame.mixer.Channel(0)
+        self._synthesizer = Synthesizer()
+
+    def play(self, registers: NDArray[np.uint8]) -> None:
+        """Play a game frame's sound, see `Synthesizer.stretch`, after what is playing."""
+        samples = self._synthesizer.stretch(registers, 1 / FRAMES_PER_SECOND)
+        if not self._channel.get_busy():
+            lead = np.zeros(int(_LEAD_SECONDS * SAMPLE_RATE), np.int16)
+            self._channel.play(self._pygame.mixer.Sound(buffer=lead.tobytes()))
+        if self._channel.get_queue() is None:
+            self._channel.queue(self._pygame.mixer.Sound(buffer=samples.tobytes()))
+
+    def close(self) -> None:
+        """Release the device."""
+        self._pygame.mixer.quit()
+
+
+def open_speaker() -> Speaker | None:
+    """Return a speaker; without a sound device log a warning and return None."""
+    try:
+        return Speaker()
+    except import_pygame().error as error:
+        logging.getLogger(__name__).warning("no sound: %s", error)
+        return None

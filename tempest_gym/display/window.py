@@ -14,13 +14,26 @@ from numpy.typing import NDArray
 from tempest_gym.extras import missing_extra
 from tempest_gym.frame import FRAMES_PER_SECOND
 
-__all__ = ["Window", "import_pygame"]
+__all__ = ["Text", "Window", "import_pygame"]
 
 _log = logging.getLogger(__name__)
 
-_TEXT_SIZE = 34
+Text = Sequence["str | tuple[str, str]"]
+"""Lines of text; a pair is two columns."""
+
 _TEXT_COLOUR = (255, 255, 255)
-_DIMMED = 90
+_DIMMED = 70
+_TEXT_SHARE = 0.036
+"""Height of a line of text as a share of the window's; a text of one line is larger, a long one smaller."""
+
+_MARGIN = 0.94
+"""Share of the window that text may fill."""
+
+_FIRST_HEIGHT, _FIRST_SHARE = 800, 0.8
+"""Height of the picture that a window opens with: in pixels, and at most this share of the screen."""
+
+_HEIGHT_MAX = 1440
+"""Pictures are drawn no higher than this, which takes 7 ms; the window scales them up."""
 
 
 def import_pygame() -> Any:
@@ -37,7 +50,7 @@ def import_pygame() -> Any:
 
 
 class Window:
-    """Opens with the first picture; its size can be changed, the picture keeps its shape.
+    """Opens with the first picture; its size can be changed, the picture keeps its shape. F or F11 fills the screen.
 
     Args:
         rate: pictures a second that `show` waits for; None: one per game frame.
@@ -51,11 +64,12 @@ class Window:
     """
 
     def __init__(self, rate: float | None = None, *, unseen: bool = False) -> None:
-        """Look for pygame; the window itself opens later."""
+        """Import pygame; the window itself opens later."""
         self._pygame: Any = import_pygame()
         self._screen: Any = None
-        self._canvas: Any = None
-        self._font: Any = None
+        self._size = (0, 0)
+        self._fonts: dict[int, Any] = {}
+        self._gamepads: list[Any] = []
         self._unseen = unseen
         self._rate = FRAMES_PER_SECOND if rate is None else rate
         self._clock = self._pygame.time.Clock()
@@ -67,32 +81,79 @@ class Window:
         self.events()
         self._clock.tick(self._rate)
 
-    def draw(self, picture: NDArray[np.uint8], text: Sequence[str] = ()) -> None:
-        """Show a picture of shape ``(height, width, 3)`` at once, dimmed with lines of text in its middle if given.
+    def draw(self, picture: NDArray[np.uint8], text: Text = (), captions: Sequence[str] = ()) -> None:
+        """Show a picture of shape ``(height, width, 3)`` at once.
+
+        Args:
+            picture: what to show.
+            text: lines in the middle of the window, over the dimmed picture.
+            captions: for pictures side by side, a line below each.
 
         Raises:
             RuntimeError: there is no display to open the window on.
         """
         pygame = self._pygame
+        size = picture.shape[1], picture.shape[0]
         if self._screen is None:
-            pygame.display.init()
-            self._check_display()
-            pygame.display.set_caption("Tempest")
-            size = picture.shape[1], picture.shape[0]
-            # Scaled by hand: pygame.SCALED crashes the process under SDL's offscreen driver.
-            self._screen = pygame.display.set_mode(size, pygame.RESIZABLE)
-            self._canvas = pygame.Surface(size)
-        pygame.surfarray.blit_array(self._canvas, picture.swapaxes(0, 1))
+            self._open(size)
+        screen = self._screen
+        shown = pygame.image.frombuffer(np.ascontiguousarray(picture), size, "RGB")
+        fitted = shown.get_rect().fit(screen.get_rect())
+        if fitted.size != screen.get_size():
+            screen.fill(0)
+        # Scaled by hand: pygame.SCALED crashes the process under SDL's offscreen driver.
+        screen.blit(
+            shown if fitted.size == size else pygame.transform.smoothscale(shown, fitted.size), fitted
+        )
+        for number, caption in enumerate(captions):
+            column = fitted.width // len(captions)
+            area = pygame.Rect(fitted.left + number * column, fitted.top, column, fitted.height)
+            self._write([caption], area, at_bottom=True)
         if text:
-            self._write(text)
-        fitted = self._canvas.get_rect().fit(self._screen.get_rect())
-        if fitted.size != self._screen.get_size():
-            self._screen.fill(0)
-        self._screen.blit(pygame.transform.smoothscale(self._canvas, fitted.size), fitted)
+            screen.fill((_DIMMED,) * 3, special_flags=pygame.BLEND_MULT)
+            self._write(text, screen.get_rect())
         pygame.display.flip()
 
+    def _open(self, size: tuple[int, int]) -> None:
+        self._pygame.display.init()
+        self._check_display()
+        self._pygame.display.set_caption("Tempest")
+        self._size = size
+        self._screen = self._pygame.display.set_mode(size, self._pygame.RESIZABLE)
+
+    def picture_size(self, columns: int = 1) -> tuple[int, int]:
+        """Return the height and width of the largest picture of the monitor's shape that the window holds.
+
+        Args:
+            columns: number of pictures side by side.
+        """
+        if self._screen is None:
+            self._pygame.display.init()
+            screen_height = self._pygame.display.Info().current_h
+            height = (
+                min(_FIRST_HEIGHT, int(_FIRST_SHARE * screen_height)) if screen_height > 0 else _FIRST_HEIGHT
+            )
+        else:
+            width, height = self._screen.get_size()
+            height = min(height, width * 4 // (3 * columns))
+        height = min(max(height, 64), _HEIGHT_MAX)
+        return height, height * 3 // 4
+
+    def toggle_full_screen(self) -> None:
+        """Fill the whole screen, or return to a window of the size before."""
+        pygame = self._pygame
+        if self._screen.get_flags() & pygame.FULLSCREEN:
+            self._screen = pygame.display.set_mode(self._size, pygame.RESIZABLE)
+        else:
+            self._size = self._screen.get_size()
+            self._screen = pygame.display.set_mode((0, 0), pygame.FULLSCREEN)
+
+    def open_gamepads(self) -> None:
+        """Let gamepads send events, also those that are plugged in later."""
+        self._pygame.joystick.init()
+
     def _check_display(self) -> None:
-        """SDL draws into memory where it finds no display, and says nothing; somebody may have asked for that."""
+        """SDL draws into memory where it finds no display, and reports nothing; that may be what was asked for."""
         driver = self._pygame.display.get_driver()
         if driver not in ("offscreen", "dummy") or "SDL_VIDEODRIVER" in os.environ:
             return
@@ -103,19 +164,38 @@ class Window:
             )
         _log.warning("there is no display here: nobody will see the window")
 
-    def _write(self, lines: Sequence[str]) -> None:
-        pygame = self._pygame
-        if self._font is None:
-            pygame.font.init()
-            self._font = pygame.font.Font(None, _TEXT_SIZE)
-        canvas, font = self._canvas, self._font
-        canvas.fill((_DIMMED,) * 3, special_flags=pygame.BLEND_MULT)
-        top = (canvas.get_height() - len(lines) * font.get_linesize()) // 2
-        for index, line in enumerate(lines):
-            drawn = font.render(line, True, _TEXT_COLOUR)
-            canvas.blit(
-                drawn, ((canvas.get_width() - drawn.get_width()) // 2, top + index * font.get_linesize())
+    def _write(self, lines: Text, area: Any, *, at_bottom: bool = False) -> None:
+        """Write lines into the middle of an area of the window, or one at its bottom."""
+        size = int(area.height * _TEXT_SHARE * (1 if at_bottom or len(lines) > 1 else 4))
+        columns = [(line, "") if isinstance(line, str) else line for line in lines]
+        while True:
+            font = self._font(max(size, 1))
+            gap, step = font.get_linesize(), font.get_linesize()
+            # Pairs are two columns that meet at one line; everything else stands in the middle.
+            left = max((font.size(first)[0] for first, second in columns if second), default=0)
+            right = max((font.size(second)[0] for _, second in columns if second), default=0)
+            width = max(
+                left + gap + right, *(font.size(first)[0] for first, second in columns if not second), 1
             )
+            share = min(_MARGIN * area.width / width, _MARGIN * area.height / (step * len(columns)))
+            if share >= 1.0 or size <= 1:
+                break
+            size = min(int(size * share), size - 1)
+        top = area.bottom - step if at_bottom else area.centery - step * len(columns) // 2
+        start = area.centerx - (left + gap + right) // 2
+        for row, (first, second) in enumerate(columns):
+            y = top + row * step
+            drawn = font.render(first, True, _TEXT_COLOUR)
+            self._screen.blit(drawn, (start if second else area.centerx - drawn.get_width() // 2, y))
+            if second:
+                self._screen.blit(font.render(second, True, _TEXT_COLOUR), (start + left + gap, y))
+
+    def _font(self, size: int) -> Any:
+        """Return pygame's own font at a size in pixels."""
+        if size not in self._fonts:
+            self._pygame.font.init()
+            self._fonts[size] = self._pygame.font.Font(None, size)
+        return self._fonts[size]
 
     def events(self) -> list[Any]:
         """Return pygame's events since the last call; none while the window is not open."""
@@ -124,8 +204,12 @@ class Window:
         pygame = self._pygame
         events: list[Any] = pygame.event.get()
         for event in events:
-            escape = event.type == pygame.KEYDOWN and event.key == pygame.K_ESCAPE
-            self.closed = self.closed or escape or event.type == pygame.QUIT
+            key = event.key if event.type == pygame.KEYDOWN else None
+            self.closed = self.closed or key == pygame.K_ESCAPE or event.type == pygame.QUIT
+            if key in (pygame.K_f, pygame.K_F11):
+                self.toggle_full_screen()
+            elif event.type == pygame.JOYDEVICEADDED:
+                self._gamepads.append(pygame.joystick.Joystick(event.device_index))
         return events
 
     def hold_mouse(self, held: bool) -> None:
@@ -139,3 +223,4 @@ class Window:
         if self._screen is not None:
             self._pygame.display.quit()
             self._screen = None
+            self._fonts.clear()
