@@ -1,13 +1,16 @@
-"""A person plays: events become turns and buttons, time passes truly, and the game can be recorded."""
+"""A person plays: events become turns and buttons, the game runs at its own speed, and it can be recorded."""
 
 import os
 
 import numpy as np
 import pytest
 
-from tempest_gym.commands.human import Hands, Speaker, open_speaker, play_by_hand
+from tempest_gym.actions import CONTROLS, advised_action
+from tempest_gym.commands.human import HumanPlay, Opponent, PlayerInput
 from tempest_gym.commands.recording import Recorder, unpack_controls
 from tempest_gym.commands.replay import replay_game
+from tempest_gym.display.projection import lane_positions
+from tempest_gym.display.sound import Speaker, open_speaker
 from tempest_gym.display.window import Window
 from tempest_gym.frame import FRAMES_PER_SECOND
 from tempest_gym.machines.board import BoardMachine
@@ -17,12 +20,17 @@ os.environ["PYGAME_HIDE_SUPPORT_PROMPT"] = "1"
 import pygame
 
 FRAME = 1 / FRAMES_PER_SECOND
+COUNTDOWN = 2.1
+"""Seconds from the start of a game until the person plays."""
+
+BLACK = np.zeros((40, 30, 3), np.uint8)
 
 
 @pytest.fixture(autouse=True)
 def _no_screen(monkeypatch):
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     monkeypatch.setenv("SDL_AUDIODRIVER", "dummy")
+    monkeypatch.setattr("tempest_gym.display.window._FIRST_HEIGHT", 64)
     yield
     pygame.quit()
 
@@ -48,12 +56,22 @@ def button(number, down=True):
     )
 
 
-def after(*events, seconds=0.0, hands=None):
-    hands = hands or Hands()
+def pad(number, down=True):
+    return pygame.event.Event(
+        pygame.JOYBUTTONDOWN if down else pygame.JOYBUTTONUP, button=number, joy=0, instance_id=0
+    )
+
+
+def stick(value, axis=0):
+    return pygame.event.Event(pygame.JOYAXISMOTION, axis=axis, value=value, joy=0, instance_id=0)
+
+
+def after(*events, seconds=0.0, player=None):
+    player = player or PlayerInput()
     for event in events:
-        hands.handle(event)
-    hands.pass_time(seconds)
-    return hands.take()
+        player.handle(event)
+    player.pass_time(seconds)
+    return player.take()
 
 
 def test_nothing_done_is_nothing():
@@ -62,18 +80,18 @@ def test_nothing_done_is_nothing():
 
 @pytest.mark.parametrize(("name", "sign"), [("LEFT", 1), ("RIGHT", -1)])
 def test_an_arrow_key_turns_while_it_is_held_and_faster_with_time(name, sign):
-    hands = Hands()
-    hands.handle(key(name))
+    player = PlayerInput()
+    player.handle(key(name))
     turns = []
     for _ in range(20):
-        hands.pass_time(FRAME)
-        turns.append(sign * hands.take()[2])
+        player.pass_time(FRAME)
+        turns.append(sign * player.take()[2])
     assert turns[0] > 0
     assert turns[-1] > 2 * turns[0]
     assert max(turns) <= 31
-    hands.handle(key(name, down=False))
-    hands.pass_time(FRAME)
-    assert abs(hands.take()[2]) <= 1
+    player.handle(key(name, down=False))
+    player.pass_time(FRAME)
+    assert abs(player.take()[2]) <= 1
 
 
 def test_both_arrow_keys_stand_still():
@@ -81,19 +99,19 @@ def test_both_arrow_keys_stand_still():
 
 
 def test_the_mouse_turns_finely_and_no_motion_is_lost():
-    hands = Hands()
+    player = PlayerInput()
     total = 0
     for _ in range(100):
-        hands.handle(mouse(3))
-        total += hands.take()[2]
+        player.handle(mouse(3))
+        total += player.take()[2]
     assert total == pytest.approx(-180, abs=1)
     assert {after(mouse(x))[2] for x in range(-40, 41)} >= set(range(-20, 21))
 
 
 def test_a_fling_turns_at_most_two_frames_long():
-    hands = Hands()
-    hands.handle(mouse(5000))
-    assert [hands.take()[2] for _ in range(3)] == [-31, -31, 0]
+    player = PlayerInput()
+    player.handle(mouse(5000))
+    assert [player.take()[2] for _ in range(3)] == [-31, -31, 0]
 
 
 @pytest.mark.parametrize(
@@ -103,38 +121,56 @@ def test_a_fling_turns_at_most_two_frames_long():
         (key("x"), key("x", False), 1),
         (button(1), button(1, False), 0),
         (button(3), button(3, False), 1),
+        (pad(0), pad(0, False), 0),
+        (pad(1), pad(1, False), 1),
     ],
 )
 def test_a_button_counts_while_held_and_once_if_only_touched(down, up, index):
-    hands = Hands()
-    assert after(down, hands=hands)[index]
-    assert after(hands=hands)[index]
-    assert not after(up, hands=hands)[index]
-    assert after(down, up, hands=hands)[index]
-    assert not after(hands=hands)[index]
+    player = PlayerInput()
+    assert after(down, player=player)[index]
+    assert after(player=player)[index]
+    assert not after(up, player=player)[index]
+    assert after(down, up, player=player)[index]
+    assert not after(player=player)[index]
 
 
 def test_one_of_two_fire_buttons_let_go_still_fires():
-    assert after(key("SPACE"), button(1), button(1, False), hands=(hands := Hands()))[0]
-    assert after(hands=hands)[0]
+    assert after(key("SPACE"), button(1), button(1, False), player=(player := PlayerInput()))[0]
+    assert after(player=player)[0]
+
+
+def test_the_stick_turns_as_far_as_it_is_pushed_and_a_little_play_of_it_does_nothing():
+    full, half = after(stick(1.0), seconds=0.05)[2], after(stick(0.5), seconds=0.05)[2]
+    assert full == 2 * half < 0
+    assert after(stick(-1.0), seconds=0.05)[2] == -full
+    assert after(stick(0.1), seconds=1.0)[2] == 0
+    assert after(stick(1.0, axis=1), seconds=1.0)[2] == 0
+    assert after(stick(1.0), stick(0.0), seconds=1.0)[2] == 0
+
+
+@pytest.mark.parametrize("event", [key("p"), key("h"), key("f"), key("F11"), pad(6), pad(7)])
+def test_what_pauses(event):
+    player = PlayerInput()
+    player.handle(event)
+    assert player.paused
 
 
 def test_p_pauses_and_another_window_does_too():
-    hands = Hands()
-    hands.handle(key("p"))
-    assert hands.paused
-    hands.handle(mouse(50))
-    hands.handle(key("p"))
-    assert not hands.paused
-    hands.handle(key("SPACE"))
-    hands.handle(pygame.event.Event(pygame.WINDOWFOCUSLOST))
-    assert hands.paused
-    hands.take()
-    assert hands.take() == (False, False, 0)
+    player = PlayerInput()
+    player.handle(key("p"))
+    assert player.paused
+    player.handle(mouse(50))
+    player.handle(key("p"))
+    assert not player.paused
+    player.handle(key("SPACE"))
+    player.handle(pygame.event.Event(pygame.WINDOWFOCUSLOST))
+    assert player.paused
+    player.take()
+    assert player.take() == (False, False, 0)
 
 
 class ScriptedClock:
-    """Time that passes in sleep alone; events of the script come at their seconds."""
+    """Time that passes in sleep alone; events of the script are posted at their seconds."""
 
     def __init__(self, script):
         self.time = 0.0
@@ -151,27 +187,129 @@ class ScriptedClock:
             pygame.event.post(self._script.pop(0)[1])
 
 
-def play(rom, script, machine=None, seed=1, start_level=1, **more):
+def play(rom, script, machine=None, seed=1, start_level=1, sound=None, **options):
     machine = machine or BoardMachine(rom)
     window = Window()
-    clock = ScriptedClock(script)
+    clock = ScriptedClock([(second + COUNTDOWN, event) for second, event in script])
     try:
-        return play_by_hand(machine, window, seed, start_level, clock=clock, **more), clock, window
+        game = HumanPlay(window, rom.memory[0x3000:0x4000], clock=clock, **options)
+        return game.play(machine, seed, start_level, sound), clock, window
     finally:
         window.close()
 
 
-def test_the_game_runs_at_its_own_speed_and_escape_ends_it(rom):
+def frames_before_play(rom, seed=1, start_level=1):
+    machine = BoardMachine(rom)
+    frame, frames = machine.reset(seed, start_level), 0
+    while not frame.decision:
+        frame, frames = machine.step(False, False, 0), frames + 1
+    return frames
+
+
+def test_the_game_runs_at_its_own_speed_after_a_countdown_and_escape_ends_it(rom):
     result, clock, window = play(rom, [(10.0, key("ESCAPE"))])
     assert window.closed
-    assert result["frames"] == pytest.approx(10.0 * FRAMES_PER_SECOND, abs=2)
-    assert max(clock.sleeps) <= 1 / 60
+    frames = result["frames"] - frames_before_play(rom)
+    assert frames == pytest.approx(10.0 * FRAMES_PER_SECOND, abs=3)
+    assert max(clock.sleeps) <= 1 / 60 + 1e-9
 
 
 def test_a_pause_stops_the_game(rom):
     script = [(2.0, key("p")), (7.0, key("p")), (10.0, pygame.event.Event(pygame.QUIT))]
     result, _, _ = play(rom, script)
-    assert result["frames"] == pytest.approx(5.0 * FRAMES_PER_SECOND, abs=3)
+    frames = result["frames"] - frames_before_play(rom)
+    assert frames == pytest.approx(5.0 * FRAMES_PER_SECOND, abs=3)
+
+
+def test_a_screen_that_is_slow_to_draw_does_not_slow_the_game(rom, monkeypatch):
+    slow = ScriptedClock([(10.0 + COUNTDOWN, key("ESCAPE"))])
+    monkeypatch.setattr(Window, "draw", lambda *_, **__: slow.sleep(0.06))
+    window = Window()
+    monkeypatch.setattr(window, "events", pygame.event.get)
+    pygame.display.init()
+    pygame.display.set_mode((30, 40))
+    machine = BoardMachine(rom)
+    game = HumanPlay(window, rom.memory[0x3000:0x4000], clock=slow)
+    monkeypatch.setattr(window, "events", lambda: closing(window, pygame.event.get()))
+    result = game.play(machine, 1, 1)
+    frames = result["frames"] - frames_before_play(rom)
+    assert frames == pytest.approx(10.0 * FRAMES_PER_SECOND, rel=0.03)
+
+
+def closing(window, events):
+    window.closed = window.closed or any(event.type == pygame.KEYDOWN for event in events)
+    return events
+
+
+@pytest.mark.parametrize("smooth", [True, False])
+def test_smooth_motion_shows_60_pictures_a_second_and_changes_nothing_else(rom, monkeypatch, smooth):
+    shown = []
+    monkeypatch.setattr(
+        "tempest_gym.commands.human.draw_lines", lambda lines, size: shown.append(lines) or BLACK
+    )
+    machine = BoardMachine(rom)
+    script = [(0.5, key("SPACE")), (1.0, key("LEFT")), (4.0, key("ESCAPE"))]
+    play(rom, script, machine, smooth=smooth)
+    pictures = len(shown) - round(60 * COUNTDOWN)
+    rate = 60 if smooth else FRAMES_PER_SECOND
+    assert pictures == pytest.approx(4.0 * rate, abs=6)
+    other = BoardMachine(rom)
+    play(rom, script, other, smooth=not smooth)
+    assert machine.ram().tobytes() == other.ram().tobytes()
+
+
+def test_the_start_screen_offers_the_levels_of_the_game_and_shows_their_tubes(rom):
+    texts, machine, window = [], BoardMachine(rom), Window()
+    script = [
+        (1.0, key("UP")),
+        (1.1, key("PAGEUP")),
+        (1.2, key("DOWN")),
+        (1.3, key("PAGEDOWN")),
+        (2.0, key("SPACE")),
+    ]
+    draw = window.draw
+    window.draw = lambda picture, text=(), captions=(): (texts.append(text), draw(picture, text, captions))
+    game = HumanPlay(window, rom.memory[0x3000:0x4000], clock=ScriptedClock(script))
+    assert game.choose_level(machine, 1, 1, ["1,234 points"]) == 1
+    levels = [next(int(line[12:]) for line in text if line[:12] == "Start level ") for text in texts]
+    assert list(dict.fromkeys(levels)) == [1, 3, 11, 9]
+    assert all(text[0] == "SQUALL" and text[-1] == "1,234 points" for text in texts)
+    tube = BoardMachine(rom)
+    tube.reset(1, 1)
+    tube.advance(False, False, 0)
+    assert machine.ram()[0x03CE:0x03EE].tobytes() == tube.ram()[0x03CE:0x03EE].tobytes()
+    window.close()
+
+
+@pytest.mark.parametrize("start", [key("SPACE"), key("RETURN"), button(1), pad(0)])
+def test_what_starts_a_game(rom, start):
+    window = Window()
+    game = HumanPlay(window, rom.memory[0x3000:0x4000], clock=ScriptedClock([(1.0, start)]))
+    assert game.choose_level(BoardMachine(rom), 1, 10) == 9  # the last entry of the menu that is not above 10
+    assert not window.closed
+    window.close()
+
+
+def test_an_opponent_plays_the_same_game_frame_by_frame(rom, monkeypatch):
+    captions = []
+    draw = Window.draw
+
+    def noted(window, picture, text=(), names=()):
+        captions.append(names)
+        assert picture.shape[1] == 2 * (picture.shape[0] * 3 // 4)
+        draw(window, picture, text, names)
+
+    monkeypatch.setattr(Window, "draw", noted)
+    opponent = Opponent("expert", BoardMachine(rom), lambda _, info: info["expert_action"])
+    machine = BoardMachine(rom)
+    result, _, _ = play(rom, [(20.0, key("ESCAPE"))], machine, seed=5, opponent=opponent)
+    alone = BoardMachine(rom)
+    frame = alone.reset(5, 1)
+    for _ in range(result["frames"]):
+        frame = alone.step(*CONTROLS[advised_action(frame)])
+    assert opponent.machine.ram().tobytes() == alone.ram().tobytes()
+    assert opponent.frame.score > 0
+    assert set(captions) == {("you", "expert")}
 
 
 def test_a_game_by_hand_is_recorded_as_it_was_played(rom):
@@ -185,7 +323,7 @@ def test_a_game_by_hand_is_recorded_as_it_was_played(rom):
     result, clock, _ = play(rom, script, recorder)
     game = recorder.recording("human", rom.sha1)
     assert game.header.over
-    assert clock.time < 299.0
+    assert clock.time < 299.0 + COUNTDOWN
     assert (game.header.score, game.header.frames) == (result["score"], result["frames"])
     assert result["score"] > 0
     turns = {unpack_controls(byte)[2] for byte in game.controls}
@@ -201,8 +339,6 @@ def test_right_is_right_at_the_bottom_of_the_tube(rom):
     frame_lane = machine.ram()[0x0200]
     right = BoardMachine(rom)
     play(rom, [(2.4, key("ESCAPE"))], right)
-    from tempest_gym.display.projection import lane_positions
-
     x = lane_positions(machine.ram())[:, 0]
     assert x[frame_lane] > x[right.ram()[0x0200]]
 
@@ -219,11 +355,11 @@ def test_the_sound_of_every_frame_is_played(rom):
 
     result, _, _ = play(rom, [(1.0, key("SPACE")), (5.0, key("ESCAPE"))], machine, sound=sound)
     speaker.close()
-    assert len(heard) == result["frames"]
+    assert len(heard) == result["frames"] - frames_before_play(rom)
     assert np.any(np.array(heard)[:, 0, 1] & 15)
 
 
-def test_without_a_sound_device_the_game_goes_on(monkeypatch, caplog):
+def test_without_a_sound_device_a_warning_is_logged(monkeypatch, caplog):
     monkeypatch.setenv("SDL_AUDIODRIVER", "there-is-none")
     assert open_speaker() is None
     assert "no sound" in caplog.text
@@ -253,6 +389,65 @@ def test_the_picture_keeps_its_shape_in_a_window_of_another():
     assert bright[70:230].all()
     assert not bright[:70].any()
     assert not bright[230:].any()
+    window.close()
+
+
+def test_text_fits_into_a_window_of_any_size():
+    window = Window(rate=0)
+    lines = ["GAME OVER", *[("a long line of text on the left", "and another one on the right")] * 30]
+    for size in ((600, 800), (120, 160), (400, 100), (3, 4)):
+        window.draw(np.full((size[1], size[0], 3), 100, np.uint8), lines, ("you", "expert"))
+        screen = pygame.surfarray.array3d(pygame.display.get_surface()).max(axis=2)
+        assert screen.shape == size
+        if min(size) >= 100:
+            margins = np.concatenate([screen[:2].ravel(), screen[-2:].ravel()])
+            assert margins.max() < 200 < screen.max()
+        window.close()
+
+
+def test_captions_stand_below_the_pictures_side_by_side():
+    window = Window(rate=0)
+    window.draw(np.zeros((400, 600, 3), np.uint8), captions=("you", "expert"))
+    bright = pygame.surfarray.array3d(pygame.display.get_surface()).max(axis=2) > 100
+    columns = np.flatnonzero(bright.any(axis=1))
+    assert np.abs(columns[columns < 300] - 150).max() < 30
+    assert np.abs(columns[columns >= 300] - 450).max() < 60
+    assert not bright[:, :360].any()
+    window.close()
+
+
+def test_f_fills_the_screen_and_back():
+    window = Window(rate=0)
+    picture = np.zeros((60, 80, 3), np.uint8)
+    window.draw(picture)
+    for full in (True, False):
+        pygame.event.post(key("f"))
+        window.events()
+        assert bool(pygame.display.get_surface().get_flags() & pygame.FULLSCREEN) == full
+        window.draw(picture)
+    window.close()
+
+
+def test_a_gamepad_that_is_plugged_in_later_plays(monkeypatch):
+    opened = []
+    monkeypatch.setattr("pygame.joystick.Joystick", lambda index: opened.append(index) or object())
+    window = Window(rate=0)
+    window.draw(np.zeros((60, 80, 3), np.uint8))
+    window.open_gamepads()
+    pygame.event.post(pygame.event.Event(pygame.JOYDEVICEADDED, device_index=2))
+    window.events()
+    assert opened == [2]
+    window.close()
+
+
+@pytest.mark.parametrize(
+    ("window_size", "columns", "height"),
+    [((600, 900), 1, 800), ((900, 400), 1, 400), ((900, 900), 2, 600), ((4000, 4000), 1, 1440)],
+)
+def test_a_picture_is_drawn_as_large_as_the_window_holds(window_size, columns, height):
+    window = Window(rate=0)
+    window.draw(np.zeros((window_size[1], window_size[0], 3), np.uint8))
+    assert window.picture_size(columns) == (height, height * 3 // 4)
     window.close()
 
 

@@ -8,13 +8,19 @@ import pytest
 
 from tempest_gym import cli
 from tempest_gym.commands.recording import read_recording
+from tempest_gym.display.window import Window
 from tempest_gym.frame import FRAMES_PER_SECOND
+
+os.environ["PYGAME_HIDE_SUPPORT_PROMPT"] = "1"
+import pygame
 
 
 @pytest.fixture(autouse=True)
-def _no_screen(monkeypatch):
+def _no_screen(monkeypatch, tmp_path):
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     monkeypatch.setenv("SDL_AUDIODRIVER", "dummy")
+    monkeypatch.setattr("tempest_gym.display.window._FIRST_HEIGHT", 64)
+    monkeypatch.setattr("platformdirs.user_data_dir", lambda *_, **__: str(tmp_path / "data"))
 
 
 def run(capsys, *arguments, code=0):
@@ -118,6 +124,7 @@ def test_a_replay_that_ends_otherwise_says_so(recorded, tmp_path, capsys):
         (["play", "--record", "{tmp}/game", "--games", "2"], "one game"),
         (["play", "--policy", "random", "--record", "{tmp}/none/game"], "does not exist"),
         (["play", "--machine", "mame"], "on the board"),
+        (["play", "--policy", "random", "--against", "expert"], "--against"),
         (["play", "--start-level", "99"], "start_level"),
         (["replay", "{tmp}/none"], "none"),
         (["replay", "{tmp}"], "{tmp}"),
@@ -143,7 +150,9 @@ def test_a_senseless_number_is_a_wrong_command_line(arguments, recorded):
 
 
 class Hurried:
-    """A clock whose time passes in sleep alone, and that gives Ctrl-C or the window's close after a while."""
+    """A clock whose time passes in sleep alone: Space after a second, later the window's close or Ctrl-C."""
+
+    started = False
 
     def __init__(self):
         self.time = 0.0
@@ -153,12 +162,14 @@ class Hurried:
 
     def sleep(self, seconds):
         self.time += seconds
-        if self.time > 8.0:
+        if self.time > 1.0 and not self.started:
+            self.started = True
+            pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_SPACE))
+            pygame.event.post(pygame.event.Event(pygame.KEYUP, key=pygame.K_SPACE))
+        if self.time > 11.0:
             self.end()
 
     def end(self):
-        import pygame
-
         pygame.event.post(pygame.event.Event(pygame.QUIT))
 
 
@@ -175,10 +186,59 @@ def test_a_game_by_hand_is_kept_however_it_ends(tmp_path, capsys, monkeypatch, c
     shown = capsys.readouterr().out
     header = read_recording(file).header
     assert (header.policy, header.seed, header.over) == ("human", 5, False)
-    assert header.frames == pytest.approx(8 * FRAMES_PER_SECOND, abs=2)
+    assert header.frames == pytest.approx(8 * FRAMES_PER_SECOND + 25, abs=8)
     assert ("score 0" in shown) == (code == 0)
     assert run(capsys, "replay", file, "--check")["equal"] is True
     assert os.listdir(tmp_path) == ["game"]
+
+
+class Quitting(Hurried):
+    """The window is closed on the start screen."""
+
+    started = True
+
+
+def test_a_window_closed_on_the_start_screen_played_nothing(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("tempest_gym.commands.human.Clock", Quitting)
+    result = run(capsys, "play", "--record", tmp_path / "game")
+    assert (result["games"], result["mean_score"]) == ([], None)
+    assert os.listdir(tmp_path) == []
+    assert cli.main(["play"]) == 0
+    assert capsys.readouterr().out == "no game was played\n"
+
+
+class Player(Hurried):
+    """Starts, lets the game end, and starts another, until the window is closed in the third."""
+
+    def sleep(self, seconds):
+        self.time += seconds
+        if int(self.time) > int(self.time - seconds):  # Once a second.
+            pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_SPACE))
+        if self.time > 150.0:
+            self.end()
+
+
+def test_the_games_of_a_person_are_ranked_beside_the_opponents(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("tempest_gym.commands.human.Clock", Player)
+    texts = []
+    draw = Window.draw
+
+    def noted(window, picture, text=(), captions=()):
+        texts.append(text)
+        draw(window, picture, text, captions)
+
+    monkeypatch.setattr(Window, "draw", noted)
+    result = run(capsys, "play", "--seed", "3", "--start-level", "65", "--mute", "--against", "random")
+    assert [game["seed"] for game in result["games"]][:2] == [3, 4]
+    ends = list(dict.fromkeys(tuple(text) for text in texts if "GAME OVER" in text))
+    assert len(ends) == len(result["games"]) - 1
+    kept = json.loads((tmp_path / "data" / "best_scores.json").read_text())["squall"]
+    finished = [game["score"] for game in result["games"][:-1]]
+    assert [each["score"] for each in kept] == sorted((each for each in finished if each), reverse=True)
+    for game, text in zip(result["games"], ends, strict=False):
+        assert f"{game['score']:,} points, level {game['level']}" in text
+        assert any(str(line).startswith("random: ") for line in text)
+        assert "Space: play again     Esc: quit" in text
 
 
 def test_games_by_hand_have_other_seeds_each_time(capsys, monkeypatch):

@@ -56,10 +56,10 @@ class BestScores:
         return list(self._scores.get(game, []))
 
     def add(self, game: str, score: Score) -> int | None:
-        """Add a score and return its rank, 1 for the best; None for one that is not among the ten."""
+        """Add a score and return its rank, 1 for the best; None for one that is not among the ten, or 0."""
         self._read()  # Another window may have added some.
         ranked = sorted([*self.of(game), score], key=lambda each: -each.score)[:_KEPT]
-        if score not in ranked:
+        if score.score == 0 or score not in ranked:
             return None
         self._scores[game] = ranked
         self._write()

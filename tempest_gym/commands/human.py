@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tempest_gym.actions import CONTROLS
+from tempest_gym.actions import CONTROLS, advised_action
 from tempest_gym.commands.games import GameResult
 from tempest_gym.commands.recording import SPINNER_REACH, Controls
 from tempest_gym.display.motion import Motion
 from tempest_gym.display.render import display_list, draw_lines
 from tempest_gym.display.window import Text, Window, import_pygame
 from tempest_gym.frame import FRAMES_PER_SECOND, Frame
+from tempest_gym.info import TempestInfo, step_info
 from tempest_gym.machines.machine import Advance, Machine
 from tempest_gym.settings import LAST_START_LEVEL, Settings
 
-__all__ = ["HELP", "Clock", "HumanPlay", "Opponent", "PlayerInput"]
+__all__ = ["HELP", "Choose", "Clock", "HumanPlay", "Opponent", "PlayerInput"]
 
 _PICTURE_SECONDS = 1 / 60
 _FRAME_SECONDS = 1 / FRAMES_PER_SECOND
@@ -78,7 +79,7 @@ class PlayerInput:
     """Turns pygame's events into the controls of each game frame.
 
     Arrow keys, mouse and a gamepad's stick turn; space, the left button or A fires; x, the right button or B zaps;
-    p, h or Start pauses.
+    p, h or Start pauses, and so does f, which fills the screen.
 
     Args:
         mouse: factor of the mouse's turn.
@@ -106,8 +107,11 @@ class PlayerInput:
                 pygame.K_SPACE: "fire key",
                 pygame.K_x: "zap key",
             }
-            if event.type == pygame.KEYDOWN and event.key in (pygame.K_p, pygame.K_h):
-                self.paused = not self.paused
+            if event.type == pygame.KEYDOWN:
+                if event.key in (pygame.K_p, pygame.K_h):
+                    self.paused = not self.paused
+                elif event.key in (pygame.K_f, pygame.K_F11):  # The screen takes a moment to change.
+                    self.paused = True
             self._switch(names.get(event.key), event.type == pygame.KEYDOWN)
         elif event.type in (pygame.MOUSEBUTTONDOWN, pygame.MOUSEBUTTONUP):
             buttons = {1: "fire button", 3: "zap button"}
@@ -158,33 +162,42 @@ class PlayerInput:
         self._pressed.clear()
 
 
+Choose = Callable[[NDArray[np.float32], Mapping[str, Any]], int]
+"""Returns a joint action (0-43) for an observation and its info."""
+
+
 class Opponent:
     """A policy that plays the same game beside the person's, frame by frame.
 
     Args:
         name: of the policy.
         machine: what it plays on.
-        choose: returns its joint action (0-43) for a frame.
+        choose: returns its joint action (0-43) for an observation and its info.
 
     Attributes:
         frame: the last frame, None before `reset`.
     """
 
-    def __init__(self, name: str, machine: Machine, choose: Callable[[Frame], int]) -> None:
-        """Sit down at the machine."""
+    def __init__(self, name: str, machine: Machine, choose: Choose) -> None:
+        """Wait for `reset`."""
         self.name, self.machine, self._choose = name, machine, choose
         self.frame: Frame | None = None
+        self._frames = 0
 
     def reset(self, seed: int, start_level: int) -> None:
         """Start a game and run to the first frame in which a player can act."""
-        self.frame = _first_decision(self.machine, seed, start_level)
+        self.frame, self._frames = _first_decision(self.machine, seed, start_level), 0
 
     def step(self) -> None:
         """Play one game frame; after the end of the game nothing happens."""
         frame = self.frame
         if frame is not None and not frame.over:
-            controls = CONTROLS[self._choose(frame)] if frame.decision else (False, False, 0)
+            controls = False, False, 0
+            if frame.decision:
+                info: TempestInfo = step_info(frame, advised_action(frame), self._frames)
+                controls = CONTROLS[self._choose(frame.features, info)]
             self.frame = self.machine.step(*controls)
+            self._frames += 1
 
 
 def _first_decision(machine: Machine, seed: int, start_level: int) -> Frame:
@@ -192,6 +205,18 @@ def _first_decision(machine: Machine, seed: int, start_level: int) -> Frame:
     while not frame.decision:
         frame = machine.step(False, False, 0)
     return frame
+
+
+def _next_level(machine: Machine, seed: int, level: int, step: int) -> int:
+    """Return the start level some steps further that the game's start menu has, and show its tube."""
+    wanted = level
+    while 1 <= wanted + step <= LAST_START_LEVEL:
+        wanted += step
+        found = _first_decision(machine, seed, wanted).level + 1
+        if found != level:
+            return found
+        step = 1 if step > 0 else -1
+    return _first_decision(machine, seed, 1 if step < 0 else LAST_START_LEVEL).level + 1
 
 
 class HumanPlay:
@@ -228,8 +253,8 @@ class HumanPlay:
     def choose_level(self, machine: Machine, seed: int, start_level: int, text: Text = ()) -> int:
         """Show the keys and the tube of the start level until the player starts; return the level chosen.
 
-        Up and Down change the level by one, Page Up and Page Down by eight. Space, Enter, or a button of mouse or
-        gamepad starts.
+        Up and Down change it to the next that the game offers, Page Up and Page Down by eight or more. Space, Enter,
+        or a button of mouse or gamepad starts.
 
         Args:
             machine: draws the tubes.
@@ -239,21 +264,19 @@ class HumanPlay:
         """
         pygame = import_pygame()
         steps = {pygame.K_UP: 1, pygame.K_DOWN: -1, pygame.K_PAGEUP: 8, pygame.K_PAGEDOWN: -8}
-        shown = None
+        level = _first_decision(machine, seed, start_level).level + 1
+        self._show([machine])
         while not self._window.closed:
-            if start_level != shown:
-                _first_decision(machine, seed, start_level)
-                self._show([machine])
-                shown = start_level
-            choice = (f"Start level {start_level}", "Up, Down: another level     Space: start")
+            choice = (f"Start level {level}", "Up, Down: another level     Space: start")
             self._draw(text=(machine.game.upper(), "", *HELP, "", *choice, *text))
             self._wait()
             for event in self._window.events():
                 if self._starts(event):
-                    return start_level
-                if event.type == pygame.KEYDOWN:
-                    start_level = min(max(start_level + steps.get(event.key, 0), 1), LAST_START_LEVEL)
-        return start_level
+                    return level
+                if event.type == pygame.KEYDOWN and event.key in steps:
+                    level = _next_level(machine, seed, level, steps[event.key])
+                    self._show([machine])
+        return level
 
     def _starts(self, event: Any) -> bool:
         pygame = import_pygame()

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from tempest_gym.actions import advised_action
 from tempest_gym.commands.best_scores import BestScores, Score
 from tempest_gym.commands.games import GameResult, PlayResult, fixed_policy, play_games, summary
 from tempest_gym.commands.recording import Recorder, read_recording, write_recording
@@ -22,7 +21,7 @@ from tempest_gym.commands.replay import ReplayResult, recorded_rom, replay_game
 from tempest_gym.commands.verify import matching_model
 from tempest_gym.display.video import check_video_name, open_video
 from tempest_gym.env import RenderMode, TempestEnv
-from tempest_gym.frame import FRAMES_PER_SECOND, Frame
+from tempest_gym.frame import FRAMES_PER_SECOND
 from tempest_gym.machines import make_machine
 from tempest_gym.machines.board import BoardMachine
 from tempest_gym.machines.machine import Machine, MachineName
@@ -32,7 +31,7 @@ from tempest_gym.roms import RomImage, resolve_rom
 from tempest_gym.settings import LAST_START_LEVEL, whole_number
 
 if TYPE_CHECKING:
-    from tempest_gym.commands.human import Opponent
+    from tempest_gym.commands.human import Choose, Opponent
 
 __all__ = ["play_session", "replay_session"]
 
@@ -54,7 +53,7 @@ def play_session(
     mute: bool = False,
     mouse: float = 1.0,
     smooth: bool = True,
-    against: str | tuple[str, Callable[[Frame], int]] | None = None,
+    against: str | tuple[str, Choose] | None = None,
 ) -> PlayResult:
     """Play games, by hand or by a policy, and sum them up; each is logged when it ends.
 
@@ -71,7 +70,7 @@ def play_session(
         mouse: by hand, factor of the mouse's turn.
         smooth: by hand, move what is shown between the game's frames.
         against: by hand, who plays the same game beside it: ``"expert"``, ``"random"``, or the name of a policy and
-            a function that returns its action (0-43) for a frame.
+            a function that returns its action (0-43) for an observation and its info.
 
     Raises:
         ValueError: the arguments do not go together, or one is out of range.
@@ -128,18 +127,13 @@ def _recording(env: TempestEnv, file: Path | None, policy: str, rom: RomImage) -
             _log.info("%s: %d game frames, %d points", file, game.header.frames, game.header.score)
 
 
-def _opponent(against: str | tuple[str, Callable[[Frame], int]], image: RomImage, seed: int) -> Opponent:
+def _opponent(against: str | tuple[str, Choose], image: RomImage, seed: int) -> Opponent:
     from tempest_gym.commands.human import Opponent
 
-    if not isinstance(against, str):
-        name, choose = against
-    else:
-        name, policy = against, fixed_policy(against, seed)
-
-        def choose(frame: Frame) -> int:
-            return policy({"expert_action": advised_action(frame)})
-
-    return Opponent(name, make_machine("board", image), choose)
+    if isinstance(against, str):
+        policy = fixed_policy(against, seed)
+        against = against, lambda _, info: policy(info)
+    return Opponent(against[0], make_machine("board", image), against[1])
 
 
 def _play_by_hand(
@@ -165,6 +159,7 @@ def _play_by_hand(
         if speaker is not None and isinstance(board, BoardMachine):
             speaker.play(board.sound_registers())
 
+    _log.info("opening the window (the first time this takes some seconds)")
     try:
         play = HumanPlay(window, image.memory[0x3000:0x4000], mouse=mouse, smooth=smooth, opponent=opponent)
         for number in itertools.count():
@@ -173,15 +168,13 @@ def _play_by_hand(
             if window.closed:
                 return
             result = play.play(machine, seed, start_level, sound)
-            rank = scores.add(
-                board.game, Score(result["score"], result["level"], start_level=start_level, seed=seed)
-            )
             yield result
+            if window.closed:
+                return
+            rank = scores.add(board.game, Score(result["score"], result["level"], start_level, seed))
             last = games is not None and number + 1 >= games
-            if (
-                not play.show_end(result, _standing(rank, opponent, scores.of(board.game)), again=not last)
-                or last
-            ):
+            again = play.show_end(result, _standing(rank, opponent, scores.of(board.game)), again=not last)
+            if last or not again:
                 return
     finally:
         window.close()
