@@ -30,6 +30,7 @@ ELSEWHERE = {
     "tempest-gym play": "a person; tests/test_human.py",
     "tempest-gym play --start-level 9": "a person; tests/test_human.py",
     "tempest-gym play --policy planner --render": "a whole game; tests/test_players.py",
+    "tempest-gym play --against expert": "a person; tests/test_sessions.py",
     "export TEMPEST_ROM=~/roms/tempest.zip": "a ROM set of the reader's; tests/test_roms.py",
     "tempest-gym mame": "a person and a screen; tests/test_mame_window.py",
     "tempest-rainbow train --listen 0.0.0.0:9999 --listen-token-file token": "tests/test_client.py",

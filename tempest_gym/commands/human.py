@@ -264,8 +264,9 @@ class HumanPlay:
         """
         pygame = import_pygame()
         steps = {pygame.K_UP: 1, pygame.K_DOWN: -1, pygame.K_PAGEUP: 8, pygame.K_PAGEDOWN: -8}
+        tubes = [machine] if self._opponent is None else [machine, machine]
         level = _first_decision(machine, seed, start_level).level + 1
-        self._show([machine])
+        self._show(tubes)
         while not self._window.closed:
             choice = (f"Start level {level}", "Up, Down: another level     Space: start")
             self._draw(text=(machine.game.upper(), "", *HELP, "", *choice, *text))
@@ -275,7 +276,7 @@ class HumanPlay:
                     return level
                 if event.type == pygame.KEYDOWN and event.key in steps:
                     level = _next_level(machine, seed, level, steps[event.key])
-                    self._show([machine])
+                    self._show(tubes)
         return level
 
     def _starts(self, event: Any) -> bool:
@@ -387,9 +388,7 @@ class HumanPlay:
         """Draw the pictures at a moment between the last two game frames, see `Motion.at`."""
         size = self._window.picture_size(len(self._motions))
         pictures = [draw_lines(motion.at(share), size) for _, motion in self._motions]
-        captions: tuple[str, ...] = ()
-        if self._opponent is not None and len(pictures) > 1:
-            captions = "you", self._opponent.name
+        captions = () if self._opponent is None else ("you", self._opponent.name)
         self._window.draw(np.concatenate(pictures, axis=1), text, captions)
 
     def _wait(self) -> None:

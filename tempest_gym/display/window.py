@@ -22,7 +22,7 @@ Text = Sequence["str | tuple[str, str]"]
 """Lines of text; a pair is two columns."""
 
 _TEXT_COLOUR = (255, 255, 255)
-_DIMMED = 70
+_DIMMED = 90
 _TEXT_SHARE = 0.036
 """Height of a line of text as a share of the window's; a text of one line is larger, a long one smaller."""
 
@@ -129,12 +129,12 @@ class Window:
         """
         if self._screen is None:
             self._pygame.display.init()
-            screen_height = self._pygame.display.Info().current_h
-            height = (
-                min(_FIRST_HEIGHT, int(_FIRST_SHARE * screen_height)) if screen_height > 0 else _FIRST_HEIGHT
-            )
+            screen = self._pygame.display.Info()  # Sizes are -1 where SDL does not know them.
+            width, height = int(_FIRST_SHARE * screen.current_w), int(_FIRST_SHARE * screen.current_h)
+            height = min(height, _FIRST_HEIGHT) if height > 0 else _FIRST_HEIGHT
         else:
             width, height = self._screen.get_size()
+        if width > 0:
             height = min(height, width * 4 // (3 * columns))
         height = min(max(height, 64), _HEIGHT_MAX)
         return height, height * 3 // 4
