@@ -111,14 +111,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     play.add_argument(
         "--against",
-        choices=POLICIES,
-        help="by hand: who plays the same game beside you (an agent: tempest-rainbow watch --play)",
+        type=_player,
+        metavar="NAME",
+        help="by hand: who plays the same game beside you, as for --policy (any agent: tempest-rainbow watch --play)",
     )
     play.add_argument(
-        "--no-smooth",
-        dest="smooth",
-        action="store_false",
-        help="by hand: show each game frame as it is, 37 ms earlier",
+        "--smooth",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="by hand: show motion between game frames (default); --no-smooth shows each frame as it is, 37 ms earlier",
     )
     _machine_options(play)
 

@@ -107,6 +107,8 @@ class WatchOptions:
     planner: bool = False
     """Tempest on boards only: plan on copies of the game, and show where they end."""
     plan: PlanOptions = field(default_factory=PlanOptions)
+    play: bool = False
+    """Tempest on boards only: play the same game beside it, keys as in tempest-gym play."""
 
 
 @dataclass(frozen=True)
@@ -340,6 +342,8 @@ def _watch(arguments: list[str]) -> int:
     from tempest_rainbow.watch.watch import watch
 
     task = _task(options)
+    if options.play:
+        return _play_beside(options, task)
     games = watch(
         task,
         options.policy,
@@ -353,6 +357,28 @@ def _watch(arguments: list[str]) -> int:
     for seed, score, ended in games:
         state = "" if ended else " so far, not a result: the game had not ended when the playback stopped"
         sys.stdout.write(f"seed {seed}: {score:.0f}{state}\n")
+    return 0
+
+
+def _play_beside(options: Any, task: Any) -> int:
+    """Let a person play the same games as a policy, in one window."""
+    from tempest_gym.commands.play import play_session
+    from tempest_rainbow.players import player_of
+    from tempest_rainbow.policy import TEMPEST_ACTIONS, load_policy
+
+    if not task.tempest or task.machine != "board" or options.planner or options.output is not None:
+        raise ValueError("--play is for Tempest on boards, in a window, without --planner and --output")
+    policy = load_policy(options.policy, TEMPEST_ACTIONS, options.seed)
+    result = play_session(
+        policy="human",
+        rom=task.rom,
+        games=options.games,
+        seed=options.seed,
+        start_level=options.start_level,
+        against=(policy.name, lambda env, seed: player_of(policy, task.frame_skip)),
+    )
+    for game in result["games"]:
+        sys.stdout.write(f"seed {game['seed']}: you {game['score']}\n")
     return 0
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tempest_gym.env import TempestEnv
     from tempest_gym.players import Player
 
-__all__ = ["bundled", "make_planner", "planner"]
+__all__ = ["bundled", "make_planner", "planner", "player_of"]
 
 _ROOM = 512
 
@@ -40,14 +40,24 @@ def make_planner(
     return Planner(policy, copies, config)
 
 
-def bundled(env: TempestEnv, seed: int) -> Player:
-    """Return the bundled agent as a player of ``env``."""
-    policy = load_policy("bundled", TEMPEST_ACTIONS, seed)
+def player_of(policy: Policy, frame_skip: int = 1) -> Player:
+    """Return a policy as a player that chooses an action and holds it for ``frame_skip`` decision frames."""
+    action, left = 0, 0
 
     def play(observation: NDArray[Any], info: Any) -> int:
-        return int(policy.act(observation[None], {"expert_action": np.array([info["expert_action"]])})[0])
+        nonlocal action, left
+        if left == 0:
+            advice = {"expert_action": np.array([info["expert_action"]])}
+            action, left = int(policy.act(observation[None], advice)[0]), frame_skip
+        left -= 1
+        return action
 
     return play
+
+
+def bundled(env: TempestEnv, seed: int) -> Player:
+    """Return the bundled agent as a player of ``env``."""
+    return player_of(load_policy("bundled", TEMPEST_ACTIONS, seed))
 
 
 def planner(env: TempestEnv, seed: int) -> Player:

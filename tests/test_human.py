@@ -1,6 +1,7 @@
 """A person plays: events become turns and buttons, the game runs at its own speed, and it can be recorded."""
 
 import os
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,8 +13,10 @@ from tempest_gym.commands.replay import replay_game
 from tempest_gym.display.projection import lane_positions
 from tempest_gym.display.sound import Speaker, open_speaker
 from tempest_gym.display.window import Window
+from tempest_gym.env import TempestEnv
 from tempest_gym.frame import FRAMES_PER_SECOND
 from tempest_gym.machines.board import BoardMachine
+from tempest_gym.players import make_player
 from tempest_gym.roms import squall_rom
 
 os.environ["PYGAME_HIDE_SUPPORT_PROMPT"] = "1"
@@ -300,14 +303,14 @@ def test_an_opponent_plays_the_same_game_frame_by_frame(rom, monkeypatch):
         draw(window, picture, text, names)
 
     monkeypatch.setattr(Window, "draw", noted)
-    opponent = Opponent("expert", BoardMachine(rom), lambda _, info: info["expert_action"])
+    opponent = Opponent("expert", TempestEnv(rom=rom), partial(make_player, "expert"))
     machine = BoardMachine(rom)
     result, _, _ = play(rom, [(20.0, key("ESCAPE"))], machine, seed=5, opponent=opponent)
     alone = BoardMachine(rom)
     frame = alone.reset(5, 1)
     for _ in range(result["frames"]):
         frame = alone.step(*CONTROLS[advised_action(frame)])
-    assert opponent.machine.ram().tobytes() == alone.ram().tobytes()
+    assert opponent.env.machine.ram().tobytes() == alone.ram().tobytes()
     assert opponent.frame.score > 0
     assert set(captions) == {("you", "expert")}
 

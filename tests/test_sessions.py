@@ -125,7 +125,6 @@ def test_a_replay_that_ends_otherwise_says_so(recorded, tmp_path, capsys):
         (["play", "--policy", "random", "--record", "{tmp}/none/game"], "does not exist"),
         (["play", "--machine", "mame"], "on the board"),
         (["play", "--policy", "random", "--against", "expert"], "--against"),
-        (["play", "--start-level", "99"], "start_level"),
         (["replay", "{tmp}/none"], "none"),
         (["replay", "{tmp}"], "{tmp}"),
         (["replay", "/dev/null"], "not a regular file"),

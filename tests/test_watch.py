@@ -6,12 +6,14 @@ import pytest
 import torch
 from PIL import Image
 
+from tempest_gym.env import TempestEnv
+from tempest_gym.machines.board import BoardMachine
 from tempest_rainbow.cli import main
 from tempest_rainbow.config.settings import NetworkConfig, Task
 from tempest_rainbow.networks.rainbow import RainbowNetwork, attention_of
 from tempest_rainbow.planner import PlannerConfig
-from tempest_rainbow.players import make_planner
-from tempest_rainbow.policy import ExpertPolicy, NetworkPolicy, RandomPolicy
+from tempest_rainbow.players import make_planner, player_of
+from tempest_rainbow.policy import ExpertPolicy, NetworkPolicy, RandomPolicy, load_policy
 from tempest_rainbow.watch.decision import Insight, look
 from tempest_rainbow.watch.panel import _ALIVE, _BAR, _CHOSEN, _DEAD, _EXPERT, PANEL_WIDTH, Panel
 from tempest_rainbow.watch.watch import watch
@@ -182,3 +184,53 @@ def test_a_game_cut_off_by_the_time_limit_is_not_reported_as_a_result(tmp_path, 
     assert "so far, not a result" in capsys.readouterr().out
     assert main(["watch", *options]) == 0
     assert "so far" not in capsys.readouterr().out
+
+
+def test_a_person_plays_the_same_game_beside_the_agent(monkeypatch, capsys):
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    monkeypatch.setenv("SDL_AUDIODRIVER", "dummy")
+    played = {}
+
+    def play(self, machine, seed, start_level, sound=None):
+        opponent = self._opponent
+        opponent.reset(seed, start_level)
+        for _ in range(50):
+            opponent.step()
+        played.update(name=opponent.name, ram=opponent.env.machine.ram(), seed=seed)
+        self._window.closed = True
+        return {"seed": seed, "score": 120, "level": 1, "frames": 9, "reward": 0.0}
+
+    monkeypatch.setattr("tempest_gym.commands.human.HumanPlay.choose_level", lambda *arguments: arguments[3])
+    monkeypatch.setattr("tempest_gym.commands.human.HumanPlay.play", play)
+    assert main(["watch", "--play", "--seed", "7", "--start-level", "9"]) == 0
+    assert capsys.readouterr().out == "seed 7: you 120\n"
+    assert (played["name"], played["seed"]) == ("bundled", 7)
+    env = TempestEnv(start_level=9)
+    policy = load_policy("bundled", 44, 0)
+    observation, info = env.reset(seed=7)
+    while info["episode_frames"] < frames_before_play(env) + 50:
+        observation, _, _, _, info = env.step(policy.act(observation[None], {})[0])
+    np.testing.assert_array_equal(env.machine.ram(), played["ram"])
+
+
+def frames_before_play(env):
+    machine = BoardMachine(env.rom)
+    frame, frames = machine.reset(7, 9), 0
+    while not frame.decision:
+        frame, frames = machine.step(False, False, 0), frames + 1
+    return frames
+
+
+@pytest.mark.parametrize("option", [["--planner"], ["--output", "film.gif"], ["--env", "CartPole-v1"]])
+def test_a_person_plays_only_beside_tempest_in_a_window(option, capsys):
+    assert main(["watch", "--policy", "random", "--play", *option]) == 1
+    assert "--play is for Tempest" in capsys.readouterr().err
+
+
+def test_a_player_holds_its_action_for_the_frame_skip():
+    player = player_of(RandomPolicy(44, 0), frame_skip=3)
+    actions = [player(np.zeros(195, np.float32), {"expert_action": 0}) for _ in range(9)]
+    drawn = [int(RandomPolicy(44, 0).act(np.zeros((1, 195), np.float32), {})[0])]
+    assert actions[0] == drawn[0]
+    assert [actions[index : index + 3] for index in (0, 3, 6)] == [[each] * 3 for each in actions[::3]]
+    assert len(set(actions)) > 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,14 @@ from tempest_gym.commands.recording import SPINNER_REACH, Controls
 from tempest_gym.display.motion import Motion
 from tempest_gym.display.render import display_list, draw_lines
 from tempest_gym.display.window import Text, Window, import_pygame
+from tempest_gym.env import TempestEnv
 from tempest_gym.frame import FRAMES_PER_SECOND, Frame
 from tempest_gym.info import TempestInfo, step_info
 from tempest_gym.machines.machine import Advance, Machine
+from tempest_gym.players import Player
 from tempest_gym.settings import LAST_START_LEVEL, Settings
 
-__all__ = ["HELP", "Choose", "Clock", "HumanPlay", "Opponent", "PlayerInput"]
+__all__ = ["HELP", "Clock", "HumanPlay", "MakePlayer", "Opponent", "PlayerInput"]
 
 _PICTURE_SECONDS = 1 / 60
 _FRAME_SECONDS = 1 / FRAMES_PER_SECOND
@@ -162,42 +164,44 @@ class PlayerInput:
         self._pressed.clear()
 
 
-Choose = Callable[[NDArray[np.float32], Mapping[str, Any]], int]
-"""Returns a joint action (0-43) for an observation and its info."""
+MakePlayer = Callable[[TempestEnv, int], Player]
+"""Makes a player from an environment and a seed."""
 
 
 class Opponent:
-    """A policy that plays the same game beside the person's, frame by frame.
+    """A player of the same game beside the person's, frame by frame.
 
     Args:
-        name: of the policy.
-        machine: what it plays on.
-        choose: returns its joint action (0-43) for an observation and its info.
+        name: of the player.
+        env: the environment whose machine it plays on.
+        make: makes the player of each game.
 
     Attributes:
         frame: the last frame, None before `reset`.
     """
 
-    def __init__(self, name: str, machine: Machine, choose: Choose) -> None:
+    def __init__(self, name: str, env: TempestEnv, make: MakePlayer) -> None:
         """Wait for `reset`."""
-        self.name, self.machine, self._choose = name, machine, choose
+        self.name, self.env, self._make = name, env, make
         self.frame: Frame | None = None
         self._frames = 0
 
     def reset(self, seed: int, start_level: int) -> None:
         """Start a game and run to the first frame in which a player can act."""
-        self.frame, self._frames = _first_decision(self.machine, seed, start_level), 0
+        self._player, self._frames = self._make(self.env, seed), 0
+        self.frame = _first_decision(self.env.machine, seed, start_level)
 
     def step(self) -> None:
         """Play one game frame; after the end of the game nothing happens."""
         frame = self.frame
-        if frame is not None and not frame.over:
-            controls = False, False, 0
-            if frame.decision:
-                info: TempestInfo = step_info(frame, advised_action(frame), self._frames)
-                controls = CONTROLS[self._choose(frame.features, info)]
-            self.frame = self.machine.step(*controls)
-            self._frames += 1
+        if frame is None or frame.over:
+            return
+        controls = False, False, 0
+        if frame.decision:
+            info: TempestInfo = step_info(frame, advised_action(frame), self._frames)
+            controls = CONTROLS[self._player(frame.features, info)]
+        self.frame = self.env.machine.step(*controls)
+        self._frames += 1
 
 
 def _first_decision(machine: Machine, seed: int, start_level: int) -> Frame:
@@ -317,7 +321,7 @@ class HumanPlay:
         shown = [machine]
         if self._opponent is not None:
             self._opponent.reset(seed, start_level)
-            shown.append(self._opponent.machine)
+            shown.append(self._opponent.env.machine)
         self._show(shown)
         self._count_down()
         try:

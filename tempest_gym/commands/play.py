@@ -9,13 +9,13 @@ import secrets
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tempest_gym.commands.best_scores import BestScores, Score
-from tempest_gym.commands.games import GameResult, PlayResult, fixed_policy, play_games, summary
+from tempest_gym.commands.games import GameResult, PlayResult, play_games, summary
 from tempest_gym.commands.recording import Recorder, read_recording, write_recording
 from tempest_gym.commands.replay import ReplayResult, recorded_rom, replay_game
 from tempest_gym.commands.verify import matching_model
@@ -27,11 +27,12 @@ from tempest_gym.machines.board import BoardMachine
 from tempest_gym.machines.machine import Machine, MachineName
 from tempest_gym.machines.seeding import SEED_COUNT
 from tempest_gym.observation import draw_machine
+from tempest_gym.players import make_player, player_names
 from tempest_gym.roms import RomImage, resolve_rom
 from tempest_gym.settings import LAST_START_LEVEL, whole_number
 
 if TYPE_CHECKING:
-    from tempest_gym.commands.human import Choose, Opponent
+    from tempest_gym.commands.human import MakePlayer, Opponent
 
 __all__ = ["play_session", "replay_session"]
 
@@ -53,7 +54,7 @@ def play_session(
     mute: bool = False,
     mouse: float = 1.0,
     smooth: bool = True,
-    against: str | tuple[str, Choose] | None = None,
+    against: str | tuple[str, MakePlayer] | None = None,
 ) -> PlayResult:
     """Play games, by hand or by a policy, and sum them up; each is logged when it ends.
 
@@ -69,8 +70,8 @@ def play_session(
         mute: by hand, without sound.
         mouse: by hand, factor of the mouse's turn.
         smooth: by hand, move what is shown between the game's frames.
-        against: by hand, who plays the same game beside it: ``"expert"``, ``"random"``, or the name of a policy and
-            a function that returns its action (0-43) for an observation and its info.
+        against: by hand, who plays the same game beside it: a player as for `make_player`, or a name and what makes
+            a player from an environment and a seed.
 
     Raises:
         ValueError: the arguments do not go together, or one is out of range.
@@ -85,6 +86,8 @@ def play_session(
         raise ValueError(f"{record}: the folder {record.absolute().parent} does not exist")
     if against is not None and not by_hand:
         raise ValueError("--against is for games played by hand: leave --policy out")
+    if isinstance(against, str) and against not in player_names():
+        raise ValueError(f"--against must be one of {', '.join(player_names())}, got {against}")
     image = resolve_rom(rom)
     whole_number("start_level", start_level, 1, LAST_START_LEVEL)
     if seed is None:
@@ -96,11 +99,11 @@ def play_session(
     with contextlib.closing(env), _recording(env, record, policy, image):
         if by_hand:
             count = 1 if record is not None else games
-            opponent = None if against is None else _opponent(against, image, seed)
-            played = _play_by_hand(env, image, seed, count, start_level, mute, mouse, smooth, opponent)
+            played = _play_by_hand(
+                env, image, seed, count, start_level, against, mute=mute, mouse=mouse, smooth=smooth
+            )
         else:
-            chosen = cast("Literal['expert', 'random']", policy)
-            played = play_games(env, chosen, range(seed, seed + (games or 1)))
+            played = play_games(env, policy, range(seed, seed + (games or 1)))
         results = []
         for game in played:
             _log.info(
@@ -127,30 +130,25 @@ def _recording(env: TempestEnv, file: Path | None, policy: str, rom: RomImage) -
             _log.info("%s: %d game frames, %d points", file, game.header.frames, game.header.score)
 
 
-def _opponent(against: str | tuple[str, Choose], image: RomImage, seed: int) -> Opponent:
-    from tempest_gym.commands.human import Opponent
-
-    if isinstance(against, str):
-        policy = fixed_policy(against, seed)
-        against = against, lambda _, info: policy(info)
-    return Opponent(against[0], make_machine("board", image), against[1])
-
-
 def _play_by_hand(
     env: TempestEnv,
     image: RomImage,
     first_seed: int,
     games: int | None,
     start_level: int,
+    against: str | tuple[str, MakePlayer] | None,
+    *,
     mute: bool,
     mouse: float,
     smooth: bool,
-    opponent: Opponent | None,
 ) -> Iterator[GameResult]:
-    from tempest_gym.commands.human import HumanPlay
+    from tempest_gym.commands.human import HumanPlay, Opponent
     from tempest_gym.display.sound import open_speaker
     from tempest_gym.display.window import Window
 
+    if isinstance(against, str):
+        against = against, partial(make_player, against)
+    opponent = None if against is None else Opponent(against[0], TempestEnv(rom=image), against[1])
     window, scores, machine = Window(), BestScores(), env.machine
     board = machine.machine if isinstance(machine, Recorder) else machine
     speaker = None if mute or not isinstance(board, BoardMachine) else open_speaker()
@@ -178,6 +176,8 @@ def _play_by_hand(
                 return
     finally:
         window.close()
+        if opponent is not None:
+            opponent.env.close()
         if speaker is not None:
             speaker.close()
 
