@@ -7,8 +7,10 @@ import json
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -74,6 +76,10 @@ class EvaluateOptions:
     planner: bool = False
     """Tempest on boards only: plan on copies of the game, which have random numbers of their own."""
     plan: PlanOptions = field(default_factory=PlanOptions)
+    ray: str | None = None
+    """Play on a Ray cluster: its address, `auto` for the one this machine belongs to, or `local` to start one."""
+    runners: int = 2
+    """With --ray: processes of one core each that share the games."""
     json: bool = False
     """Print one JSON object to standard output, everything else to standard error."""
 
@@ -273,28 +279,17 @@ def _train(arguments: list[str]) -> int:
 
 def _evaluate(arguments: list[str]) -> int:
     options = _parse(EvaluateOptions, arguments, "evaluate")
-    from functools import partial
+    from tempest_rainbow.evaluate import report
 
-    from tempest_rainbow.collect.environments import make_vector
-    from tempest_rainbow.collect.sources import check_spaces
-    from tempest_rainbow.evaluate import evaluate
-    from tempest_rainbow.policy import NetworkPolicy, load_policy
+    play = partial(_play_share, options, _task(options))
+    start = time.monotonic()
+    if options.ray is None:
+        shares = [play(options.games, options.seed)]
+    else:
+        from tempest_rainbow.spread import spread
 
-    task = _task(options)
-    env = make_vector(task, 1)
-    try:
-        size, actions = check_spaces(env.single_observation_space, env.single_action_space)
-    finally:
-        env.close()
-    policy = load_policy(options.policy, actions, options.seed, options.device, observation_size=size)
-    if options.prior_weight is not None:
-        if not isinstance(policy, NetworkPolicy):
-            raise ValueError(f"--prior-weight is for networks, {policy.name} is none")
-        policy.set_prior_weight(options.prior_weight)
-    if isinstance(policy, NetworkPolicy) and not options.planner:
-        policy.block = _EVALUATION_BLOCK
-    player = _planner(options, task, policy) if options.planner else policy
-    result = evaluate(partial(make_vector, task), player, options.games, options.seed, envs=options.envs)
+        shares = spread(play, options.games, options.seed, options.ray, options.runners)
+    result = report(shares, time.monotonic() - start)
     if options.json:
         sys.stdout.write(json.dumps(result) + "\n")
     else:
@@ -319,6 +314,24 @@ def _evaluate(arguments: list[str]) -> int:
                 f"{result['simulations_per_decision']:.1f} simulations a decision\n"
             )
     return 0
+
+
+def _play_share(options: EvaluateOptions, task: Any, games: int, seed: int) -> Any:
+    """Play some games of an evaluation, here or on a cluster's machine."""
+    from tempest_rainbow.collect.environments import make_vector, probe
+    from tempest_rainbow.evaluate import play_share
+    from tempest_rainbow.policy import NetworkPolicy, load_policy
+
+    size, actions = probe(task)
+    policy = load_policy(options.policy, actions, options.seed, options.device, observation_size=size)
+    if options.prior_weight is not None:
+        if not isinstance(policy, NetworkPolicy):
+            raise ValueError(f"--prior-weight needs a network, and {policy.name} has none")
+        policy.set_prior_weight(options.prior_weight)
+    if isinstance(policy, NetworkPolicy) and not options.planner:
+        policy.block = _EVALUATION_BLOCK
+    player = _planner(options, task, policy) if options.planner else policy
+    return play_share(partial(make_vector, task), player, games, seed, envs=options.envs)
 
 
 def _planner(options: Any, task: Any, policy: Any) -> Any:

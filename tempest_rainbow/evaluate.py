@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -22,7 +22,17 @@ from tempest_rainbow.levels import deaths_by_level
 from tempest_rainbow.planner import Planner
 from tempest_rainbow.policy import Policy
 
-__all__ = ["Game", "bootstrap_interval", "evaluate", "interquartile_mean", "play_games", "summary"]
+__all__ = [
+    "Game",
+    "Share",
+    "bootstrap_interval",
+    "evaluate",
+    "interquartile_mean",
+    "play_games",
+    "play_share",
+    "report",
+    "summary",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -260,6 +270,58 @@ def summary(policy: str, games: list[Game]) -> dict[str, Any]:
     }
 
 
+class Share(NamedTuple):
+    """What was played of an evaluation.
+
+    Attributes:
+        policy: its name.
+        games: by seed.
+        decisions: of a planner, 0 without one.
+        simulations: copies of games that it played ahead.
+    """
+
+    policy: str
+    games: list[Game]
+    decisions: int = 0
+    simulations: int = 0
+
+
+def play_share(
+    make_envs: Callable[[int], gym.vector.VectorEnv[Any, Any, Any]],
+    policy: Policy | Planner,
+    games: int,
+    seed: int,
+    *,
+    envs: int = 64,
+    stop: Callable[[], bool] = lambda: False,
+    watch: Callable[[gym.vector.VectorEnv[Any, Any, Any]], None] | None = None,
+) -> Share:
+    """Play ``games`` games; the arguments are those of `evaluate`.
+
+    Raises:
+        RuntimeError: given up before the first game ended.
+        ValueError: fewer than one game was asked for.
+    """
+    if games < 1:
+        raise ValueError(f"an evaluation needs at least 1 game, got {games}")
+    with _closing(make_envs(min(games, envs))) as vector:
+        finished = play_games(vector, policy, games, seed, stop, watch)
+    if not finished:
+        raise RuntimeError("the evaluation was given up before a game had ended")
+    planned = (policy.decisions, policy.simulations) if isinstance(policy, Planner) else (0, 0)
+    return Share(policy.name, finished, *planned)
+
+
+def report(shares: Sequence[Share], seconds: float) -> dict[str, Any]:
+    """Return the statistics of an evaluation that took ``seconds`` (see `summary`), and a planner's rates."""
+    result = summary(shares[0].policy, [game for share in shares for game in share.games])
+    decisions = sum(share.decisions for share in shares)
+    if decisions:
+        result["decisions_per_second"] = decisions / seconds
+        result["simulations_per_decision"] = sum(share.simulations for share in shares) / decisions
+    return result
+
+
 def evaluate(
     make_envs: Callable[[int], gym.vector.VectorEnv[Any, Any, Any]],
     policy: Policy | Planner,
@@ -270,7 +332,7 @@ def evaluate(
     stop: Callable[[], bool] = lambda: False,
     watch: Callable[[gym.vector.VectorEnv[Any, Any, Any]], None] | None = None,
 ) -> dict[str, Any]:
-    """Play ``games`` games and return their statistics (see ``summary``).
+    """Play ``games`` games and return their statistics (see `report`).
 
     Args:
         make_envs: makes a vector environment of the given size.
@@ -285,15 +347,6 @@ def evaluate(
         RuntimeError: given up before the first game ended.
         ValueError: fewer than one game was asked for.
     """
-    if games < 1:
-        raise ValueError(f"an evaluation needs at least 1 game, got {games}")
     start = time.monotonic()
-    with _closing(make_envs(min(games, envs))) as vector:
-        finished = play_games(vector, policy, games, seed, stop, watch)
-    if not finished:
-        raise RuntimeError("the evaluation was given up before a game had ended")
-    result = summary(policy.name, finished)
-    if isinstance(policy, Planner):
-        result["decisions_per_second"] = policy.decisions / (time.monotonic() - start)
-        result["simulations_per_decision"] = policy.simulations / policy.decisions
-    return result
+    share = play_share(make_envs, policy, games, seed, envs=envs, stop=stop, watch=watch)
+    return report([share], time.monotonic() - start)

@@ -150,7 +150,7 @@ def test_the_command_prints_one_json_object(capsys):
         (["--policy", "/nowhere", "--env", "CartPole-v1"], "neither a run folder nor a checkpoint"),
         (["--policy", "random", "--env", "Pendulum-v1"], "Discrete actions"),
         (["--policy", "random", "--env", "CartPole-v1", "--games", "0"], "at least 1 game"),
-        (["--policy", "random", "--env", "CartPole-v1", "--prior-weight", "1"], "random is none"),
+        (["--policy", "random", "--env", "CartPole-v1", "--prior-weight", "1"], "random has none"),
     ],
 )
 def test_what_cannot_be_evaluated_is_told_in_a_sentence(arguments, message, capsys):

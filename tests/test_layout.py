@@ -31,7 +31,7 @@ FLOORS = {
         ["learner", "policy"],
         ["planner"],
         ["evaluate", "export", "collect"],
-        ["players"],
+        ["players", "spread"],
         ["monitor", "watch"],
         ["training"],
         ["run", "presets"],

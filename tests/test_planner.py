@@ -183,6 +183,32 @@ def test_the_command_plans(capsys):
     assert "games ended by the time limit: 2" in capsys.readouterr().out
 
 
+def test_a_cluster_plays_the_games_that_one_process_plays(capsys):
+    """With a planner and without: each runner plays its seeds as an evaluation of these alone would."""
+    arguments = ["--policy", "expert", "--time-limit", "4", "--json", "--plan.room", "16"]
+
+    def evaluated(*more):
+        assert main(["evaluate", *arguments, *more]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    spread = evaluated("--games", "5", "--ray", "local", "--runners", "2")
+    alone = evaluated("--games", "5")
+    assert spread == alone
+    planned = evaluated("--planner", "--games", "2", "--ray", "local", "--runners", "2")
+    for index in range(2):
+        share = evaluated("--planner", "--games", "1", "--seed", str(10_000 + index))
+        assert (planned["scores"][index], planned["steps"][index]) == (share["scores"][0], share["steps"][0])
+    assert planned["seeds"] == [10_000, 10_001]
+    assert planned["simulations_per_decision"] > 0
+
+
+def test_an_error_on_the_cluster_is_one_sentence(capsys):
+    arguments = ["--policy", "random", "--planner", "--env", "CartPole-v1", "--ray", "local"]
+    assert main(["evaluate", *arguments]) == 1
+    assert "only Tempest on boards" in (error := capsys.readouterr().err)
+    assert "Traceback" not in error
+
+
 @pytest.mark.parametrize("where", [["--machine", "mame"], ["--env", "CartPole-v1"]])
 def test_what_cannot_be_copied_is_refused(where, capsys):
     assert main(["evaluate", "--policy", "random", "--planner", "--games", "1", *where]) == 1

@@ -26,7 +26,7 @@ from tempest_rainbow.collect.runner import Runner, RunnerPlan, Session
 from tempest_rainbow.config.settings import ClusterConfig
 from tempest_rainbow.replay.replay import Replay
 
-__all__ = ["ClusterCollector", "Weights"]
+__all__ = ["ClusterCollector", "Weights", "start_ray"]
 
 _log = logging.getLogger(__name__)
 
@@ -134,7 +134,7 @@ class ClusterCollector:
         self._ray = ray
         self._started_ray = not ray.is_initialized()
         if self._started_ray:
-            _start_ray(address, runners)
+            start_ray(address, runners)
         self.config = config
         self._envs_per_runner = replay.environment_count // runners
         self._plan = plan
@@ -379,8 +379,12 @@ class ClusterCollector:
         self._bytes = fragment.bytes_per_transition
 
 
-def _start_ray(address: str, runners: int) -> None:
-    """Join the cluster at ``address``, or start one with a core for each runner."""
+def start_ray(address: str, runners: int) -> None:
+    """Join the cluster at ``address``, or start one with a core for each runner.
+
+    Raises:
+        ConnectionError: there is no cluster at the address, or it refuses the connection.
+    """
     import ray
 
     local = address == "local"
