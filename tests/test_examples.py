@@ -25,14 +25,14 @@ def run(arguments):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["look_ahead.py", "--steps", "4", "--depth", "3"], r"^4 steps, \d+ points, level 1"),
+        (["planner.py", "--steps", "4"], r"^seed 0: \d+ points, level 33, 0 lives lost"),
         (
             ["sb3_ppo.py", "--steps", "500", "--envs", "2", "--games", "1"],
             r"^reward per game after 500 steps: -?[\d.]+",
         ),
         (["players.py", "--games", "1"], r"^at_random +[\d,]+ points a game.*\nexpert +[\d,]+ points a game"),
     ],
-    ids=["look_ahead", "sb3_ppo", "players"],
+    ids=["planner", "sb3_ppo", "players"],
 )
 def test_an_example_runs(arguments, said):
     shown = run(arguments)
