@@ -85,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     play = command("play", _play, _show_play, "play whole games: by hand, or with a fixed policy", PLAY_KEYS)
     play.add_argument(
         "--policy",
-        type=_player,
+        type=_player_or("human"),
         default="human",
         metavar="NAME",
         help="who plays: human, expert, random, bundled (the trained agent), planner (it looks ahead); default human",
@@ -146,26 +146,36 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--instances", type=_positive, default=1, help="MAMEs (default 1)")
     bench.add_argument("--seconds", type=_seconds, default=5.0, help="length of each measurement (default 5)")
     bench.add_argument("--seed", type=_whole, default=0, help="seed of the first game (default 0)")
-    bench.add_argument(
-        "--obs-type",
-        choices=("features", "ram", "rgb", "grayscale"),
-        default="features",
-        help="what the boards' environments observe (default features)",
-    )
-    bench.add_argument(
-        "--screen-size",
-        type=_positive,
-        nargs=2,
-        default=(84, 84),
-        metavar=("H", "W"),
-        help="height and width of an observed picture (default 84 84)",
-    )
+    _observation_options(bench)
     bench.add_argument(
         "--observations",
         action="store_true",
         help="compare every kind of observation on one core, and ale-py where it is installed",
     )
     _machine_options(bench)
+
+    dataset = command("dataset", _dataset, _show_dataset, "record games as a Minari data set")
+    dataset.add_argument(
+        "--policy",
+        type=_player_or("mixed"),
+        default="expert",
+        metavar="NAME",
+        help="who plays: expert, random, bundled, mixed (expert and random actions in turn); default expert",
+    )
+    dataset.add_argument("--episodes", type=_positive, default=10, help="number of games (default 10)")
+    dataset.add_argument("--name", help="name of the data set (default tempest/POLICY-v0)")
+    dataset.add_argument("--seed", type=_whole, default=0, help="seed of the first game (default 0)")
+    dataset.add_argument(
+        "--start-level",
+        type=_number(1, 81, int),
+        nargs="+",
+        default=[1],
+        metavar="N",
+        help="level the games start at, 1-81; of several, each game draws one",
+    )
+    dataset.add_argument("--steps", type=_positive, help="end each game after this number of steps")
+    _observation_options(dataset)
+    _rom_option(dataset)
 
     verify = command("verify", _verify, _show_verify, "compare MAME and the board frame by frame")
     verify.add_argument("--frames", type=_positive, default=10_000, help="game frames (default 10,000)")
@@ -214,6 +224,23 @@ def _machine_options(parser: argparse.ArgumentParser, default: MachineName = "bo
     _rom_option(parser)
 
 
+def _observation_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--obs-type",
+        choices=("features", "ram", "rgb", "grayscale"),
+        default="features",
+        help="what the environments observe (default features)",
+    )
+    parser.add_argument(
+        "--screen-size",
+        type=_positive,
+        nargs=2,
+        default=(84, 84),
+        metavar=("H", "W"),
+        help="height and width of an observed picture (default 84 84)",
+    )
+
+
 def _rom_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rom", help="folder, zip or name of a ROM set (default: $TEMPEST_ROM, else Squall)")
 
@@ -237,11 +264,14 @@ _whole = _number(0, 2**63 - 1, int)
 _seconds = _number(0, 1_000_000)
 
 
-def _player(text: str) -> str:
-    names = ["human", *player_names()]
-    if text not in names:
-        raise argparse.ArgumentTypeError(f"must be one of {', '.join(names)}, got {text}")
-    return text
+def _player_or(other: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        names = [other, *player_names()]
+        if text not in names:
+            raise argparse.ArgumentTypeError(f"must be one of {', '.join(names)}, got {text}")
+        return text
+
+    return read
 
 
 def _doctor(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
@@ -367,6 +397,32 @@ def _show_bench(result: dict[str, Any]) -> str:
     if result["ale_py"] is None:
         lines.append("ale-py is not installed: pip install ale-py")
     return "\n".join(lines)
+
+
+def _dataset(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    from tempest_gym.commands.dataset import record_dataset
+
+    result = record_dataset(
+        options.policy,
+        options.episodes,
+        name=options.name,
+        rom=options.rom,
+        seed=options.seed,
+        steps=options.steps,
+        settings={
+            "start_level": options.start_level,
+            "obs_type": options.obs_type,
+            "screen_size": tuple(options.screen_size),
+        },
+    )
+    return dict(result), 0
+
+
+def _show_dataset(result: dict[str, Any]) -> str:
+    return (
+        f"{result['dataset']}: {result['episodes']} games by {result['policy']} on {result['game']}, "
+        f"{result['steps']:,} steps, mean score {result['mean_score']:,.0f}; in {result['path']}"
+    )
 
 
 def _verify(options: argparse.Namespace) -> tuple[dict[str, Any], int]:

@@ -15,7 +15,7 @@ from tempest_gym.env import TempestEnv
 from tempest_gym.extras import missing_extra
 from tempest_gym.info import TempestInfo
 
-__all__ = ["ENTRY_POINTS", "Player", "make_player", "player_names"]
+__all__ = ["ENTRY_POINTS", "OWN_PLAYERS", "Player", "make_player", "player_names"]
 
 Player = Callable[[NDArray[Any], TempestInfo], int]
 """Chooses an action from the latest observation and info."""
@@ -23,12 +23,13 @@ Player = Callable[[NDArray[Any], TempestInfo], int]
 ENTRY_POINTS = "tempest_gym.players"
 """Group of entry points by which packages register players: callables from `TempestEnv` and a seed to a `Player`."""
 
-_OWN = ("expert", "random")
+OWN_PLAYERS = ("expert", "random")
+"""Players that need nothing else and play from any observation."""
 
 
 def player_names() -> list[str]:
     """Return the names of all players that are installed."""
-    return [*_OWN, *sorted(entry_points(group=ENTRY_POINTS).names)]
+    return [*OWN_PLAYERS, *sorted(entry_points(group=ENTRY_POINTS).names)]
 
 
 def make_player(name: str, env: TempestEnv, seed: int) -> Player:

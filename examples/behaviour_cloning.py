@@ -1,0 +1,96 @@
+"""Behaviour cloning: a network learns from a Minari data set to play as the teacher does.
+
+    pip install ".[rainbow,minari]"
+    tempest-gym dataset --policy mixed --episodes 150 --seed 1000
+    python examples/behaviour_cloning.py --dataset tempest/mixed-v0
+
+The network imitates the expert's advice, which a set has for every observation, whoever played. Then it plays games
+that are not in the set, and the teacher plays the same seeds.
+"""
+
+import argparse
+
+import gymnasium as gym
+import minari
+import numpy as np
+import torch
+from torch import nn
+
+import tempest_gym  # noqa: F401 (registers Tempest-v0)
+
+
+def load(name):
+    """Return all observations of a data set and the expert's advice for them."""
+    episodes = list(minari.load_dataset(name).iterate_episodes())
+    observations = np.concatenate([episode.observations[:-1] for episode in episodes])
+    advice = np.concatenate([episode.infos["expert_action"][:-1] for episode in episodes])
+    return torch.as_tensor(observations), torch.as_tensor(advice)
+
+
+def train(observations, advice, epochs, batch_size):
+    network = nn.Sequential(
+        nn.Linear(observations.shape[1], 512), nn.LayerNorm(512), nn.ReLU(),
+        nn.Linear(512, 512), nn.LayerNorm(512), nn.ReLU(),
+        nn.Linear(512, 44),
+    )  # fmt: skip
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
+    steps = epochs * (len(advice) // batch_size)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1e-3, total_steps=steps)
+    for epoch in range(epochs):
+        order, right = torch.randperm(len(advice)), 0
+        for batch in order[: len(advice) // batch_size * batch_size].split(batch_size):
+            logits = network(observations[batch])
+            loss = nn.functional.cross_entropy(logits, advice[batch])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            right += (logits.argmax(1) == advice[batch]).sum().item()
+        print(f"epoch {epoch + 1}: {right / len(order):.1%} of the advice as the teacher's", flush=True)
+    return network
+
+
+def play(choose, games, seed, time_limit):
+    """Return the scores of games with the seeds from `seed` on."""
+    envs = gym.make_vec("Tempest-v0", games, time_limit=time_limit, autoreset_mode="Disabled").unwrapped
+    observations, infos = envs.reset(seed=seed)
+    scores, playing = np.zeros(games), np.arange(games)
+    while len(playing):
+        actions = choose(observations, infos)
+        observations, _, terminated, truncated, infos = envs.step_rows(playing, actions)
+        scores[playing] = infos["score"]
+        keep = ~(terminated | truncated)
+        playing, observations = playing[keep], observations[keep]
+        infos = {"expert_action": infos["expert_action"][keep]}
+    envs.close()
+    return scores
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--dataset", default="tempest/mixed-v0")
+    parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--batch-size", type=int, default=512)
+    parser.add_argument("--games", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--time-limit", type=float, default=1800.0, help="seconds of game time a game")
+    options = parser.parse_args()
+
+    torch.manual_seed(options.seed)
+    observations, advice = load(options.dataset)
+    print(f"{len(advice):,} steps in {options.dataset}")
+    network = train(observations, advice, options.epochs, options.batch_size).eval()
+
+    @torch.no_grad()
+    def clone(seen, _):
+        return network(torch.as_tensor(seen)).argmax(1).numpy()
+
+    players = {"clone": clone, "teacher": lambda _, infos: infos["expert_action"]}
+    for name, choose in players.items():
+        scores = play(choose, options.games, options.seed, options.time_limit)
+        error = scores.std() / len(scores) ** 0.5
+        print(f"{name}: {scores.mean():,.0f} points a game, standard error {error:,.0f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
