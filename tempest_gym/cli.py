@@ -111,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     play.add_argument(
         "--against",
-        type=_player,
+        type=_player_or("human"),
         metavar="NAME",
         help="by hand: who plays the same game beside you, as for --policy (any agent: tempest-rainbow watch --play)",
     )

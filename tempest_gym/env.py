@@ -13,7 +13,7 @@ from gymnasium.utils import seeding
 from numpy.typing import NDArray
 
 from tempest_gym.actions import ACTION_COUNT, CONTROLS, MEANINGS, advised_action, decode_action
-from tempest_gym.display.projection import enemy_positions, lane_positions
+from tempest_gym.display.projection import PICTURE_SIZE, enemy_positions, lane_positions
 from tempest_gym.display.window import Window
 from tempest_gym.frame import FRAMES_PER_SECOND, Frame
 from tempest_gym.info import TempestInfo, step_info
@@ -212,7 +212,7 @@ class TempestEnv(gym.Env[NDArray[Any], Any]):
 
     def _show(self, _: Frame) -> None:
         if self._window is not None:
-            self._window.show(self.machine.picture())
+            self._window.show(self.picture(self._window.picture_size()))
 
     def _info(self, frame: Frame) -> TempestInfo:
         info: TempestInfo = step_info(
@@ -249,9 +249,10 @@ class TempestEnv(gym.Env[NDArray[Any], Any]):
 
     def picture(self, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
         """Return the picture on the screen, as `render` does, whatever the render mode."""
-        if size is None:
+        glow = self.settings.glow
+        if size is None and glow == 1.0:
             return self.machine.picture()
-        return draw_machine(self.machine, self.rom.memory[0x3000:0x4000], size)[0]
+        return draw_machine(self.machine, self.rom.memory[0x3000:0x4000], size or PICTURE_SIZE, glow=glow)[0]
 
     def lane_positions(self) -> NDArray[np.float64]:
         """Return where the lanes are in the picture, see `tempest_gym.display.projection.lane_positions`."""

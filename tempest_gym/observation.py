@@ -71,7 +71,11 @@ class Observations:
 
 
 def draw_machine(
-    machine: Machine, vector_rom: NDArray[np.uint8], size: tuple[int, int], channels: int = 3
+    machine: Machine,
+    vector_rom: NDArray[np.uint8],
+    size: tuple[int, int],
+    channels: int = 3,
+    glow: float = 1.0,
 ) -> NDArray[np.uint8]:
     """Draw what a machine's display list shows now, shape ``(1, height, width, channels)``, at any size."""
     from tempest_gym.display.render import draw_boards
@@ -81,5 +85,5 @@ def draw_machine(
         outputs[:] = machine.fleet.boards.fields["output_4000"]
     picture = np.empty((1, *size, channels), np.uint8)
     memories = machine.vector_ram()[None], vector_rom, machine.colour_ram()[None]
-    draw_boards(*memories, outputs, np.zeros(1, np.int32), picture)
+    draw_boards(*memories, outputs, np.zeros(1, np.int32), picture, glow)
     return picture

@@ -83,6 +83,7 @@ class SettingsArguments(TypedDict, total=False):
     subjective_scale: float
     reward_clip: float
     teacher: bool
+    glow: float
     time_limit: float | None
 
 
@@ -107,6 +108,8 @@ class Settings:
         subjective_scale: factor of the lane-shaping reward.
         reward_clip: largest absolute reward of a step.
         teacher: False leaves out the teacher's advice and the lane-shaping reward, for speed.
+        glow: width of the glow around the lines of rendered pictures, times the monitor's; 0 for none. Observations
+            are not changed.
         time_limit: seconds of game time after which an episode is truncated; None for no limit.
 
     Raises:
@@ -135,6 +138,7 @@ class Settings:
     subjective_scale: float = 0.01
     reward_clip: float = 10.0
     teacher: bool = True
+    glow: float = 1.0
     time_limit: float | None = TIME_LIMIT
 
     @classmethod
@@ -221,6 +225,8 @@ class Settings:
             _number(name, getattr(self, name))
         if _number("reward_clip", self.reward_clip) <= 0.0:
             raise ValueError(f"reward_clip must be greater than 0, got {self.reward_clip!r}")
+        if not 0.0 <= _number("glow", self.glow) <= 10.0:
+            raise ValueError(f"glow must be from 0 to 10, got {self.glow!r}")
         if self.time_limit is not None and _number("time_limit", self.time_limit) <= 0.0:
             raise ValueError(f"time_limit must be greater than 0 seconds, or None, got {self.time_limit!r}")
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from tempest_gym.actions import ACTION_COUNT, CONTROLS, MEANINGS, expert_actions
 from tempest_gym.cores import usable_cores
-from tempest_gym.display.projection import enemy_positions, lane_positions
+from tempest_gym.display.projection import PICTURE_SIZE, enemy_positions, lane_positions
 from tempest_gym.env import TempestEnv, frames_per_second, split_state
 from tempest_gym.frame import FRAME_KINDS
 from tempest_gym.info import step_info
@@ -461,20 +461,24 @@ class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]])
             rows[row] = self._observations.of_fleet(self.fleet, np.array([row], np.int32))[0]
         return rows
 
-    def render(self) -> tuple[NDArray[np.uint8], ...] | None:  # type: ignore[override]
-        """Return every board's picture, each ``(height, width, 3)``, with ``render_mode="rgb_array"``."""
+    def render(self, size: tuple[int, int] | None = None) -> tuple[NDArray[np.uint8], ...] | None:  # type: ignore[override]
+        """Return every board's picture, each ``(height, width, 3)``, with ``render_mode="rgb_array"``.
+
+        Args:
+            size: height and width at which to draw the lines; None for 640 x 480.
+        """
         if self.render_mode is None:
             gym.logger.warn("render() without a render_mode: choose 'rgb_array' when making it")
             return None
-        return tuple(self.fleet.picture(row) for row in range(self.num_envs))
+        return tuple(self.picture(row, size) for row in range(self.num_envs))
 
-    def picture(self, index: int) -> NDArray[np.uint8]:
-        """Return the picture of one board, shape ``(height, width, 3)``, whatever the render mode."""
-        return self.fleet.picture(index)
+    def picture(self, index: int, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+        """Return the picture of one board, as `render` does, whatever the render mode."""
+        return self.fleet.picture(index, size or PICTURE_SIZE, self.settings.glow)
 
     def drawing(self, index: int) -> Callable[[], NDArray[np.uint8]]:
-        """Return what draws the present picture of one board, also later, while the board goes on."""
-        return self.fleet.drawing(index)
+        """Return a function that draws the present picture of one board, even after the board has moved on."""
+        return self.fleet.drawing(index, glow=self.settings.glow)
 
     def lane_positions(self, index: int) -> NDArray[np.float64]:
         """Return where the lanes of one board are, see `tempest_gym.display.projection.lane_positions`."""

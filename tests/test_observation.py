@@ -117,6 +117,48 @@ def test_render_draws_at_the_wished_size():
         np.testing.assert_array_equal(env.render((640, 480)), env.render())
 
 
+@pytest.mark.parametrize("size", [None, (320, 240), (1280, 960)])
+@pytest.mark.parametrize("glow", [0.0, 1.0, 2.5])
+def test_single_and_vector_environments_render_the_same_at_every_size(size, glow):
+    single = TempestEnv(render_mode="rgb_array", glow=glow)
+    vector = TempestVectorEnv(2, render_mode="rgb_array", glow=glow)
+    with closing(single), closing(vector):
+        single.reset(seed=1)
+        vector.reset(seed=0)
+        picture = single.render(size)
+        assert picture.shape == (*(size or (640, 480)), 3)
+        assert [each.shape for each in vector.render(size)] == [picture.shape] * 2
+        np.testing.assert_array_equal(vector.render(size)[1], picture)
+
+
+def test_a_glow_widens_lines_and_leaves_observations_alone():
+    pictures, observations = [], []
+    for glow in (0.0, 1.0, 3.0):
+        with closing(TempestEnv(obs_type="grayscale", glow=glow)) as env:
+            observations.append(env.reset(seed=0)[0])
+            pictures.append(env.picture().astype(int))
+    dark, usual, bright = pictures
+    assert (dark <= usual).all()
+    assert (usual <= bright).all()
+    assert dark.mean() < usual.mean() < bright.mean()
+    assert dark.max() == bright.max()
+    np.testing.assert_array_equal(observations[0], observations[2])
+
+
+def test_a_window_of_an_environment_gets_pictures_of_its_size(monkeypatch):
+    import pygame
+
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    monkeypatch.setattr("tempest_gym.display.window.FRAMES_PER_SECOND", 0)  # As fast as it goes.
+    with closing(TempestEnv(render_mode="human")) as env:
+        env.reset(seed=0)
+        pygame.display.set_mode((300, 500), pygame.RESIZABLE)
+        shown = []
+        monkeypatch.setattr(env._window, "draw", lambda picture: shown.append(picture.shape))
+        env.step(0)
+        assert set(shown) == {(400, 300, 3)}
+
+
 def test_an_episode_of_a_level_ends_when_it_is_cleared_or_a_life_lost():
     ends = []
     with closing(TempestEnv(episode="level", start_level=[1, 3])) as env:

@@ -167,15 +167,15 @@ def _trace(memory, colour_ram, flip_x, flip_y, lines):  # type: ignore[no-untype
 
 
 @functools.lru_cache(maxsize=64)
-def _profile(height: int) -> tuple[NDArray[np.float32], float]:
-    """Brightness of a line by distance in 1/16 pixels, and its reach in pixels, in a picture of some height."""
+def _profile(height: int, glow: float) -> tuple[NDArray[np.float32], float]:
+    """Brightness of a line by distance in 1/16 pixels, and its reach in pixels, by picture height and glow."""
     size = height / _FULL_HEIGHT
     edge = 0.65 * max(size, 1.0) + 0.5
-    reach = max(edge, 3.0 * size)
+    reach = max(edge, 3.0 * size * glow)
     distance = np.arange(math.ceil((reach + 1.0) * _STEPS_PER_PIXEL) + 1) / _STEPS_PER_PIXEL
     core = np.clip(edge - distance, 0.0, 1.0)
-    glow = 0.16 * np.exp(-((distance / (1.5 * size)) ** 2))
-    return np.maximum(core, glow).astype(np.float32), reach
+    halo = 0.16 * np.exp(-((distance / (1.5 * size * glow)) ** 2)) if glow else 0.0
+    return np.maximum(core, halo).astype(np.float32), reach
 
 
 def render_vectors(
@@ -186,6 +186,7 @@ def render_vectors(
     height: int = 640,
     flip_x: bool = False,
     flip_y: bool = True,
+    glow: float = 1.0,
 ) -> NDArray[np.uint8]:
     """Draw the picture that the vector generator shows on the upright monitor.
 
@@ -195,6 +196,7 @@ def render_vectors(
         colour_ram: uint8 (16,), as the program wrote it (active low).
         width, height: of the picture in pixels; 3 : 4 is the monitor's own shape.
         flip_x, flip_y: bits 3 and 4 of $4000; Tempest and Squall set flip_y.
+        glow: width of the glow around lines, times the monitor's; 0 for none.
 
     Returns:
         uint8 (height, width, 3), RGB, a new array.
@@ -204,13 +206,13 @@ def render_vectors(
     """
     if width < 1 or height < 1:
         raise ValueError(f"a picture of {width} x {height} pixels cannot be drawn")
-    return draw_lines(display_list(vector_ram, vector_rom, colour_ram, flip_x, flip_y), (height, width))
+    return draw_lines(display_list(vector_ram, vector_rom, colour_ram, flip_x, flip_y), (height, width), glow)
 
 
-def draw_lines(lines: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.uint8]:
+def draw_lines(lines: NDArray[np.float32], size: tuple[int, int], glow: float = 1.0) -> NDArray[np.uint8]:
     """Draw lines as `display_list` returns them at a size ``(height, width)``, as RGB ``(height, width, 3)``."""
     picture = np.empty((*size, 3), np.uint8)
-    _draw(lines, np.empty((*size, 3), np.float32), picture, *_profile(size[0]))
+    _draw(lines, np.empty((*size, 3), np.float32), picture, *_profile(size[0], glow))
     return picture
 
 
@@ -221,6 +223,7 @@ def draw_boards(
     outputs: NDArray[np.uint8],
     rows: NDArray[np.integer],
     pictures: NDArray[np.uint8],
+    glow: float = 1.0,
 ) -> None:
     """Draw the pictures of some of many boards at once, without Python's lock.
 
@@ -232,9 +235,10 @@ def draw_boards(
         rows: the boards to draw, shape (k,).
         pictures: uint8 (k, height, width, 3) in colour, or (k, height, width, 1) in shades of grey: the brightness
             of the brightest of a line's three colours. They are overwritten.
+        glow: as for `render_vectors`.
     """
     rom = np.ascontiguousarray(vector_rom)
-    _draw_boards(vector_ram, rom, colour_ram, outputs, rows, pictures, *_profile(pictures.shape[1]))
+    _draw_boards(vector_ram, rom, colour_ram, outputs, rows, pictures, *_profile(pictures.shape[1], glow))
 
 
 @compiled(nogil=True)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tempest_gym.board import STATE_DTYPE, Boards
 from tempest_gym.board.layout import DEFAULT_MODEL
+from tempest_gym.display.projection import PICTURE_SIZE
 from tempest_gym.frame import FEATURE_COUNT, FRAME_DTYPE, FRAME_KINDS, Frame
 from tempest_gym.machines.lua_host import LuaHost
 from tempest_gym.machines.seeding import PHASE_COUNT, expert_random, fork_phases, phase_of
@@ -210,12 +211,14 @@ class BoardFleet:
         fields = {name: kind(value) for (name, kind), value in zip(FRAME_KINDS.items(), values, strict=True)}
         return Frame(self.features[row].copy(), **fields)
 
-    def picture(self, row: int) -> NDArray[np.uint8]:
-        """Draw what the screen of one board shows, shape ``(height, width, 3)``."""
-        return self.drawing(row)()
+    def picture(self, row: int, size: tuple[int, int] = PICTURE_SIZE, glow: float = 1.0) -> NDArray[np.uint8]:
+        """Draw what the screen of one board shows, shape ``(*size, 3)``."""
+        return self.drawing(row, size, glow)()
 
-    def drawing(self, row: int) -> Callable[[], NDArray[np.uint8]]:
-        """Return what draws what the screen of one board shows now, also later, while the board goes on."""
+    def drawing(
+        self, row: int, size: tuple[int, int] = PICTURE_SIZE, glow: float = 1.0
+    ) -> Callable[[], NDArray[np.uint8]]:
+        """Return a function that draws what one board's screen shows now, even after the board has moved on."""
         from tempest_gym.display.render import render_vectors  # Brings in numba, which play does not need.
 
         boards = self.boards
@@ -225,6 +228,9 @@ class BoardFleet:
             boards.vram[row].copy(),
             boards.rom[0x3000:0x4000],
             boards.colour[row].copy(),
+            width=size[1],
+            height=size[0],
+            glow=glow,
             flip_x=bool(flips & 0x08),
             flip_y=bool(flips & 0x10),
         )
