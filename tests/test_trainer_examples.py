@@ -70,25 +70,6 @@ def test_the_reward_wrapper_plays():
     assert re.search(r"500 steps of the expert: -?[\d.]+ reward, \d+ points", run("reward_wrapper.py"))
 
 
-def test_the_recorded_games_keep_the_advice(tmp_path):
-    import minari
-
-    said = run(
-        "record_minari.py",
-        "--games",
-        "2",
-        "--steps",
-        "60",
-        "--dataset",
-        "tempest/test-v0",
-        MINARI_DATASETS_PATH=str(tmp_path),
-    )
-    assert "tempest/test-v0: 2 games, 120 steps" in said
-    episode = minari.MinariDataset(tmp_path / "tempest" / "test-v0" / "data")[1]
-    assert episode.observations.shape == (61, 195)
-    np.testing.assert_array_equal(episode.infos["expert_action"][:-1], episode.actions)
-
-
 def test_the_notebook_runs_from_top_to_bottom(tmp_path, monkeypatch):
     monkeypatch.setenv("FRAMES", "2600")
     monkeypatch.setenv("GAMES", "2")

@@ -1,0 +1,92 @@
+"""Data sets of Minari: what ``tempest-gym dataset`` writes, and that the example learns from it."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import minari
+import numpy as np
+import pytest
+
+from tempest_gym.cli import main
+from tempest_gym.commands.dataset import KEPT_INFO, mixed_player, record_dataset
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """A folder of its own for Minari's data sets."""
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize("policy", ["expert", "random", "bundled", "mixed"])
+def test_a_data_set_holds_games_advice_levels_and_seeds(policy):
+    result = record_dataset(policy, 2, seed=5, steps=120, settings={"start_level": [1, 9, 17]})
+    assert (result["dataset"], result["episodes"], result["steps"]) == (f"tempest/{policy}-v0", 2, 240)
+    dataset = minari.load_dataset(result["dataset"])
+    for seed, episode in zip((5, 6), dataset.iterate_episodes(), strict=True):
+        assert episode.observations.shape == (121, 195)
+        assert set(episode.infos) == set(KEPT_INFO)
+        assert (episode.infos["seed"] == seed).all()
+        assert episode.infos["level"][0] in (1, 9, 17)
+        followed = (episode.infos["expert_action"][:-1] == episode.actions).mean()
+        assert {"expert": followed == 1.0, "random": followed < 0.3}.get(policy, 0.2 < followed < 1.0)
+
+
+def test_its_environment_plays_its_games_again():
+    record_dataset(
+        "random", 1, seed=3, steps=100, settings={"obs_type": "grayscale", "screen_size": (40, 30)}
+    )
+    dataset = minari.load_dataset("tempest/random-v0")
+    episode, env = dataset[0], dataset.recover_environment()
+    observation, info = env.reset(seed=int(episode.infos["seed"][0]))
+    for step, action in enumerate(episode.actions):
+        np.testing.assert_array_equal(observation, episode.observations[step])
+        assert info["expert_action"] == episode.infos["expert_action"][step]
+        observation, reward, *_, info = env.step(action)
+        assert reward == episode.rewards[step]
+
+
+def test_the_same_seed_mixes_alike():
+    players = [mixed_player(2), mixed_player(2), mixed_player(3)]
+    games = [[player(None, {"expert_action": 50}) for _ in range(500)] for player in players]
+    assert games[0] == games[1] != games[2]
+    assert 0.8 < np.mean(np.equal(games[0], 50)) < 1.0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--policy", "nobody"], "must be one of mixed, expert, random, bundled, planner, got nobody"),
+        (["--policy", "bundled", "--obs-type", "ram"], "bundled plays from features"),
+        (["--name", "tempest/there-v0"], "there is a data set tempest/there-v0"),
+    ],
+)
+def test_a_wrong_wish_is_refused(arguments, message, capsys):
+    record_dataset("random", 1, name="tempest/there-v0", steps=5)
+    try:
+        code = main(["dataset", "--steps", "5", *arguments])
+    except SystemExit as error:
+        code = error.code
+    assert code
+    assert message in capsys.readouterr().err
+
+
+def test_behaviour_cloning_learns_from_a_data_set(folder, capsys):
+    assert main(["dataset", "--policy", "mixed", "--episodes", "3", "--steps", "600"]) == 0
+    assert "tempest/mixed-v0: 3 games by mixed on squall, 1,800 steps" in capsys.readouterr().out
+    done = subprocess.run(
+        [sys.executable, "behaviour_cloning.py", "--epochs", "10", "--games", "2", "--time-limit", "20"],
+        cwd=EXAMPLES,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    agreement = [float(found) for found in re.findall(r"epoch \d+: ([\d.]+)%", done.stdout)]
+    assert len(agreement) == 10
+    assert agreement[-1] > max(40.0, agreement[0])
+    assert re.search(r"^clone: [\d,]+ points.*\nteacher: [\d,]+ points", done.stdout, re.MULTILINE)
