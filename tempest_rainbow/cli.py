@@ -140,6 +140,8 @@ class BenchmarkOptions:
     train: str | None = None
     """Shell command that trains the player: {folder}, {seed}, {minutes}, {steps} and {levels} are filled in. By
     default that of the trainer."""
+    resume: str | None = None
+    """Shell command that continues an interrupted training, filled in alike; without it the training restarts."""
     policy: str | None = None
     """What then plays: expert, random, bundled, a path, or FILE.py:FUNCTION, which is called with the folder and
     returns an object with act(observations, info). Without --train it plays as it is."""
@@ -441,7 +443,7 @@ def _benchmark(arguments: list[str]) -> int:
         return 0
     from tempest_rainbow.benchmark.runs import Player, run_track
 
-    player = Player.of(options.track, options.name, options.train, options.policy)
+    player = Player.of(options.track, options.name, options.train, options.policy, options.resume)
     for result in run_track(options.track, player, options.seeds, options.folder):
         sys.stdout.write(f"{result}\n")
     return 0

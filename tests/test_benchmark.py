@@ -2,7 +2,10 @@
 
 import json
 import shlex
+import signal
 import sys
+import threading
+import time
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tempest_rainbow.benchmark import report, runs
-from tempest_rainbow.benchmark.runs import Player, run_track
+from tempest_rainbow.benchmark.runs import Player, fill_in, loaded, run_track
 from tempest_rainbow.benchmark.tracks import OURS, TRACKS, LevelTask, Track
 from tempest_rainbow.cli import main, resolve
 from tempest_rainbow.evaluate import interquartile_mean
@@ -54,7 +57,7 @@ def test_a_script_runs_in_a_track_from_the_command_line(tmp_path, capsys, monkey
     assert result["curve"][-1][0] >= 0.05
     assert len(result["tasks"]["1"]["scores"]) == TRACKS["trial"].games
 
-    monkeypatch.setattr(runs, "_timed", lambda *a, **k: pytest.fail("trained twice"))
+    monkeypatch.setattr(runs, "_run", lambda *a, **k: pytest.fail("trained twice"))
     file.unlink()
     assert main([*given, *script]) == 0  # The training is kept, its games are played again.
     assert json.loads(file.read_text()) == result
@@ -94,13 +97,39 @@ def test_a_track_with_a_time_limit_trains_on_one_core(tmp_path, tiny):
 def test_processor_time_of_child_processes_counts(tmp_path):
     spin = "import time\nwhile time.process_time() < 0.3: pass"
     line = f"{sys.executable} -c {shlex.quote(spin)}"
-    took, _, code = runs._timed(f"{line}; {line}", tmp_path / "output", one_core=False)
-    assert code == 0
-    assert took >= 0.6
+    minutes = {"wall_minutes": 1.0, "processor_minutes": 2.0}
+    assert runs._run(f"{line}; {line}", tmp_path / "output", minutes, one_core=False) == 0
+    assert minutes["processor_minutes"] >= 2.0 + 0.6 / 60
+    assert minutes["wall_minutes"] > 1.0
+
+
+def test_an_interrupted_training_resumes_and_its_time_is_added(tmp_path, tiny):
+    waits = "import signal, time\nprint('first', flush=True)\n(folder / 'began').touch()\ntime.sleep(600)"
+    train = command(tmp_path, waits)
+    player = Player.of("tiny", "mine", train, "random", "echo again {seed}")
+    work = tmp_path / "work/tiny/mine-0"
+
+    def interrupt():
+        while not (work / "began").exists():
+            time.sleep(0.01)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        run_track("tiny", player, (0,), tmp_path)
+    before = json.loads((work / "training.json").read_text())
+    assert not before["finished"]
+    (path,) = run_track("tiny", player, (0,), tmp_path)
+    assert (work / "output.txt").read_text() == "first\nagain 0\n"
+    assert json.loads(path.read_text())["wall_minutes"] >= before["wall_minutes"]
 
 
 def test_a_training_that_took_too_long_gives_no_result(tmp_path, tiny, monkeypatch):
-    monkeypatch.setattr(runs, "_timed", lambda *a, **k: (60 * 2.1, 60 * 3.0, 0))
+    def run(command, output, minutes, *, one_core):
+        minutes["processor_minutes"] = 2.1
+        return 0
+
+    monkeypatch.setattr(runs, "_run", run)
     player = Player.of("tiny", "mine", "true", "random")
     with pytest.raises(ValueError, match=r"took 2\.1 minutes of processor time, allowed are 1"):
         run_track("tiny", player, (0,), tmp_path)
@@ -111,31 +140,31 @@ def test_only_squall_is_played(tmp_path, tiny, monkeypatch):
     rom = replace(runs.resolve_rom(), name="tempest", sha1="0" * 40)
     monkeypatch.setattr(runs, "resolve_rom", lambda: rom)
     with pytest.raises(ValueError, match=r"is for Squall .*, the environment plays tempest \(0+\)"):
-        run_track("tiny", Player.of("tiny", None, None, "random"), (0,), tmp_path)
+        run_track("tiny", Player.of("tiny", policy="random"), (0,), tmp_path)
 
 
 def test_a_player_needs_a_name_and_a_command_that_can_be_filled_in(tmp_path):
     with pytest.raises(ValueError, match="needs a --name"):
-        Player.of("core-hour", None, "train.sh", None)
+        Player.of("core-hour", train="train.sh")
     with pytest.raises(ValueError, match="'pixels': give --train"):
-        Player.of("pixels", None, None, None)
+        Player.of("pixels")
     with pytest.raises(ValueError, match=r"'steps'.*knows \{folder\}, \{seed\}, \{minutes\}$"):
-        Player("mine", "train {steps}", "random").command(TRACKS["core-hour"], tmp_path, 0)
-    player = Player("mine", "train {levels} {minutes} {folder}", "random")
-    assert player.command(TRACKS["generalisation"], Path("a b"), 0) == "train 1 5 9 13 60 'a b'"
+        fill_in("train {steps}", TRACKS["core-hour"], tmp_path, 0)
+    template = "train {levels} {minutes} {folder}"
+    assert fill_in(template, TRACKS["generalisation"], Path("a b"), 0) == "train 1 5 9 13 60 'a b'"
 
 
 @pytest.mark.parametrize("policy", ["missing.py:load", f"{Path(__file__)}:missing"])
 def test_a_policy_that_does_not_exist_is_named(policy, tmp_path):
     with pytest.raises(ValueError, match=r"--policy .*missing"):
-        runs.loaded(policy, tmp_path)
+        loaded(policy, tmp_path)
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_the_default_trainer_keeps_to_the_track(name, tmp_path):
     track = TRACKS[name]
-    line = Player.of(name, None, None, None).command(track, tmp_path, 3)
-    config = resolve(shlex.split(line)[2:])
+    player = Player.of(name)
+    config = resolve(shlex.split(fill_in(player.train, track, tmp_path, 3))[2:])
     assert (config.seed, config.minutes, config.frames) == (3, track.minutes, track.steps)
     if track.minutes is not None:
         assert (config.clock, config.threads, config.env_threads) == ("processor", 1, 1)
@@ -162,7 +191,7 @@ def test_a_policy_sees_its_observations_and_nothing_of_the_teacher(tmp_path, tin
 
 def test_levels_of_the_generalisation_are_shares_cleared(tmp_path, monkeypatch):
     monkeypatch.setitem(TRACKS, "generalisation", replace(TRACKS["generalisation"], games=4))
-    (path,) = run_track("generalisation", Player.of("generalisation", None, None, "expert"), (0,), tmp_path)
+    (path,) = run_track("generalisation", Player.of("generalisation", policy="expert"), (0,), tmp_path)
     for level, task in json.loads(path.read_text())["tasks"].items():
         assert task["result"] == np.mean([reached > int(level) for reached in task["levels"]])
     assert not set(TRACKS["generalisation"].levels) & {

@@ -34,7 +34,7 @@ from tempest_rainbow.files import read_json, write_bytes
 from tempest_rainbow.monitor.history import read_history
 from tempest_rainbow.policy import TEMPEST_ACTIONS, Policy, load_policy
 
-__all__ = ["Player", "loaded", "run_track"]
+__all__ = ["Player", "fill_in", "loaded", "run_track"]
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +50,7 @@ class Player:
     Attributes:
         name: of the row in the report.
         train: shell command that trains it, with {folder}, {seed}, {minutes}, {steps} and {levels}; None: untrained.
+        resume: shell command that continues an interrupted training, with the same placeholders; None: it restarts.
         policy: what then plays: ``random``, ``expert``, ``bundled``, a path, or FILE.py:FUNCTION or MODULE:FUNCTION,
             which is called with the folder. {folder} stands for it here too.
     """
@@ -57,9 +58,17 @@ class Player:
     name: str
     train: str | None
     policy: str
+    resume: str | None = None
 
     @classmethod
-    def of(cls, track: str, name: str | None, train: str | None, policy: str | None) -> Player:
+    def of(
+        cls,
+        track: str,
+        name: str | None = None,
+        train: str | None = None,
+        policy: str | None = None,
+        resume: str | None = None,
+    ) -> Player:
         """Return the player that the command line means, by default the default trainer.
 
         Raises:
@@ -70,39 +79,21 @@ class Player:
                 raise ValueError(
                     f"the default trainer cannot be trained in track {track!r}: give --train and --name"
                 )
-            return cls(name or "ours", OURS[track], "{folder}")
+            continues = OURS[track].replace("--run {folder}", "--resume {folder}")
+            return cls(name or "ours", OURS[track], "{folder}", continues)
         if train is None:
             assert policy is not None
             return cls(name or policy, None, policy)
         if name is None:
             raise ValueError("--train needs a --name for its row")
-        return cls(name, train, policy or "{folder}")
-
-    def command(self, track: Track, folder: Path, seed: int) -> str:
-        """Return the training command with every placeholder filled in.
-
-        Raises:
-            ValueError: a placeholder is unknown, or stands for a limit that the track does not have.
-        """
-        values: dict[str, Any] = {"folder": shlex.quote(str(folder)), "seed": seed}
-        if track.minutes is not None:
-            values["minutes"] = f"{track.minutes:g}"
-        if track.steps is not None:
-            values["steps"] = track.steps
-        if track.levels:
-            values["levels"] = " ".join(map(str, track.levels))
-        try:
-            return str(self.train).format(**values)
-        except (KeyError, IndexError, ValueError) as error:
-            known = ", ".join(f"{{{name}}}" for name in values)
-            raise ValueError(f"--train {self.train!r}: {error}; this track knows {known}") from error
+        return cls(name, train, policy or "{folder}", resume)
 
 
 def run_track(name: str, player: Player, seeds: tuple[int, ...], folder: Path) -> list[Path]:
     """Train and evaluate a player once for each seed and return the files of the results.
 
     What is finished is kept: a result that exists is not made again, a finished training not repeated. A training
-    that was interrupted starts again.
+    that was interrupted resumes if the player has a command for that, and restarts otherwise.
 
     Args:
         name: of the track.
@@ -148,6 +139,26 @@ def run_track(name: str, player: Player, seeds: tuple[int, ...], folder: Path) -
     return results
 
 
+def fill_in(template: str, track: Track, folder: Path, seed: int) -> str:
+    """Return a training command with every placeholder filled in.
+
+    Raises:
+        ValueError: a placeholder is unknown, or stands for a limit that the track does not have.
+    """
+    values: dict[str, Any] = {"folder": shlex.quote(str(folder)), "seed": seed}
+    if track.minutes is not None:
+        values["minutes"] = f"{track.minutes:g}"
+    if track.steps is not None:
+        values["steps"] = track.steps
+    if track.levels:
+        values["levels"] = " ".join(map(str, track.levels))
+    try:
+        return template.format(**values)
+    except (KeyError, IndexError, ValueError) as error:
+        known = ", ".join(f"{{{name}}}" for name in values)
+        raise ValueError(f"{template!r}: {error}; this track knows {known}") from error
+
+
 def _check_game() -> None:
     """Raise ValueError unless environments play the benchmark's game."""
     rom = resolve_rom()
@@ -159,38 +170,47 @@ def _check_game() -> None:
 
 
 def _trained(track: Track, player: Player, folder: Path, seed: int) -> dict[str, Any]:
-    """Train a player unless that is done already, and return what the training took.
+    """Train a player unless that is done already, and return the minutes that it took.
+
+    An interrupted training continues by the player's ``resume`` command, or else restarts.
 
     Raises:
         RuntimeError: the command failed.
     """
     record = folder / "training.json"
+    minutes: dict[str, Any] = {"wall_minutes": 0.0, "processor_minutes": 0.0}
+    template = player.train
     if record.exists():
-        return dict(read_json(record))
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    command = player.command(track, folder.absolute(), seed)
+        known = dict(read_json(record))
+        finished = known.pop("finished")
+        if finished:
+            return known
+        if player.resume:
+            minutes, template = known, player.resume
+    if template is player.train:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    command = fill_in(str(template), track, folder.absolute(), seed)
     _log.info("%s, seed %d: %s", player.name, seed, command)
-    processor, wall, code = _timed(command, folder / "output.txt", one_core=track.minutes is not None)
+    code = None
+    try:
+        code = _run(command, folder / "output.txt", minutes, one_core=track.minutes is not None)
+    finally:
+        write_bytes(record, json.dumps({**minutes, "finished": code == 0}).encode())
     if code:
         raise RuntimeError(f"the training ended with code {code}; its output is in {folder / 'output.txt'}")
-    took = {
-        "wall_minutes": round(wall / 60, 3),
-        "processor_minutes": None if processor is None else round(processor / 60, 3),
-    }
-    write_bytes(record, json.dumps(took).encode())
-    return took
+    return minutes
 
 
-def _timed(command: str, output: Path, *, one_core: bool) -> tuple[float | None, float, int]:
-    """Run a shell command; return its seconds of processor and wall time, and its exit code.
+def _run(command: str, output: Path, minutes: dict[str, Any], *, one_core: bool) -> int:
+    """Run a shell command and return its exit code; its time is added to ``minutes``, however it ends.
 
     Processor time counts the command's children too; it is None on Windows, which does not report it.
     """
     start = time.monotonic()
     # Scripts find python and tempest-rainbow beside this interpreter, whether or not its environment is active.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    with open(output, "wb") as file:
+    with open(output, "ab") as file:
         process = subprocess.Popen(
             command,
             shell=True,
@@ -203,17 +223,29 @@ def _timed(command: str, output: Path, *, one_core: bool) -> tuple[float | None,
     if one_core and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(process.pid, [min(os.sched_getaffinity(0))])
     try:
-        if not hasattr(os, "wait4"):
-            return None, time.monotonic() - start, process.wait()
-        _, status, usage = os.wait4(process.pid, 0)
+        return _wait(process, minutes)
     except BaseException:
         if hasattr(os, "killpg"):
             os.killpg(process.pid, signal.SIGTERM)
-        process.terminate()
-        process.wait()
+        else:
+            process.terminate()
+        _wait(process, minutes)
         raise
+    finally:
+        minutes["wall_minutes"] = round(minutes["wall_minutes"] + (time.monotonic() - start) / 60, 3)
+
+
+def _wait(process: subprocess.Popen[bytes], minutes: dict[str, Any]) -> int:
+    """Wait for a process, add its processor time and return its exit code."""
+    if not hasattr(os, "wait4"):
+        minutes["processor_minutes"] = None
+        return process.wait()
+    _, status, usage = os.wait4(process.pid, 0)
+    minutes["processor_minutes"] = round(
+        minutes["processor_minutes"] + (usage.ru_utime + usage.ru_stime) / 60, 3
+    )
     process.returncode = os.waitstatus_to_exitcode(status)
-    return usage.ru_utime + usage.ru_stime, time.monotonic() - start, process.returncode
+    return process.returncode
 
 
 def loaded(policy: str, folder: Path) -> Policy:
