@@ -39,16 +39,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--transitions", type=int, default=15_000_000, help="size of the replay")
     parser.add_argument("--batch-size", type=int, default=256, help="transitions per batch")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps or auto")
-    parser.add_argument("--monitors", action="store_true", help="measure what watching a run costs instead")
     parser.add_argument("--ray", action="store_true", help="measure collection on a cluster instead")
     parser.add_argument("--clients", type=int, help="measure the server with this many clients instead")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
     try:
-        if options.monitors:
-            from tempest_rainbow.bench.monitors import measure_monitors
-
-            return _show(measure_monitors(options.seconds), options.json)
         if options.clients is not None:
             from tempest_rainbow.bench.clients import measure_clients
 
