@@ -87,7 +87,7 @@ def test_a_step_is_the_textbook_step():
 
 
 def test_targets_are_double_q_targets_by_hand():
-    """The online network chooses, the target network judges; terminated samples end at their return."""
+    """The online network chooses, the target network evaluates; terminated samples end at their return."""
     subject = learner(LearnerConfig(imitation="none"))
     with torch.no_grad():
         for parameter in subject.target.parameters():
@@ -103,15 +103,15 @@ def test_targets_are_double_q_targets_by_hand():
     predicted = torch.log_softmax(fresh.network(s_tm1).double(), -1).detach().numpy()
     for i in range(12):
         best = int((online_t[i] @ support).argmax())
-        goal = np.zeros(len(support))
+        target = np.zeros(len(support))
         for probability, atom in zip(target_t[i, best], support, strict=True):
             place = (np.clip(batch.returns[i] + batch.discounts[i] * atom, -10, 10) + 10) / 1.0
             low = min(int(place), len(support) - 2)
-            goal[low] += probability * (low + 1 - place)
-            goal[low + 1] += probability * (place - low)
-        positive = goal > 1e-12
+            target[low] += probability * (low + 1 - place)
+            target[low + 1] += probability * (place - low)
+        positive = target > 1e-12
         divergence = (
-            goal[positive] * (np.log(goal[positive]) - predicted[i, batch.actions[i]][positive])
+            target[positive] * (np.log(target[positive]) - predicted[i, batch.actions[i]][positive])
         ).sum()
         assert result.priorities[i] == pytest.approx(divergence, abs=1e-4)
 
@@ -160,14 +160,14 @@ def test_a_prior_in_the_target_makes_it_suppose_what_the_policy_would_do():
     result = subject.step(batch, prior_weight=10.0)
     with torch.no_grad():
         s_t, s_tm1 = torch.from_numpy(batch.next_observations), torch.from_numpy(batch.observations)
-        goal = categorical.project(
+        target = categorical.project(
             torch.softmax(subject.target(s_t)[:, 2], -1),
             torch.from_numpy(batch.returns),
             torch.from_numpy(batch.discounts),
             subject.network.support,
         )
         taken = fresh.network(s_tm1)[torch.arange(12), torch.from_numpy(batch.actions)]
-        _, expected = categorical.categorical_loss(taken, goal)
+        _, expected = categorical.categorical_loss(taken, target)
     np.testing.assert_allclose(result.priorities, expected.numpy(), atol=1e-4)
 
 
@@ -262,7 +262,7 @@ def test_a_prior_leans_towards_the_imitated_policy():
     observations = make_batch(5, 4, 3).observations
     actions, q = subject.act(observations, prior_weight=10.0)
     assert (actions == 1).all()
-    np.testing.assert_array_equal(q, subject.act(observations)[1], "the prior is no return")
+    np.testing.assert_array_equal(q, subject.act(observations)[1], "the prior is not part of the returns")
     features = subject.network.features(torch.from_numpy(observations))
     preferences = subject.network.preferences(features, torch.from_numpy(q), 0.1).detach().numpy()
     assert (preferences[:, 1] > q[:, 1] - 1e-3).all()
@@ -380,10 +380,10 @@ def test_the_loss_does_not_depend_on_kernels_or_stock_operations(monkeypatch):
     subject = Learner(
         NETWORK_PRESETS["original"], LearnerConfig(imitation="none"), 195, 44, deterministic=True
     )
-    tensors = subject._tensors(make_batch(16, 195, 44), 0.0)
-    one = rainbow_loss(subject.network, subject.target, subject.config, *tensors)
+    transitions = subject._updater._transitions(make_batch(16, 195, 44), 0.0, 0.0)
+    one = rainbow_loss(subject.network, subject.target, subject.config, transitions)
     monkeypatch.setattr("tempest_rainbow.networks.kernels.usable", lambda _: False)
-    two = rainbow_loss(subject.network, subject.target, subject.config, *tensors)
+    two = rainbow_loss(subject.network, subject.target, subject.config, transitions)
     torch.testing.assert_close(one.total, two.total)
     torch.testing.assert_close(one.priorities, two.priorities, atol=1e-5, rtol=1e-4)
 

@@ -1,4 +1,4 @@
-"""Learning in other processes gives what learning in this one gives, and ends with the run however that ends."""
+"""Learning in other processes equals learning in this one, and ends with the run however that ends."""
 
 import multiprocessing
 import threading
@@ -10,7 +10,7 @@ import torch
 from tempest_rainbow.bench.learner import random_batch
 from tempest_rainbow.config.settings import NETWORK_PRESETS, LearnerConfig, NetworkConfig
 from tempest_rainbow.learner.learner import Learner, NotFiniteError
-from tempest_rainbow.learner.processes import LearnerProcess, make_learner
+from tempest_rainbow.learner.processes import ProcessUpdater, make_learner
 from tempest_rainbow.training.learner_loop import Drawn, Prefetch
 
 NETWORK = NetworkConfig(
@@ -24,7 +24,7 @@ WEIGHTS = {"imitation_weight": 0.3, "prior_weight": 0.5}
 
 @pytest.fixture(scope="module", autouse=True)
 def _one_thread():
-    """The same sums in the same order, here and there."""
+    """Add up in the same order in both processes."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -33,11 +33,11 @@ def _one_thread():
 
 @pytest.fixture(scope="module")
 def apart(_one_thread):
-    learner = LearnerProcess(NETWORK, CONFIG, 195, 44, seed=1)
+    learner = Learner(NETWORK, CONFIG, 195, 44, seed=1, make_updater=ProcessUpdater)
     yield learner
     learner.close()
     learner.close()
-    assert not [child for child in multiprocessing.active_children() if child.name in ("learner", "goals")]
+    assert not [child for child in multiprocessing.active_children() if child.name in ("learner", "targets")]
 
 
 def assert_equal_states(one, two):
@@ -47,20 +47,20 @@ def assert_equal_states(one, two):
         assert torch.equal(tensor, two["tensors"][name]), name
 
 
-def test_it_is_the_same_learner_bit_for_bit(apart):
+def test_it_learns_the_same_bit_for_bit(apart):
     here = Learner(NETWORK, CONFIG, 195, 44, seed=1)
-    begun = here.get_state()
+    started = here.get_state()
     for seed in range(8):
-        batch = random_batch(32 if seed < 6 else 16, seed)  # a batch of another size comes through too
-        goals = here.goal(batch, 0.5), apart.goal(batch, 0.5)
-        assert (goals[1] is None) == (seed == 0)  # the first step alone tells the precision
+        batch = random_batch(32 if seed < 6 else 16, seed)  # of another size too
+        targets = here.target_distribution(batch, 0.5), apart.target_distribution(batch, 0.5)
+        assert (targets[1] is None) == (seed == 0)  # only the first step chooses the precision
         if seed:
-            assert torch.equal(*goals)
+            assert torch.equal(*targets)
         mine = here.step(
-            batch, learning_rate=1e-3 / (1 + seed), metrics=seed % 2 == 0, goal=goals[0], **WEIGHTS
+            batch, learning_rate=1e-3 / (1 + seed), metrics=seed % 2 == 0, target=targets[0], **WEIGHTS
         )
         theirs = apart.step(
-            batch, learning_rate=1e-3 / (1 + seed), metrics=seed % 2 == 0, goal=goals[1], **WEIGHTS
+            batch, learning_rate=1e-3 / (1 + seed), metrics=seed % 2 == 0, target=targets[1], **WEIGHTS
         )
         np.testing.assert_array_equal(mine.priorities, theirs.priorities)
         assert mine.metrics == theirs.metrics
@@ -73,12 +73,12 @@ def test_it_is_the_same_learner_bit_for_bit(apart):
         assert torch.equal(value, apart.network.state_dict()[name])  # what is evaluated and saved
 
     for learner in (here, apart):
-        learner.set_state(begun)
+        learner.set_state(started)
         learner.step(random_batch(32, 9), **WEIGHTS)
     assert_equal_states(here.get_state(), apart.get_state())
 
 
-def test_a_step_that_is_not_finite_is_told_and_changes_nothing(apart):
+def test_a_step_that_is_not_finite_is_reported_and_changes_nothing(apart):
     before = apart.get_state()
     batch = random_batch(32)
     batch.weights[3] = np.nan
@@ -88,26 +88,26 @@ def test_a_step_that_is_not_finite_is_told_and_changes_nothing(apart):
     assert np.isfinite(apart.step(random_batch(32)).priorities).all()
 
 
-def test_weights_stay_until_the_goals_are_made(apart):
-    """The word to go on is given after `before_update`, and the goals until then are those of the old weights."""
+def test_weights_stay_until_the_target_distributions_are_computed(apart):
+    """The step continues after `before_update`; until then target distributions are those of the old weights."""
     apart.step(random_batch(32))
-    before = apart.goal(random_batch(32, 1), 0.5)
+    before = apart.target_distribution(random_batch(32, 1), 0.5)
     during = []
 
     def note():
-        during.append(apart.goal(random_batch(32, 1), 0.5))
+        during.append(apart.target_distribution(random_batch(32, 1), 0.5))
 
     apart.step(random_batch(32), learning_rate=0.3, before_update=note)
     assert torch.equal(before, during[0])
-    assert not torch.equal(before, apart.goal(random_batch(32, 1), 0.5))
+    assert not torch.equal(before, apart.target_distribution(random_batch(32, 1), 0.5))
 
 
-def test_a_killed_process_ends_the_step_with_a_sentence():
-    learner = LearnerProcess(NETWORK, CONFIG, 195, 44)
+def test_a_killed_process_fails_the_step_with_a_message():
+    learner = Learner(NETWORK, CONFIG, 195, 44, make_updater=ProcessUpdater)
     try:
         learner.step(random_batch(32))
         for child in multiprocessing.active_children():
-            if child.name == "learner" and child.pid == learner._stepper._process.pid:
+            if child.name == "learner" and child.pid == learner._updater._stepper._process.pid:
                 child.kill()
                 child.join()
         with pytest.raises(RuntimeError, match=r"the process learner has ended \(exit code -9\)"):
@@ -117,7 +117,9 @@ def test_a_killed_process_ends_the_step_with_a_sentence():
 
 
 def test_only_large_networks_get_processes(monkeypatch):
-    monkeypatch.setattr("tempest_rainbow.learner.processes.LearnerProcess", lambda *sizes, seed: "processes")
+    monkeypatch.setattr(
+        "tempest_rainbow.learner.processes.Learner", lambda *_, make_updater, **__: make_updater
+    )
     wanted = {"device": "cpu", "seed": 0, "deterministic": False, "processes": None}
     for cores, network, changes, expected in (
         (2, NETWORK_PRESETS["fast"], {}, True),
@@ -129,10 +131,10 @@ def test_only_large_networks_get_processes(monkeypatch):
     ):
         monkeypatch.setattr("tempest_rainbow.learner.processes.usable_cores", lambda cores=cores: cores)
         made = make_learner(network, LearnerConfig(), 195, 44, **{**wanted, **changes})
-        assert (made == "processes") == expected
+        assert (made is ProcessUpdater) == expected
 
 
-def test_batches_come_in_order_each_once_and_errors_where_they_are_taken():
+def test_batches_arrive_in_order_each_once_and_errors_where_they_are_taken():
     drawn, threads, here = [], set(), threading.get_ident()
 
     def draw():

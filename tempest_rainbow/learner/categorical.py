@@ -63,8 +63,8 @@ def entropy(probabilities: Tensor) -> Tensor:
 def categorical_loss(logits_tm1: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Return the cross-entropies (B,) of logits (B, K) to targets (B, K), and their KL part (B,).
 
-    The target's own entropy cannot be learnt away, so only the KL part tells how much a sample
-    still teaches: it is the priority.
+    No learning reduces the target's own entropy, so the KL part alone is what a sample still teaches: its
+    priority.
     """
     cross_entropy = -(target * torch.log_softmax(logits_tm1.float(), dim=-1)).sum(dim=-1)
     return cross_entropy, (cross_entropy.detach() - entropy(target)).clamp_min(0.0)

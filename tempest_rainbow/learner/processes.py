@@ -1,8 +1,8 @@
-"""The learner in processes of its own, so that learning and playing do not wait for one interpreter's lock.
+"""Learning in processes of its own, so that learning and collection do not wait for one interpreter's lock.
 
-Two threads of one interpreter that both make hundreds of small steps a second hinder each other far more than
-their share of Python code suggests. Here one process makes the steps of learning and another computes the goals of
-the next batch; the weights lie in memory that all share.
+Two threads of one interpreter that both make hundreds of small steps a second hinder each other far more than their
+share of Python code suggests. Here one process makes the steps of learning and another computes the target
+distributions of the next batch; the weights are in memory that all share.
 """
 
 from __future__ import annotations
@@ -23,20 +23,17 @@ from torch import Tensor
 
 from tempest_rainbow.config.settings import LearnerConfig, NetworkConfig
 from tempest_rainbow.device import choose_device, usable_cores
-from tempest_rainbow.learner.learner import Learner, NotFiniteError, StepResult
+from tempest_rainbow.learner.learner import Learner
+from tempest_rainbow.learner.updater import LocalUpdater, NotFiniteError, StepOptions, StepResult
 from tempest_rainbow.networks.rainbow import RainbowNetwork
 from tempest_rainbow.replay.batch import Batch
 
-__all__ = [
-    "LearnerProcess",
-    "make_learner",
-]
+__all__ = ["ProcessUpdater", "make_learner"]
 
 _log = logging.getLogger(__name__)
 
-
 _LARGE = 100_000
-"""Parameters from which on a step takes much longer than handing a batch over."""
+"""Parameters from which on a step takes much longer than passing a batch to another process."""
 
 
 def make_learner(
@@ -50,88 +47,63 @@ def make_learner(
     deterministic: bool,
     processes: bool | None,
 ) -> Learner:
-    """Return a learner, in processes of its own if ``processes`` says so; None: where they gain.
+    """Return a learner, with processes of its own or without; ``processes`` None: where they gain.
 
     They do for a large network on a CPU with two cores or more. A deterministic learner never gets them.
 
     Raises:
-        ValueError: the device is not there, or is none for processes.
+        ValueError: the device is not available, or not one for processes.
     """
-    sizes = network, config, observation_size, action_count
     place = choose_device(device)
     if processes is None:
-        processes = place.type == "cpu" and usable_cores() > 1 and _parameters(network, *sizes[2:]) >= _LARGE
+        with torch.device("meta"):  # its size, without building it
+            built = RainbowNetwork(network, observation_size, action_count)
+        size = sum(parameter.numel() for parameter in built.parameters())
+        processes = place.type == "cpu" and usable_cores() > 1 and size >= _LARGE
     elif processes and place.type != "cpu":
         raise ValueError(f"learner processes work on the CPU, not on {place}: use --no-learner-processes")
-    if processes and not deterministic:
-        return LearnerProcess(*sizes, seed=seed)
-    return Learner(*sizes, device=device, seed=seed, deterministic=deterministic)
-
-
-def _parameters(network: NetworkConfig, observation_size: int, action_count: int) -> int:
-    """Return the size of a network, which is not built for that."""
-    with torch.device("meta"):
-        built = RainbowNetwork(network, observation_size, action_count)
-    return sum(parameter.numel() for parameter in built.parameters())
+    return Learner(
+        network,
+        config,
+        observation_size,
+        action_count,
+        device=device,
+        seed=seed,
+        deterministic=deterministic,
+        make_updater=ProcessUpdater if processes and not deterministic else LocalUpdater,
+    )
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """What a worker builds its learner from; ``weights`` are the shared ones of network and target."""
+    """What a worker builds its updater from; the networks' weights are shared."""
 
-    network: NetworkConfig
+    network: RainbowNetwork
+    target: RainbowNetwork
     config: LearnerConfig
-    observation_size: int
-    action_count: int
-    deterministic: bool
     threads: int
-    weights: list[Tensor]
 
 
-class LearnerProcess(Learner):
-    """A `Learner` on the CPU whose work other processes do. `goal` and `step` may be called from two threads."""
+class ProcessUpdater:
+    """Lets two other processes do the work. `target_distribution` and `step` may be called from two threads."""
 
     def __init__(
-        self,
-        network_config: NetworkConfig,
-        config: LearnerConfig,
-        observation_size: int,
-        action_count: int,
-        seed: int = 0,
-        deterministic: bool = False,
+        self, network: RainbowNetwork, target: RainbowNetwork, config: LearnerConfig, deterministic: bool
     ) -> None:
-        """Draw the weights and start the processes; arguments as for `Learner`."""
-        super().__init__(
-            network_config, config, observation_size, action_count, "cpu", seed, deterministic=deterministic
-        )
-        self.network.share_memory()
-        self.target.share_memory()
+        """Start the processes; arguments as for `LocalUpdater`."""
         plan = _Plan(
-            network_config,
-            config,
-            observation_size,
-            action_count,
-            deterministic,
-            max(torch.get_num_threads() // 2, 1),
-            [*self._parameters, *self._target_parameters],
+            network.share_memory(), target.share_memory(), config, max(torch.get_num_threads() // 2, 1)
         )
-        self._precision = "auto"
-        self._stepper, self._foreseer = _Worker(plan, "learner"), _Worker(plan, "goals")
-
-    @property
-    def precision(self) -> str:
-        """As `Learner.precision`."""
-        return self._precision
+        self.precision = "float32" if deterministic else "auto"
+        self.steps = 0
+        self._stepper, self._targets = _Worker(plan, "learner"), _Worker(plan, "targets")
 
     def step(
         self,
         batch: Batch,
-        learning_rate: float | None = None,
-        imitation_weight: float = 0.0,
-        metrics: bool = False,
-        prior_weight: float = 0.0,
-        goal: Tensor | None = None,
-        before_update: Callable[[], object] | None = None,
+        options: StepOptions,
+        target: Tensor | None,
+        before_update: Callable[[], object] | None,
     ) -> StepResult:
         """Learn from one batch, see `Learner.step`.
 
@@ -140,72 +112,58 @@ class LearnerProcess(Learner):
             RuntimeError: the process has ended.
         """
         worker = self._stepper
-        worker.hand_over(batch, goal)
-        options = {
-            "learning_rate": learning_rate,
-            "imitation_weight": imitation_weight,
-            "metrics": metrics,
-            "prior_weight": prior_weight,
-        }
-        worker.ask("step", options, goal is not None)
+        worker.pass_batch(batch, target)
+        worker.call("step", options, target is not None)
         if before_update is not None:
             before_update()
-        figures, self._precision = worker.ask("go")
-        if figures is None:
+        values, self.precision = worker.call("continue")
+        if values is None:
             raise NotFiniteError(self.steps + 1)
         self.steps += 1
-        if self.steps % self.config.publish_steps == 0:
-            self.publish()
-        return StepResult(worker.priorities.copy(), figures)
+        return StepResult(worker.priorities.copy(), values)
 
-    def goal(self, batch: Batch, prior_weight: float = 0.0) -> Tensor | None:
-        """Return what the returns of a batch are to become, see `Learner.goal`.
+    def target_distribution(self, batch: Batch, prior_weight: float) -> Tensor | None:
+        """Return a batch's target distributions, see `Learner.target_distribution`.
 
         Raises:
             RuntimeError: the process has ended.
         """
-        if self._precision == "auto":
+        if self.precision == "auto":
             return None
-        self._foreseer.hand_over(batch, None)
-        made = self._foreseer.ask("goal", prior_weight, self._precision)
-        return self._foreseer.goals.clone() if made else None
+        self._targets.pass_batch(batch, None)
+        computed = self._targets.call("target_distribution", prior_weight, self.precision)
+        return self._targets.targets.clone() if computed else None
 
     def get_state(self) -> dict[str, Any]:
-        """As `Learner.get_state`."""
-        state: dict[str, Any] = self._stepper.ask("get_state")
-        tensors = {name: torch.from_numpy(array) for name, array in state["tensors"].items()}
-        for name, value in self._acting.state_dict().items():
-            tensors[f"acting.{name}"] = value.detach().clone()
-        return {"tensors": tensors, "scalars": state["scalars"]}
+        """As `LocalUpdater.get_state`."""
+        state: dict[str, Any] = self._stepper.call("get_state")
+        state["tensors"] = {name: torch.from_numpy(array) for name, array in state["tensors"].items()}
+        return state
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """As `Learner.set_state`.
-
-        Raises:
-            ValueError: the state is of another network.
-        """
-        super().set_state(state)
+        """As `LocalUpdater.set_state`."""
         arrays = {name: tensor.numpy() for name, tensor in state["tensors"].items()}
-        self._stepper.ask("set_state", {"tensors": arrays, "scalars": state["scalars"]})
+        self._stepper.call("set_state", {"tensors": arrays, "scalars": state["scalars"]})
+        self.steps = int(state["scalars"]["steps"])
 
     def close(self) -> None:
         """End the processes."""
         self._stepper.close()
-        self._foreseer.close()
+        self._targets.close()
 
 
 class _Worker:
-    """A process with a learner, seen from the one that started it.
+    """A process with an updater, seen from the one that started it.
 
     Attributes:
-        priorities: (B,) float32, as the last step returned them.
-        goals: (B, K) float32, as the last question for them returned them, or as they are handed over.
+        priorities: (B,) float32, those of the last step.
+        targets: (B, K) float32, target distributions that were computed there or are passed there.
     """
 
     def __init__(self, plan: _Plan, name: str) -> None:
         context = torch.multiprocessing.get_context("spawn")
         self._name = name
-        self._atoms = plan.network.atoms
+        self._atoms = plan.network.config.atoms
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_work, args=(plan, theirs), name=name, daemon=True)
         self._process.start()
@@ -214,42 +172,42 @@ class _Worker:
         self._end = multiprocessing.util.Finalize(self, self._process.kill, exitpriority=10)
         self._batch: Batch | None = None
         self.priorities = np.zeros(0, np.float32)
-        self.goals = torch.zeros(0)
+        self.targets = torch.zeros(0)
 
-    def hand_over(self, batch: Batch, goal: Tensor | None) -> None:
-        """Write a batch, and its goals, to where the process reads it."""
+    def pass_batch(self, batch: Batch, target: Tensor | None) -> None:
+        """Copy a batch, and its target distributions, into memory shared with the process."""
         if self._batch is None or len(self._batch) != len(batch):
             buffers = {
                 field.name: torch.from_numpy(np.array(getattr(batch, field.name))).share_memory_()
                 for field in fields(Batch)
             }
-            goals = torch.zeros(len(batch), self._atoms).share_memory_()
+            targets = torch.zeros(len(batch), self._atoms).share_memory_()
             priorities = torch.zeros(len(batch)).share_memory_()
-            self.ask("buffers", buffers, goals, priorities)
+            self.call("buffers", buffers, targets, priorities)
             self._batch = Batch(**{name: tensor.numpy() for name, tensor in buffers.items()})
-            self.goals, self.priorities = goals, priorities.numpy()
+            self.targets, self.priorities = targets, priorities.numpy()
         else:
             for field in fields(Batch):
                 getattr(self._batch, field.name)[:] = getattr(batch, field.name)
-        if goal is not None:
-            self.goals.copy_(goal)
+        if target is not None:
+            self.targets.copy_(target)
 
-    def ask(self, *question: Any) -> Any:
-        """Send a question and return the answer; what the process logs meanwhile is logged here.
+    def call(self, method: str, *arguments: Any) -> Any:
+        """Call a method of `_Served` in the process and return its result; what is logged there is logged here.
 
         Raises:
-            RuntimeError: the process has ended, or failed at this question.
+            RuntimeError: the process has ended, or the call failed.
         """
         try:
-            self._connection.send(question)
+            self._connection.send((method, *arguments))
             while True:
-                kind, answer = self._connection.recv()
+                kind, result = self._connection.recv()
                 if kind == "log":
-                    _log.log(*answer)
+                    _log.log(*result)
                 elif kind == "error":
-                    raise RuntimeError(f"the process {self._name} failed: {answer}")
+                    raise RuntimeError(f"the process {self._name} failed: {result}")
                 else:
-                    return answer
+                    return result
         except (EOFError, OSError) as error:
             self._process.join(5)
             raise RuntimeError(
@@ -274,7 +232,7 @@ class _Forwarding(logging.Handler):
 
 
 def _work(plan: _Plan, connection: Connection) -> None:
-    """Answer questions until the other end is closed; signals are the other end's business."""
+    """Serve calls until the connection is closed; signals are for the process at its other end."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     torch.set_num_threads(plan.threads)
@@ -282,69 +240,60 @@ def _work(plan: _Plan, connection: Connection) -> None:
     log.addHandler(_Forwarding(connection))
     log.setLevel(logging.INFO)
     log.propagate = False
-    worker = _Answers(plan, connection)
-    with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the other end has gone
+    served = _Served(plan, connection)
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the other end was closed
         while True:
-            connection.send(_answered(worker, *connection.recv()))
+            method, *arguments = connection.recv()
+            connection.send(_result(served, method, arguments))
 
 
-def _answered(worker: _Answers, question: str, *arguments: Any) -> tuple[str, Any]:
-    """Return the answer to a question, or what went wrong."""
+def _result(served: _Served, method: str, arguments: list[Any]) -> tuple[str, Any]:
+    """Return the result of a call, or its error."""
     try:
-        return "answer", getattr(worker, question)(*arguments)
+        return "result", getattr(served, method)(*arguments)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         raise
-    except Exception as error:  # whatever it is, the other side must not wait for an answer
+    except Exception as error:  # whatever it is, the other process must not wait for a result
         return "error", f"{type(error).__name__}: {error}"
 
 
-class _Answers:
-    """What a worker can be asked."""
+class _Served:
+    """What can be called in a worker."""
 
     def __init__(self, plan: _Plan, connection: Connection) -> None:
         self._connection = connection
-        self._learner = Learner(
-            plan.network,
-            plan.config,
-            plan.observation_size,
-            plan.action_count,
-            "cpu",
-            deterministic=plan.deterministic,
-        )
-        self._learner.use_weights(plan.weights)
+        self._updater = LocalUpdater(plan.network, plan.target, plan.config, deterministic=False)
 
-    def buffers(self, batch: dict[str, Tensor], goals: Tensor, priorities: Tensor) -> None:
+    def buffers(self, batch: dict[str, Tensor], targets: Tensor, priorities: Tensor) -> None:
         self._batch = Batch(**{name: tensor.numpy() for name, tensor in batch.items()})
-        self._goals, self._priorities = goals, priorities
+        self._targets, self._priorities = targets, priorities
 
-    def step(self, options: dict[str, Any], with_goal: bool) -> tuple[dict[str, float] | None, str]:
-        """Answer once when the gradient is known, and when told to go on once more, with figures and precision."""
-        goal = self._goals if with_goal else None
+    def step(self, options: StepOptions, with_target: bool) -> tuple[dict[str, float] | None, str]:
+        """Return a first time when the gradient is known, then, at the call `continue`, metrics and precision."""
+        target = self._targets if with_target else None
         try:
-            result = self._learner.step(self._batch, goal=goal, before_update=self._await_word, **options)
+            result = self._updater.step(self._batch, options, target, self._wait_to_continue)
         except NotFiniteError:
-            return None, self._learner.precision
+            return None, self._updater.precision
         self._priorities.copy_(torch.from_numpy(result.priorities))
-        return result.metrics, self._learner.precision
+        return result.metrics, self._updater.precision
 
-    def _await_word(self) -> None:
-        self._connection.send(("answer", None))
+    def _wait_to_continue(self) -> None:
+        self._connection.send(("result", None))
         self._connection.recv()
 
-    def goal(self, prior_weight: float, precision: str) -> bool:
-        self._learner.set_precision(precision)
-        goal = self._learner.goal(self._batch, prior_weight)
-        if goal is not None:
-            self._goals.copy_(goal)
-        return goal is not None
+    def target_distribution(self, prior_weight: float, precision: str) -> bool:
+        self._updater.precision = precision
+        target = self._updater.target_distribution(self._batch, prior_weight)
+        if target is not None:
+            self._targets.copy_(target)
+        return target is not None
 
     def get_state(self) -> dict[str, Any]:
-        state = self._learner.get_state()
-        return {
-            "tensors": {name: tensor.numpy() for name, tensor in state["tensors"].items()},
-            "scalars": state["scalars"],
-        }
+        state = self._updater.get_state()
+        state["tensors"] = {name: tensor.numpy() for name, tensor in state["tensors"].items()}
+        return state
 
     def set_state(self, state: dict[str, Any]) -> None:
         tensors = {name: torch.from_numpy(array) for name, array in state["tensors"].items()}
-        self._learner.set_state({"tensors": tensors, "scalars": state["scalars"]})
+        self._updater.set_state({"tensors": tensors, "scalars": state["scalars"]})

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tempest_rainbow.config.settings import LearnerConfig
-from tempest_rainbow.learner.loss import Losses, goals, rainbow_loss
+from tempest_rainbow.learner.loss import Losses, Transitions, rainbow_loss, target_distribution
 from tempest_rainbow.networks.rainbow import RainbowNetwork
 
 __all__ = ["TrainingStep"]
@@ -72,33 +72,30 @@ class TrainingStep:
         return float(self.optimiser.param_groups[0]["lr"])
 
     def set_learning_rate(self, rate: float) -> None:
-        """Set the learning rate of the steps to come."""
+        """Set the learning rate of later steps."""
         for group in self.optimiser.param_groups:
             if isinstance(group["lr"], Tensor):
                 group["lr"].fill_(rate)
             else:
                 group["lr"] = rate
 
-    def goal(self, tensors: tuple[Tensor, ...]) -> Tensor | None:
-        """Return the goals of a batch by the present weights, for a step to come; None where a step makes its own.
+    def target_distribution(self, batch: Transitions) -> Tensor | None:
+        """Return a batch's target distributions by the present weights; None where a step has to compute them.
 
         That is so until the precision is chosen, and wherever the step is compiled or captured as a whole.
         """
         if self.precision == "auto" or self._loss != self._plain_loss or self._graphs:
             return None
-        s_tm1, a_tm1, r_t, discount_t, s_t, prior_weight = (*tensors[:5], tensors[-1])
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
-            return goals(
-                self._network, self._target, self._config, s_tm1, a_tm1, r_t, discount_t, s_t, prior_weight
-            )
+            return target_distribution(self._network, self._target, self._config, batch)
 
     def __call__(
-        self, tensors: tuple[Tensor, ...], before_update: Callable[[], object] | None = None
+        self, batch: Transitions, before_update: Callable[[], object] | None = None
     ) -> tuple[Losses, Tensor]:
-        """Make one step on the arguments of `rainbow_loss` that follow its configuration.
+        """Make one step.
 
         Args:
-            tensors: the arguments, the goals perhaps last.
+            batch: the transitions.
             before_update: called when the gradient is known, before the weights change.
 
         Returns:
@@ -106,29 +103,29 @@ class TrainingStep:
             and the optimiser are what they were.
         """
         if self.precision == "auto":
-            self.precision = self._faster_precision(tensors)
+            self.precision = self._faster_precision(batch)
         if self._graphs:
             if self._graph is None:
-                self._graph = self._captured(tensors)
-            if self._graph is not None and self._graph.fits(tensors):
-                return self._graph(tensors)
-        return self._step(tensors, before_update)
+                self._graph = self._captured(batch)
+            if self._graph is not None and self._graph.fits(batch):
+                return self._graph(batch)
+        return self._step(batch, before_update)
 
     def forget_graph(self) -> None:
-        """Capture the step again when next called: the optimiser's state has moved."""
+        """Capture the step again when next called, as the optimiser's state has moved in memory."""
         self._graph = None
 
     def _step(
-        self, tensors: tuple[Tensor, ...], before_update: Callable[[], object] | None = None
+        self, batch: Transitions, before_update: Callable[[], object] | None = None
     ) -> tuple[Losses, Tensor]:
-        losses = self._gradients(tensors)
+        losses = self._gradients(batch)
         if before_update is not None:
             before_update()
         gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
         excess = (norm / self._config.gradient_clip).clamp_min(1.0)
         if self._skips_itself:
-            # The fused optimiser divides by the scale, and leaves everything alone if told of an infinity.
+            # The fused optimiser divides by the scale, and changes nothing where it finds an infinity.
             self.optimiser.grad_scale = excess  # type: ignore[attr-defined]
             self.optimiser.found_inf = (~torch.isfinite(norm)).float()  # type: ignore[attr-defined]
             self.optimiser.step()
@@ -137,49 +134,51 @@ class TrainingStep:
             self.optimiser.step()
         return losses, norm
 
-    def _gradients(self, tensors: tuple[Tensor, ...]) -> Losses:
+    def _gradients(self, batch: Transitions) -> Losses:
         self.optimiser.zero_grad(set_to_none=True)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
-            losses = self._loss(*tensors)
+            losses = self._loss(batch)
         losses.total.backward()
         return losses
 
-    def _plain_loss(self, *tensors: Tensor) -> Losses:
-        return rainbow_loss(self._network, self._target, self._config, *tensors)
+    def _plain_loss(self, batch: Transitions) -> Losses:
+        return rainbow_loss(self._network, self._target, self._config, batch)
 
     def _compiled_loss(self) -> Callable[..., Losses]:
         """Return the compiled loss; it falls back for good at the first call that fails."""
         try:
             compiled = torch.compile(self._plain_loss, dynamic=False)
         except RuntimeError as error:
-            _log.warning("torch.compile does not work here (%s); going on without", error)
+            _log.warning("torch.compile does not work here (%s); the run continues without it", error)
             return self._plain_loss
 
-        def first(*tensors: Tensor) -> Losses:
+        def first(batch: Transitions) -> Losses:
             started = time.monotonic()
             try:
-                losses = compiled(*tensors)
+                losses = compiled(batch)
                 losses.total.backward(retain_graph=True)
                 self.optimiser.zero_grad(set_to_none=True)
             except Exception as error:  # the compiler's own exceptions share no base class
-                _log.warning("torch.compile failed (%s: %s); going on without", type(error).__name__, error)
+                _log.warning(
+                    "torch.compile failed (%s: %s); the run continues without it", type(error).__name__, error
+                )
                 self._loss = self._plain_loss
-                return self._plain_loss(*tensors)
+                return self._plain_loss(batch)
             _log.info("compiled the learner's step in %.0f s", time.monotonic() - started)
             self._loss = compiled
-            return compiled(*tensors)
+            return compiled(batch)
 
         return first
 
-    def _faster_precision(self, tensors: tuple[Tensor, ...]) -> str:
-        """Time both precisions on this batch; nothing but gradients is touched."""
+    def _faster_precision(self, batch: Transitions) -> str:
+        """Return the precision that is faster on this batch; only gradients change."""
         seconds = {}
         for precision in ("float32", "bfloat16"):
             self.precision = precision
             times = []
             for _ in range(_PROBES):
                 started = time.perf_counter()
-                self._gradients(tensors)
+                self._gradients(batch)
                 if self._device.type == "cuda":
                     torch.cuda.synchronize(self._device)
                 times.append(time.perf_counter() - started)
@@ -193,11 +192,13 @@ class TrainingStep:
         )
         return faster
 
-    def _captured(self, tensors: tuple[Tensor, ...]) -> _StepGraph | None:
+    def _captured(self, batch: Transitions) -> _StepGraph | None:
         try:
-            return _StepGraph(self._step, self._parameters, self.optimiser, tensors)
+            return _StepGraph(self._step, self._parameters, self.optimiser, batch)
         except RuntimeError as error:
-            _log.warning("a CUDA graph of the step cannot be captured (%s); going on without", error)
+            _log.warning(
+                "a CUDA graph of the step cannot be captured (%s); the run continues without it", error
+            )
             self._graphs = False
             return None
 
@@ -207,12 +208,12 @@ class _StepGraph:
 
     def __init__(
         self,
-        step: Callable[[tuple[Tensor, ...]], tuple[Losses, Tensor]],
+        step: Callable[[Transitions], tuple[Losses, Tensor]],
         parameters: list[Tensor],
         optimiser: torch.optim.Optimizer,
-        tensors: tuple[Tensor, ...],
+        batch: Transitions,
     ) -> None:
-        self._inputs = tuple(tensor.clone() for tensor in tensors)
+        self._inputs = Transitions._make(None if tensor is None else tensor.clone() for tensor in batch)
         weights = [parameter.detach().clone() for parameter in parameters]
         moments = {
             parameter: {name: value.clone() for name, value in optimiser.state[parameter].items()}
@@ -225,7 +226,7 @@ class _StepGraph:
             for _ in range(_WARM_UPS):
                 step(self._inputs)
         torch.cuda.current_stream().wait_stream(side)
-        # The warm-up learnt; put back what it changed, in place, because the graph remembers addresses.
+        # Undo what the warm-up learnt, in place, because the graph keeps addresses.
         with torch.no_grad():
             for parameter, weight in zip(parameters, weights, strict=True):
                 parameter.copy_(weight)
@@ -235,15 +236,16 @@ class _StepGraph:
                     value.zero_() if before is None else value.copy_(before)
         optimiser.zero_grad(set_to_none=True)
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):  # others act meanwhile
+        with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):  # other threads act meanwhile
             self._outputs = step(self._inputs)
 
-    def fits(self, tensors: tuple[Tensor, ...]) -> bool:
+    def fits(self, batch: Transitions) -> bool:
         """Return whether a batch has the captured shape."""
-        return all(mine.shape == theirs.shape for mine, theirs in zip(self._inputs, tensors, strict=True))
+        return batch.s_tm1.shape == self._inputs.s_tm1.shape
 
-    def __call__(self, tensors: tuple[Tensor, ...]) -> tuple[Losses, Tensor]:
-        for mine, theirs in zip(self._inputs, tensors, strict=True):
-            mine.copy_(theirs, non_blocking=True)
+    def __call__(self, batch: Transitions) -> tuple[Losses, Tensor]:
+        for mine, theirs in zip(self._inputs, batch, strict=True):
+            if mine is not None and theirs is not None:
+                mine.copy_(theirs, non_blocking=True)
         self._graph.replay()
         return self._outputs

@@ -23,9 +23,9 @@ _METRICS_EVERY = 10
 
 
 class LearnerLoop:
-    """One learner step after the other, each on a batch that was drawn beside the step before it.
+    """Makes learner steps, each on a batch that was drawn during the step before.
 
-    With ``deterministic`` settings each is drawn in its turn.
+    With ``deterministic`` settings each is drawn just before its step.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class LearnerLoop:
         self._prefetch = Prefetch(self._draw)
 
     def learn(self) -> int:
-        """Make a step and return the samples it took.
+        """Make a step and return the number of samples it used.
 
         Raises:
             NotFiniteError: the gradient is not finite.
@@ -64,7 +64,7 @@ class LearnerLoop:
             imitation_weight=self._schedules.imitation_weight(frames),
             metrics=steps % _METRICS_EVERY == 0,
             prior_weight=self._schedules.prior_weight(frames),
-            goal=drawn.goal,
+            target=drawn.target,
             before_update=self._prefetch.wait,
         )
         self._replay.update_priorities(batch.indices, batch.stamps, result.priorities)
@@ -90,7 +90,7 @@ class LearnerLoop:
             batch.imitation_weights *= batch.actors == ACTOR_EXPERT
         if self._config.deterministic:
             return Drawn(batch, None)
-        return Drawn(batch, self._learner.goal(batch, self._schedules.prior_weight(frames)))
+        return Drawn(batch, self._learner.target_distribution(batch, self._schedules.prior_weight(frames)))
 
 
 @dataclass(frozen=True)
@@ -99,11 +99,11 @@ class Drawn:
 
     Attributes:
         batch: the transitions.
-        goal: what `Learner.goal` returned for it.
+        target: what `Learner.target_distribution` returned for it.
     """
 
     batch: Batch
-    goal: Tensor | None
+    target: Tensor | None
 
 
 class Prefetch:
