@@ -41,13 +41,13 @@ MODELS = ("mame-0.251", "mame-0.276")
 """Board models, each named after the oldest MAME that it was measured equal to; their index is the row's ``model``.
 
 They differ in when an interrupt is taken. With the first, an opcode fetch sees a line asserted before it; a device
-access in the cycle before delays that by a cycle; an acknowledgement in the cycle before comes too late; the watchdog
+access in the cycle before delays that by a cycle; an acknowledgement in the cycle before is too late; the watchdog
 clears the line. With the second, an opcode fetch sees a line asserted up to its end, whatever the cycle before was; an
 acknowledgement in the cycle before counts; the line survives the watchdog.
 """
 
 DEFAULT_MODEL = MODELS[0]
-"""The NMOS 6502 decides before an instruction's last cycle, so an acknowledgement in that cycle comes too late there
+"""The NMOS 6502 decides before an instruction's last cycle, so an acknowledgement in that cycle is too late there
 too. Neither model, and no MAME, has the chip's delay by an instruction after a taken branch within a page."""
 
 # Fields after the memories, all int64 so that compiled code reaches them through one view.
@@ -69,7 +69,7 @@ WORDS = (
     "irq_flag_delay",  # 0, or 1 + the I flag that still counts at the next opcode fetch
     "watchdog",  # cycle of the watchdog's reset
     "resets",  # watchdog resets since power-on
-    "last_split",  # cycle at which the scheduler of MAME last began a time slice
+    "last_split",  # cycle at which MAME's scheduler last started a time slice
     "error",
     "error_pc",
     "error_opcode",
@@ -128,14 +128,6 @@ WORDS = (
     "vg_halt_cycle",
     "vg_halt_rest",
     "vg_next",  # nothing happens before this cycle
-    "vg_plan0",
-    "vg_plan1",
-    "vg_plan2",
-    "vg_plan3",
-    "vg_plan4",
-    "vg_plan5",
-    "vg_plan6",
-    "vg_plan7",
     "vg_standard",
     "n",  # flags as translated code and interpreter hand them over, 0 between runs: bit 7 is N,
     "z",  # 0 is Z,

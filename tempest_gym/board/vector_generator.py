@@ -1,10 +1,10 @@
 """The vector generator as far as a program can see it: how long a display list keeps it busy, exact to the cycle.
 
 The state machine runs from the ROM set's own state PROM, in slices of at least 10,000 master clocks: a slice reads
-vector memory at the moment it begins and then takes its time, as MAME has it. Times are kept as CPU cycle plus a
+vector memory at its start and then takes its time, as in MAME. Times are kept as CPU cycle plus a
 rest in attoseconds, because MAME counts in those: a CPU cycle has 661,375,661,375 of them, a master clock
 82,671,957,671, and eight clocks are therefore a little less than a cycle. Nothing is done before a program can see
-it: the generator catches up when its flag is read, its memory written or a time slice of the emulator begins.
+it: the generator catches up when its flag is read, its memory written or a time slice of the emulator starts.
 """
 
 from __future__ import annotations
@@ -48,7 +48,6 @@ _RUN_REST = WORD["vg_run_rest"]
 _HALT_CYCLE = WORD["vg_halt_cycle"]
 _HALT_REST = WORD["vg_halt_rest"]
 _NEXT = WORD["vg_next"]
-_PLAN = WORD["vg_plan0"]
 _STANDARD = WORD["vg_standard"]
 _SPLIT = WORD["last_split"]
 _SYNCED = WORD["synced"]
@@ -61,7 +60,7 @@ FIRST_STATE = 0x09
 
 @numba.njit
 def fetch_vector(state, rom, pc):
-    """A byte of the display list; the high byte of each word comes first."""
+    """A byte of the display list; the high byte of each word is first."""
     address = pc ^ 1
     if address < 0x1000:
         return np.int64(state[VRAM + address])
@@ -70,46 +69,24 @@ def fetch_vector(state, rom, pc):
     return 0
 
 
-@numba.njit
-def make_plans(words, rom):
-    """For each opcode, what follows its first byte until the next opcode: steps, handlers and last state.
+# The states from one opcode to the next with the PROM described in HARDWARE 1, which Squall has, a digit each.
+STANDARD_PATHS = (0x8BACDF9, 0x8F9, 0xBCDF9, 0x8E9, 0x8CF9, 0x8CDE9, 0x8DE9, 0x8E9)
 
-    A plan is handlers | steps << 8 | last state << 16, or -1 if the PROM has them in an order of its own. The order
-    is 0, 3, 2, 4, 5, 6, 7, each at most once, and 7, which takes time, must be the last step.
-    """
+
+@numba.njit
+def is_standard(rom):
+    """Whether the PROM runs every opcode through the standard states."""
     for op in range(8):
-        latch: Any = FIRST_STATE
-        handlers: Any = 0
-        steps = 0
-        rank: Any = -1
-        while steps < 16:
-            following = np.int64(rom[PROM + (0x80 | (op << 4) | latch)] & 0x0F)
-            if following == FIRST_STATE:
+        state: Any = FIRST_STATE
+        path = 0
+        for _ in range(8):
+            state = np.int64(rom[PROM + (0x80 | op << 4 | state)] & 0x0F)
+            path = path << 4 | state
+            if state == FIRST_STATE:
                 break
-            if handlers & 0x80:
-                rank = 99
-            latch = following
-            steps += 1
-            if latch & HANDLER:
-                handler = latch & 7
-                place: Any = handler
-                if handler == 2:
-                    place = 3
-                elif handler == 3:
-                    place = 2
-                if handler == 1 or place <= rank:
-                    rank = 99
-                else:
-                    rank = place
-                handlers |= 1 << handler
-        if steps == 16 or rank == 99:
-            words[_PLAN + op] = -1
-        else:
-            words[_PLAN + op] = handlers | (steps << 8) | (latch << 16)
-    words[_STANDARD] = 1
-    for op in range(8):
-        if words[_PLAN + op] != STANDARD_PLANS[op]:
-            words[_STANDARD] = 0
+        if path != STANDARD_PATHS[op]:
+            return 0
+    return 1
 
 
 @numba.njit
@@ -196,86 +173,14 @@ def _leading_zeros(typing_context, value):
 leading_zeros: Any = intrinsic(_leading_zeros)
 
 
-@numba.njit(forceinline=True)
-def normal_steps(dvx, dvy):
-    """Number of times that `normalise` doubles a vector."""
-    changes = ((dvy ^ (dvy << 1)) | (dvx ^ (dvx << 1))) & 0x1FFF
-    return 16 if changes == 0 else leading_zeros(changes) - 51
-
-
-@numba.njit
-def run_opcodes(state, words, rom, clocks):
-    """Whole opcodes, as long as they fit into the slice up to their last step; returns the clocks used up.
-
-    The same as the state machine's steps by `handle`, in one go: the drawing time of a vector is halved once for each
-    doubling and each step of the binary scale.
-    """
-    pc = words[_PC]
-    sp = words[_SP]
-    scale = words[_SCALE]
-    while True:
-        data = fetch_vector(state, rom, pc)
-        op = data >> 5
-        plan = words[_PLAN + op]
-        # The first byte's own step comes on top of the plan's.
-        steps = 1 + ((plan >> 8) & 0xFF)
-        if plan < 0 or clocks + 8 * steps >= SLICE_CLOCKS or words[_TIMER] != 0:
-            break
-        pc += 1
-        dvy = (data & 0x1F) << 8
-        dvx = 0
-        if plan & 0x01:
-            dvy |= fetch_vector(state, rom, pc)
-            pc += 1
-        if plan & 0x08:
-            dvx = (fetch_vector(state, rom, pc) & 0x1F) << 8
-            pc += 1
-        if plan & 0x04:
-            dvx |= fetch_vector(state, rom, pc)
-            pc += 1
-        halvings = 0
-        if plan & 0x10:
-            if op & 1:
-                words[_STACK + (sp & 3)] = pc
-            else:
-                halvings = normal_steps(dvx, dvy)
-        if plan & 0x20:
-            if op & 4:
-                sp = (sp + 1 - (op & 2)) & 0x0F
-            else:
-                halvings += scale
-        if plan & 0x40:
-            if op & 4:
-                pc = dvy << 1 if op & 1 else words[_STACK + (sp & 3)]
-            elif data & 0x10:
-                scale = (dvy >> 8) & 7
-        clocks += 8 * steps
-        if plan & 0x80 == 0:
-            if halvings > 0:
-                words[_TIMER] = scaled_timer(words[_TIMER], op, halvings)
-        elif op & 1 == 0 or op & 4:
-            full = 0x100 if op & 6 == 2 else 0x8000
-            clocks += max(full >> min(halvings, 62), 1)
-        words[_OP] = op
-        words[_DVY12] = (data >> 4) & 1
-        words[_STATE] = plan >> 16
-        if plan & 0x80:
-            words[_HALT] = op & 1
-            if op & 1 or clocks >= SLICE_CLOCKS:
-                break
-    words[_PC] = pc & 0xFFFF
-    words[_SP] = sp
-    words[_SCALE] = scale
-    return clocks
-
-
-# The plans of the PROM described in HARDWARE 1, which Squall has.
-STANDARD_PLANS = (0xF06BD, 0xF0281, 0xF04B8, 0xE0241, 0xF0391, 0xE0471, 0xE0361, 0xE0241)
-
-
 @numba.njit
 def run_standard(state, words, rom, clocks):
-    """The same as `run_opcodes` for a PROM whose plans are the standard ones."""
+    """Whole opcodes of a standard PROM, as long as they fit into the slice up to their last step; returns the clocks
+    used up.
+
+    The same as the state machine's steps by `handle`: the drawing time of a vector is halved once for each doubling and
+    each step of the binary scale.
+    """
     pc = words[_PC]
     sp = words[_SP]
     scale = words[_SCALE]
@@ -349,7 +254,7 @@ def run_standard(state, words, rom, clocks):
     words[_SCALE] = scale
     words[_OP] = op
     words[_DVY12] = (last >> 12) & 1
-    words[_STATE] = words[_PLAN + op] >> 16
+    words[_STATE] = STANDARD_PATHS[op] >> 4 & 15
     return clocks
 
 
@@ -366,19 +271,13 @@ def run_slice(state, words, rom):
     while clocks < SLICE_CLOCKS:
         latch = words[_STATE]
         following = next_state(words, rom, latch)
-        if following == FIRST_STATE and latch & HALTED == 0 and words[_HALT] == 0:
-            if words[_STANDARD] and words[_TIMER] == 0 and words[_PC] & 1 == 0:
-                clocks = run_standard(state, words, rom, clocks)
-                if clocks >= SLICE_CLOCKS:
-                    break
-            used = run_opcodes(state, words, rom, clocks)
-            if used != clocks:
-                clocks = used
-                if words[_HALT]:
-                    # The flag rises at the last step of HALT, before that step's own clocks.
-                    schedule_halt(words, clocks - 8)
-                    words[_STATE] |= HALTED
-                continue
+        at_opcode = following == FIRST_STATE and latch & HALTED == 0 and words[_HALT] == 0
+        if at_opcode and words[_STANDARD] and words[_TIMER] == 0 and words[_PC] & 1 == 0:
+            clocks = run_standard(state, words, rom, clocks)
+            if clocks >= SLICE_CLOCKS:
+                break
+            latch = words[_STATE]
+            following = next_state(words, rom, latch)
         if following & HANDLER:
             clocks += handle(state, words, rom, following & 7)
         if words[_HALT] != 0 and latch & HALTED == 0:
@@ -390,7 +289,7 @@ def run_slice(state, words, rom):
 
 @numba.njit
 def schedule_halt(words, clocks):
-    """The halt flag shows itself that many master clocks after the start of the slice."""
+    """Let the halt flag show this many master clocks after the start of the slice."""
     rest = words[_RUN_REST] + clocks * CLOCK_ATTOSECONDS
     words[_HALT_CYCLE] = words[_RUN_CYCLE] + rest // CYCLE_ATTOSECONDS
     words[_HALT_REST] = rest % CYCLE_ATTOSECONDS
@@ -407,7 +306,7 @@ def is_idle(words, rom):
 
 @numba.njit
 def split_before(words, cycle):
-    """The cycle, at most `cycle`, at which the emulator's present time slice began: after an interrupt, a video
+    """The cycle, at most `cycle`, at which the emulator's present time slice started: after an interrupt, a video
     frame, or a device that made the CPU wait for it."""
     irq = words[_NEXT_IRQ] - IRQ_CYCLES
     while irq > cycle:
@@ -418,15 +317,15 @@ def split_before(words, cycle):
 
 @numba.njit
 def visible_cycle(words, cycle, rest):
-    """The first CPU cycle that comes after an event at that time, by MAME's division."""
-    begin = split_before(words, cycle)
-    duration = (cycle - begin) * CYCLE_ATTOSECONDS + rest
-    return begin + (duration >> DIVISION_SHIFT) // SHORT_CYCLE
+    """The first CPU cycle after an event at that time, by MAME's division."""
+    start = split_before(words, cycle)
+    duration = (cycle - start) * CYCLE_ATTOSECONDS + rest
+    return start + (duration >> DIVISION_SHIFT) // SHORT_CYCLE
 
 
 @numba.njit
 def catch_up(state, words, rom, cycle):
-    """Do everything that the generator does before this CPU cycle."""
+    """Do everything that the generator does before a CPU cycle."""
     while True:
         halting = words[_HALT_CYCLE] < words[_RUN_CYCLE] or (
             words[_HALT_CYCLE] == words[_RUN_CYCLE] and words[_HALT_REST] <= words[_RUN_REST]
@@ -460,8 +359,8 @@ def catch_up(state, words, rom, cycle):
 def synchronise(state, words, rom, cycle):
     """A device access at this cycle ends the emulator's time slice.
 
-    Measured: the CPU still fetches the next opcode before anything else happens, so an interrupt that comes with
-    that very cycle is seen one instruction later.
+    Measured: the CPU still fetches the next opcode first, so an interrupt in that very cycle is seen an instruction
+    later.
     """
     if words[_NEXT] <= cycle:
         catch_up(state, words, rom, cycle)
@@ -481,7 +380,7 @@ def generator_halted(state, words, rom, cycle):
 def generator_go(state, words, rom, cycle):
     """A write to $4800."""
     synchronise(state, words, rom, cycle)
-    make_plans(words, rom)
+    words[_STANDARD] = is_standard(rom)
     words[_PC] = 0
     words[_SP] = 0
     words[_HALT] = 0
