@@ -48,11 +48,11 @@ def wait_for(condition: Callable[[], bool], seconds: float = 600.0) -> None:
     """Wait until a condition holds.
 
     Raises:
-        AssertionError: it does not within so many seconds.
+        AssertionError: it does not in time.
     """
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "it did not come to pass in time"
+        assert time.monotonic() < end, "the condition was not met in time"
         time.sleep(0.05)
 
 

@@ -11,11 +11,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from resources import wait_for
 from tiny_rom import SHOW, tiny_rom
 
 from tempest_gym.machines.fleet import BoardFleet
 from tempest_gym.machines.lua_host import LuaHost, NoDecisionError
-from tempest_gym.machines.worker_threads import Crew
+from tempest_gym.machines.worker_threads import ASLEEP, Crew
 from tempest_gym.roms import squall_rom
 
 GAMES = 12
@@ -53,7 +54,7 @@ def test_every_job_is_done_once_and_every_thread_takes_part() -> None:
 
 @pytest.mark.parametrize("where", HOSTS)
 def test_what_a_job_raises_is_raised(where: Any) -> None:
-    """Wherever it happened, all others are done by then, and the crew can go on."""
+    """Wherever it happened, all others are done by then, and the crew can continue."""
     crew = Crew(HOSTS)
     together = threading.Barrier(3)
     done = []
@@ -101,7 +102,7 @@ def play(fleet: BoardFleet, steps: int, seed: int, pause: float = 0.0) -> None:
 def test_shared_steps_give_what_one_thread_gives(
     fleets: tuple[BoardFleet, BoardFleet], steps: int, pause: float
 ) -> None:
-    """Whether helpers are still looking for work, just about to sleep, or asleep when it comes."""
+    """Whether helpers are still looking for work, just about to sleep, or asleep when it arrives."""
     alone, shared = fleets
     play(alone, steps, 1)
     play(shared, steps, 1, pause)
@@ -144,6 +145,10 @@ def test_jobs_are_done_by_the_leader_beside_the_rows(fleets: tuple[BoardFleet, B
     assert alone.save_state() == shared.save_state()
 
 
+def wait_until_helpers_sleep(fleet: BoardFleet) -> None:
+    wait_for(lambda: all(helper._words[0] == ASLEEP for helper in fleet._crew._helpers))
+
+
 def fail(*_: Any) -> Any:
     raise RuntimeError("broken")
 
@@ -154,7 +159,7 @@ def test_an_error_of_the_leader_or_a_helper_is_raised_and_the_rest_is_done(
     alone, shared = fleets
     with pytest.raises(RuntimeError, match="broken"):
         shared.step(ALL, [fail])
-    time.sleep(0.1)  # the helpers sleep
+    wait_until_helpers_sleep(shared)
     with monkeypatch.context() as patch:
         patch.setattr(shared.hosts[1], "serve", fail)
         for _ in range(3):
@@ -167,7 +172,7 @@ def test_an_error_of_the_leader_or_a_helper_is_raised_and_the_rest_is_done(
     assert alone.save_state() == shared.save_state()
 
 
-def test_an_interrupt_after_the_plan_is_out_leaves_nobody_at_work(
+def test_an_interrupt_after_the_plan_is_published_leaves_nobody_at_work(
     fleets: tuple[BoardFleet, BoardFleet], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ctrl-C before sleeping helpers are woken: they do the step, and the next one is sound."""
@@ -178,7 +183,7 @@ def test_an_interrupt_after_the_plan_is_out_leaves_nobody_at_work(
         plan(*arguments)
         raise KeyboardInterrupt
 
-    time.sleep(0.1)  # the helpers sleep
+    wait_until_helpers_sleep(shared)
     with monkeypatch.context() as patch:
         patch.setattr(shared.hosts[0], "plan", interrupted)
         with pytest.raises(KeyboardInterrupt):
@@ -189,7 +194,7 @@ def test_an_interrupt_after_the_plan_is_out_leaves_nobody_at_work(
     assert alone.save_state() == shared.save_state()
 
 
-def test_a_program_that_never_comes_to_play_is_given_up(tmp_path: Path) -> None:
+def test_a_program_that_never_reaches_play_is_an_error(tmp_path: Path) -> None:
     attract = SHOW.replace("LDA #$C0", "LDA #$00")
     fleet = BoardFleet(tiny_rom(tmp_path, attract), 4, 2)
     for row in range(4):

@@ -45,24 +45,23 @@ def living_mames(pid: int) -> list[int]:
     return [mame for mame in mames_below(pid) if alive(mame)]
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(MameMachine.__init__.__kwdefaults__, "timeout", 1.0)
-
-
 @pytest.mark.parametrize(
     ("number", "message"),
     [(signal.SIGKILL, "killed by signal 9"), (signal.SIGSTOP, "did not answer for 1 seconds")],
 )
-def test_an_environment_tells_of_it_and_begins_anew(impatient: None, number: int, message: str) -> None:
+def test_an_environment_reports_it_and_restarts(number: int, message: str) -> None:
     env = TempestEnv("mame")
     try:
         env.reset(seed=1)
+        machine = env.machine
+        assert isinstance(machine, MameMachine)
+        machine._timeout = 1.0
         (pid,) = mames_below(os.getpid())
         os.kill(pid, number)
         with pytest.raises(MameError, match=message):
             env.step(0)
         assert not alive(pid)
+        machine._timeout = 10.0
         observation, _ = env.reset(seed=1)
         assert np.array_equal(observation, env.reset(seed=1)[0])
     finally:
@@ -104,7 +103,7 @@ def test_a_rom_set_that_is_removed_is_not_missed(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore:.*:UserWarning")  # Gymnasium's colourful ones about the error
 @pytest.mark.parametrize("mode", ["sync", "async"])
-def test_a_vector_environment_tells_of_it_and_leaves_nothing(mode: str) -> None:
+def test_a_vector_environment_reports_it_and_leaves_nothing(mode: str) -> None:
     envs = gym.make_vec("tempest_gym:Tempest-v0", num_envs=2, vectorization_mode=mode, machine="mame")
     try:
         envs.reset(seed=0)
@@ -141,13 +140,13 @@ def test_a_training_starts_its_mames_again(tmp_path: Path) -> None:
         wait_for(lambda: len(mames_below(training.pid)) == 2)
         program.rename(tmp_path / "away")
         os.kill(first[1], signal.SIGKILL)
-        training.wait_for_line("environment . failed and is restarted: .*mame-here is no program")
+        training.wait_for_line("environment . failed and is restarted: .*mame-here cannot be run")
         training.wait_for_frames(training.last("progress/frames") + 50)
         (tmp_path / "away").rename(program)
         wait_for(lambda: training.check() and len(mames_below(training.pid)) == 2)
         training.wait_for_frames(training.last("progress/frames") + 50)
         last = mames_below(training.pid)
-        assert training.interrupt() == 0, training.said()[-2000:]
+        assert training.interrupt() == 0, training.printed()[-2000:]
         assert not any(alive(pid) for pid in last)
     finally:
         training.kill()
@@ -156,8 +155,8 @@ def test_a_training_starts_its_mames_again(tmp_path: Path) -> None:
 def test_a_training_without_a_working_mame_ends_with_the_cure(tmp_path: Path) -> None:
     training = Training(tmp_path / "run", *MAMES, MAME="/nowhere/mame")
     assert training.process.wait(600) == 1
-    assert "/nowhere/mame is no program that can be run; install MAME" in training.said()
-    assert "Traceback" not in training.said()
+    assert "/nowhere/mame cannot be run; install MAME" in training.printed()
+    assert "Traceback" not in training.printed()
 
 
 @pytest.mark.soak
@@ -166,7 +165,7 @@ def test_two_hundred_faults_under_training_leave_nothing(tmp_path: Path, record_
     training = Training(tmp_path / "run", *MAMES)
     stopped = 0
     try:
-        training.wait_for_frames(6000)  # the replay is full and learning goes on
+        training.wait_for_frames(6000)  # the replay is full and learning continues
         wait_for(lambda: len(mames_below(training.pid)) == 2)
         before = at_rest(training.pid)
         start = training.last("progress/frames")
