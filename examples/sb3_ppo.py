@@ -15,7 +15,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=1_000_000)
     parser.add_argument("--envs", type=int, default=8)
-    parser.add_argument("--games", type=int, default=10, help="games to judge the result by")
+    parser.add_argument("--games", type=int, default=10, help="games to evaluate it on")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
 

@@ -27,7 +27,7 @@ bridge.MEMORY = state.MEMORY
 --- Number of features.
 bridge.FEATURES = features.COUNT
 
---- Begin at power-on: `seed` a whole number from 0 to 2^53; `start_level` 1-81 (or the next lower one of the game's
+--- Start at power-on: `seed` a whole number from 0 to 2^53; `start_level` 1-81 (or the next lower one of the game's
 -- menu); `game` the name of the ROM set, "squall" or one of Tempest's.
 function bridge.init(mem, seed, start_level, game)
   for i = 0, state.MEMORY - 1 do
@@ -38,12 +38,12 @@ function bridge.init(mem, seed, start_level, game)
   state.seed(mem, seed)
 end
 
---- Choose another level for the games to come.
+--- Set the start level of later games.
 function bridge.set_start_level(mem, start_level)
   mem[START_LEVEL] = start_level
 end
 
---- 1 in the frame that ends a real game, however it ends; the next can come only after another decision frame.
+--- 1 in the frame that ends a real game, however it ends; the next can end only after another decision frame.
 local function game_over(ram, mem, game_state)
   local in_game = mem[IN_GAME]
   local off = max(equal(game_state, GAME_OVER), max(equal(game_state, INITIALS), equal(game_state, SCORE_SHOW)))

@@ -108,7 +108,7 @@ local function look(mem, lane, distance, path, found)
   return path, found + distance * path * (1 - min(found, 1)) * (1 - min(danger, 1))
 end
 
---- Distance 1-8 to the nearest safe lane in a direction, 0 if a deadly lane comes first.
+--- Distance 1-8 to the nearest safe lane in a direction, 0 if a deadly lane is nearer.
 local function way_out(mem, lane, direction)
   local path, found = look(mem, lane + direction, 1, 1, 0)
   path, found = look(mem, lane + 2 * direction, 2, path, found)

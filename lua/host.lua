@@ -31,7 +31,7 @@ local GAME_STATE, PLAYER_DEPTH = state.address.game_state, state.address.player_
 local M = state.memory
 local PASSED, DECISIONS, DEATHS, OBJECTIVE, SUBJECTIVE = M.passed, M.decisions, M.deaths, M.objective, M.subjective
 
---- Whether a board has come far enough after a frame; the sums over the way are kept in its memory until then.
+--- Whether a board has arrived at a decision after a frame; sums on the way are kept in its memory.
 local function progress(mem, frame, stop_at_death, skip, limit)
   local passed, decision = mem[PASSED] + 1, frame.decision
   local decisions, deaths = mem[DECISIONS] + decision, mem[DEATHS] + frame.life_lost
@@ -55,7 +55,7 @@ local function progress(mem, frame, stop_at_death, skip, limit)
   return GOING
 end
 
---- Whether a board comes to the end of a descent, from where it is far to the next decision.
+--- Whether a board reaches the end of a descent, from where the next decision is far.
 local function near_the_end(ram)
   return ram[GAME_STATE] == state.DESCENT and ram[PLAYER_DEPTH] >= LATE_DESCENT
 end
@@ -148,7 +148,7 @@ function host.native(observe, frame_definition, buttons_at)
   end
 
   --- All rows named by `indices`; addresses are numbers. Returns ALL_WELL, BAD_ROW, or the first row that found no
-  -- decision frame. A row whose board stopped on an error stays as it is: the board's state tells.
+  -- decision frame. A row whose board stopped on an error stays as it is: the board's state holds the error.
   function native.advance(
     run_address, rom, max_cycles, states, boards, stride, memory, indices, count, fire, zap, spinner, values, frames,
     stop_at_death, skip, limit
@@ -162,7 +162,7 @@ function host.native(observe, frame_definition, buttons_at)
   end
 
   --- What lets several threads, each with a host of its own, share the rows of a step. `words` is the address of their
-  -- int64 words: `tempest_gym.machines.worker_threads` tells what each means; the next four addresses are those of the functions
+  -- int64 words: `tempest_gym.machines.worker_threads` explains each; the next four addresses are those of the functions
   -- of `tempest_gym.board.atomics`, the rest is as above.
   function native.crew(
     words, claim_address, exchange_address, compare_address, wait_address, run_address, rom, max_cycles, states, boards,
@@ -195,7 +195,7 @@ function host.native(observe, frame_definition, buttons_at)
     end
 
     --- Publish the plan to advance `count` rows, those first that will probably have a long way to their next decision,
-    -- and tell the first `helpers` of it. Returns how many of them are asleep: these hear of it only when woken.
+    -- and signal it to the first `helpers`. Returns how many of them are asleep and have to be woken.
     function crew.plan(rows, count, stop_at_death, skip, helpers)
       rows = cast(ints, rows)
       local first, last = 0, count
@@ -221,7 +221,7 @@ function host.native(observe, frame_definition, buttons_at)
       return asleep
     end
 
-    --- The leader's part of a step; then it looks so often whether `helpers` are done. Returns as `native.advance`.
+    --- The leader's part of a step; then it polls `looks` times whether `helpers` are done. Returns as `native.advance`.
     function crew.lead(helpers, looks)
       local result = share()
       for helper = 1, helpers do
@@ -230,8 +230,8 @@ function host.native(observe, frame_definition, buttons_at)
       return result
     end
 
-    --- A helper's part of every step from now on. Returns true when the leader sleeps until it is told that the work
-    -- is done, and false when no work came for so many looks.
+    --- A helper's part of every step from now on. Returns true when the leader sleeps until it is woken, and false
+    -- when no work arrived in `looks` polls.
     function crew.serve(helper, looks)
       local helper_words = words + (1 + helper) * LINE
       while true do
@@ -255,7 +255,7 @@ function host.native(observe, frame_definition, buttons_at)
 end
 
 --- The host for Lua 5.3 and 5.4. `frame_format` packs the fields named by `frame_fields`. One board per call: its
--- memory comes and goes as a string, its RAM comes as one.
+-- memory is passed to and fro as a string, its RAM as another.
 function host.portable(observe, frame_format, frame_fields)
   local memory_format = "=" .. string.rep("d", bridge.MEMORY)
   local values_format = "=" .. string.rep("f", features.COUNT)

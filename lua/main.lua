@@ -1,4 +1,4 @@
--- The bridge inside MAME: at each bridge point it hands a frame over, waits for the reply and applies it.
+-- The bridge inside MAME: at each bridge point it sends a frame, waits for the reply and applies it.
 -- The only file that touches MAME. Runs as -autoboot_script in MAME 0.251 (Lua 5.3) and newer ones (5.4).
 --
 -- Exit codes: 3 an error, 4 no server, 5 sent away by the server, 6 the game hangs.
@@ -14,7 +14,7 @@
 --   TEMPEST_DIFFICULTY   0 medium, 1 easy, 2 hard, in place of MAME's own switch
 --   TEMPEST_DEADLINE     seconds to wait for a reply before the server counts as gone, default 30; 0: for ever
 --   TEMPEST_RECONNECT    seconds between attempts to reach the server, default 5; 0: end MAME instead
---   TEMPEST_PIPE         file to write to in place of a socket; replies then come on standard input
+--   TEMPEST_PIPE         file to write to instead of a socket; replies are then read from standard input
 --   TEMPEST_DISPLAY      anything: draw what the bridge sees over the picture
 --   TEMPEST_FOLDER       private folder to remove when whoever started MAME is gone
 --   TEMPEST_OWNER        seconds for which whoever started MAME may leave the file tempest-gym-private in that folder
@@ -35,7 +35,7 @@ local state = require("state")
 local wire = require("wire")
 
 local PROTOCOL = 1
-local START_BRIDGE = 4 -- changes of the frame counter since power-on until the first frame is handed over
+local START_BRIDGE = 4 -- changes of the frame counter since power-on until the first frame is sent
 local PATIENCE = 20 -- seconds of game time without a bridge point until the game counts as hung
 local CYCLES_PER_SECOND = 1e18 / 661375661375 -- MAME cuts the cycle of 1/1.512 MHz to whole attoseconds
 local PHASES = 131071
@@ -62,7 +62,7 @@ end
 
 local link -- how we talk to the server, nil while it is out of reach
 
-local lfs = require("lfs") -- comes with MAME
+local lfs = require("lfs") -- part of MAME
 
 local function remove_tree(folder)
   for name in lfs.dir(folder) do
@@ -320,11 +320,11 @@ local function observe()
   link.send(packet.encode(frame, features))
 end
 
-local suspended -- what to do once the CPU goes on after the bridge point
+local suspended -- what to do once the CPU continues after the bridge point
 local go_on -- tap that notices it
 local waited -- accesses since then
 local loading -- a load was asked for and has not been seen yet
-local at_rest -- name of the saved state that the machine is in, until the game goes on
+local at_rest -- name of the saved state that the machine is in, until the game continues
 
 -- Written over the bottom of the stack before a load: gone once the load has taken place.
 local POISON, POISONED = "\xA5load\x5Asave\x3Ctempest\xC3", 0x0100
@@ -338,7 +338,7 @@ local function still_poisoned()
   return true
 end
 
---- End the CPU's time slice in this very cycle, so that a save or load asked for takes place here; then go on
+--- End the CPU's time slice in this very cycle, so that a requested save or load takes place here; then continue
 -- with `continue` before the game does anything. $60CC is a register of POKEY that does nothing.
 local function suspend(continue)
   suspended, waited = continue, 0
@@ -366,7 +366,7 @@ local function suspend(continue)
   space:write_u8(0x60CC, 0)
 end
 
---- Load a state of MAME's here and now, then go on with `continue`.
+--- Load a state of MAME's at once, then call `continue`.
 local function load_state(name, continue)
   loading = true
   machine:load(name)
@@ -379,7 +379,7 @@ local function load_state(name, continue)
   end)
 end
 
---- Save MAME's state here and now, then go on with `continue`.
+--- Save MAME's state at once, then call `continue`.
 local function save_state(name, continue)
   machine:save(name)
   suspend(function()
@@ -416,7 +416,7 @@ local function respond(command, payload)
   link.send(wire.response(command, payload))
 end
 
--- By the command's number. They return true if they go on later, on their own.
+-- By the command's number. They return true if they finish later, on their own.
 local commands = {}
 
 commands[1] = function(payload)
@@ -500,7 +500,7 @@ commands[7] = function(payload)
   finish(payload == "" and 0 or 5, payload ~= "" and "the server says: " .. payload or nil)
 end
 
---- Take the reply to the last packet, and before it whatever commands come.
+--- Take the reply to the last packet, and before it any commands.
 function take_orders()
   while true do
     local reply = link.receive(3)
@@ -521,14 +521,14 @@ function take_orders()
     end
     local command = commands[zap] or error("the server sent an unknown command: " .. zap, 0)
     if command(payload) then
-      return -- it goes on later
+      return -- it continues later
     end
   end
   local text = "no answer from " .. address .. " for " .. deadline .. " s"
   if reconnect == 0 then
     finish(4, text)
   end
-  io.stderr:write("tempest bridge: ", text, "; the game goes on alone\n")
+  io.stderr:write("tempest bridge: ", text, "; the game continues without it\n")
   link, at_rest = nil, nil
   vital.buttons = 0
 end
@@ -536,7 +536,7 @@ end
 local bridges = now() > 0 and START_BRIDGE or 0
 local last_bridge = now()
 
-local function begin()
+local function start_game()
   local seed = number_setting("SEED", os.time() + emu.osd_ticks()) % 2147483647
   start(seed, (seed * 81006 + 12345) % PHASES, number_setting("START_LEVEL", 1))
   observe()
@@ -555,7 +555,7 @@ local function on_bridge_point(value)
       connect()
       if link then
         read_ram()
-        begin()
+        start_game()
       else
         at_rest = nil
       end
@@ -573,7 +573,7 @@ local function on_bridge_point(value)
       observe()
       take_orders()
     else
-      begin()
+      start_game()
     end
   end
 end

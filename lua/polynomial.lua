@@ -1,4 +1,4 @@
--- The values of POKEY's RANDOM register in the order in which they come, from the release of the reset on
+-- The values of POKEY's RANDOM register in order, from the release of the reset on
 -- (HARDWARE 1). Strings of bytes; no bit operators, so that every Lua can make them.
 
 local polynomial = {}
@@ -16,16 +16,16 @@ local function values(full, unit, feedback)
   return table.concat(parts)
 end
 
---- The 17-bit register: bit 16 comes from bit 0, bit 7 from bits 8 and 13, the rest shift down.
+--- The 17-bit register: bit 16 is fed by bit 0, bit 7 by bits 8 and 13, the rest shift down.
 function polynomial.long()
   return values(131071, 256, function(register)
     local low, bit_8, bit_13 = register % 2, floor(register / 256) % 2, floor(register / 8192) % 2
-    -- Bit 8 has come to bit 7; what it must become there differs from it if bit 13 is set.
+    -- Bit 8 has moved to bit 7; its new value there differs if bit 13 is set.
     return (register - low) / 2 + low * 65536 + bit_13 * (1 - 2 * bit_8) * 128
   end)
 end
 
---- The 9-bit register: bit 8 comes from bits 0 and 5, the rest shift down.
+--- The 9-bit register: bit 8 is fed by bits 0 and 5, the rest shift down.
 function polynomial.short()
   return values(511, 1, function(register)
     local low, bit_5 = register % 2, floor(register / 32) % 2

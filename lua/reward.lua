@@ -14,7 +14,7 @@ local REAL, ALIVE, DECISION = M.real, M.alive, M.decision
 local PLAYER_LANE, MOVED, NEAREST = M.player_lane, M.moved, M.nearest
 
 local DEATH = 1000
-local ZAP_PENALTY = 1000 -- for a zap when the whole wave is still to come
+local ZAP_PENALTY = 1000 -- for a zap before the wave has started
 local LARGEST_GAIN = 999 -- greater changes are bonuses and resets
 local SCORE_WRAP = 1000000
 local LARGEST_DROP = 500000 -- a score that falls by more within a game has passed its last digit
@@ -23,7 +23,7 @@ local LANE_WORTH = 2.0
 
 local reward = {}
 
---- The number of enemies a level began with: it follows the game until the level is first played.
+--- The number of enemies at the level's start: it follows the game until the level is first played.
 local function follow_wave(ram, mem, game_state, new_game)
   local level, pending = ram[RAM_LEVEL], ram[PENDING]
   local open = max(mem[WAVE_OPEN], max(new_game, 1 - equal(level, mem[LEVEL])))
@@ -53,7 +53,7 @@ function reward.objective(ram, mem, game_state, was_real, was_alive)
   return real * (1 - died) * points - DEATH * died + 0, died
 end
 
---- What one lane counts for: its weight if it is safe, as much against if an enemy or a shot has come near in it.
+--- What one lane counts for: its weight if it is safe, minus its weight if an enemy or a shot is near in it.
 local function worth(mem, lane, open, weight)
   local danger = at_most(mem[NEAREST + lane % 16], DANGER_DEPTH)
   return (1 - off_board(lane, open)) * weight * (1 - 2 * danger)

@@ -97,7 +97,7 @@ local MEMORY = {
   { "zapper_uses", 1 },
   { "level", 1 },
   { "wave", 1 }, -- enemies pending at the start of the level
-  { "wave_open", 1 }, -- 1 while the level has not begun, so that `wave` still follows the game
+  { "wave_open", 1 }, -- 1 until the level is played, while `wave` still follows the game
   { "zap_wait", 1 }, -- frames until the expert may use the superzapper again
   { "fire", 1 }, -- commanded last, as are the next two
   { "zap", 1 },
@@ -207,7 +207,7 @@ function state.relative(origin, lane, open)
 end
 local relative = state.relative
 
---- 1 if there is no such lane: beyond the ends of an open tube, whose lanes are 0-14.
+--- 1 for a lane that does not exist: beyond the ends of an open tube, whose lanes are 0-14.
 function state.off_board(lane, open)
   return open * min(1, max(0, -lane) + max(0, lane - 14))
 end

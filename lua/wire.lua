@@ -1,5 +1,5 @@
 -- How a bridge in MAME talks to its server: the hello, and a link that sends strings and receives a number of bytes.
--- What it needs of the outside is handed in.
+-- What it needs from outside is passed in.
 
 local wire = {}
 
@@ -55,9 +55,9 @@ function wire.pipe(input, output, hello, lost)
   return link
 end
 
---- A socket of MAME's. Its reads never block, and a server that is gone cannot be told from a slow one: `receive`
+--- A socket of MAME's. Its reads never block, and a server that is gone looks like a slow one: `receive`
 -- returns nothing after `deadline` seconds (0: never). With `lost`, signs of life are sent while it waits, and `lost`
--- is called when they cannot be delivered. `seconds` tells the time.
+-- is called when they cannot be delivered. `seconds` returns the time.
 -- The hello goes with the first packet: a second write to a server that has closed could kill MAME (SIGPIPE).
 function wire.socket(socket, hello, seconds, deadline, lost)
   local link, greeting = {}, hello

@@ -55,7 +55,7 @@ def _temporary_folder() -> Path | None:
 
 
 def writable_folder() -> Path | None:
-    """Return the first of the folders that can be written, created if need be; None if there is none."""
+    """Return the first folder that can be written to, created if need be, or None."""
     for folder in folders():
         with contextlib.suppress(OSError):
             folder.mkdir(mode=0o700 if folder == _temporary_folder() else 0o777, parents=True, exist_ok=True)
@@ -66,7 +66,7 @@ def writable_folder() -> Path | None:
 
 
 def find(name: str) -> Path | None:
-    """Return the file of that name in the cache, None if there is none that can be read."""
+    """Return the file of that name in the cache, or None if it cannot be read."""
     for folder in folders():
         path = folder / name
         if os.access(path, os.R_OK) and _is_safe(folder):

@@ -1,4 +1,4 @@
-"""One game frame as the Lua bridge hands it over (27.34 a second)."""
+"""One game frame as the Lua bridge delivers it (27.34 a second)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FRAME_KINDS: dict[str, type] = {
     **dict.fromkeys(("expert_target", "score", "lives", "level", "game_state", "player_lane"), int),
     **dict.fromkeys(("frames", "frame", "spinner", "game_mode"), int),
 }
-"""What each field of a frame but its features is; the two numbers that are not whole come first."""
+"""What each field of a frame but its features is; the two fractional numbers are first."""
 
 FRAME_DTYPE = np.dtype([(name, np.float64) for name in FRAME_KINDS])
 """The fields of a frame but its features, as the in-process Lua host writes them: all of them the doubles that Lua has,
@@ -59,7 +59,7 @@ class Frame:
         alive: the player is not dying.
         decision: the agent may act: a real game, play or descent, alive.
         over: this frame ends a real game.
-        frames: game frames passed since the frame handed over before.
+        frames: game frames since the previous delivered frame.
     """
 
     features: np.ndarray

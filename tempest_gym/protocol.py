@@ -72,7 +72,7 @@ class ProtocolError(ValueError):
     """The other side sent something that the format does not allow.
 
     Attributes:
-        reason: one word for counting, such as ``"length"``; the message tells the rest.
+        reason: one word for counting, such as ``"length"``; the message has the details.
     """
 
     def __init__(self, reason: str, text: str) -> None:
@@ -87,7 +87,7 @@ class Command(IntEnum):
     RESET = 1
     """Back to power-on: phase (u32), seed (u32), start level (u8). Answer: a packet."""
     START_LEVEL = 2
-    """Another start level (u8) for games to come. No answer; the frame still awaits its reply."""
+    """Start level (u8) of later games. No answer; the frame still awaits its reply."""
     SAVE = 3
     """Save under a name. Answer: a response with the Lua's part of the state."""
     LOAD = 4
@@ -132,7 +132,7 @@ class Hello:
         try:
             values = json.loads(body)
         except (ValueError, RecursionError) as error:
-            raise ProtocolError("hello", f"the hello is no JSON: {error}") from error
+            raise ProtocolError("hello", f"the hello is not valid JSON: {error}") from error
         if not isinstance(values, dict):
             raise ProtocolError("hello", f"the hello must be a JSON object, got {type(values).__name__}")
         protocol = values.get("protocol")
@@ -318,7 +318,7 @@ class FrameDecoder:
 
 def _bad_number(name: str, value: float, limit: float) -> ProtocolError:
     if math.isnan(value):
-        return ProtocolError("nan", f"{name} is no number")
+        return ProtocolError("nan", f"{name} is not a number")
     return ProtocolError("range", f"{name} is {value:g}, out of {-limit:g}..{limit:g}")
 
 
@@ -333,7 +333,7 @@ class MessageParser:
     """
 
     def __init__(self) -> None:
-        """Begin with the hello."""
+        """Start with the hello."""
         self._pending = bytearray()
         self._greeted = False
         self.protocol = 0
@@ -371,7 +371,7 @@ class MessageParser:
         if length == _RESPONSE_MARK and self.protocol:
             return self._response()
         if length != PACKET_BYTES:
-            raise ProtocolError("length", f"a packet has {PACKET_BYTES} bytes, this one says {length}")
+            raise ProtocolError("length", f"a packet has {PACKET_BYTES} bytes, this one gives {length}")
         return self._take(_LENGTH.size, PACKET_BYTES)
 
     def _response(self) -> Response | None:

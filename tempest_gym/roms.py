@@ -65,7 +65,7 @@ _Reader = Callable[[], bytes]
 
 
 class RomError(ValueError):
-    """A ROM set is missing, incomplete, wrong or unreadable; the message says what to do."""
+    """A ROM set is missing, incomplete, wrong or unreadable; the message names the cure."""
 
 
 class RomWarning(UserWarning):
@@ -103,7 +103,7 @@ class RomImage:
 
 
 def squall_rom() -> RomImage:
-    """Return Squall, the free game that comes with the package.
+    """Return Squall, the free game in the package.
 
     Raises:
         RomError: the installed files are damaged.
@@ -187,7 +187,7 @@ def mame_rom_folders() -> list[Path]:
 
 
 def _rompath(file: Path) -> list[Path]:
-    """Return the folders of the ``rompath`` line of a ``mame.ini``; none if there is no such file."""
+    """Return the folders of the ``rompath`` line of a ``mame.ini``, an empty list without such a file."""
     try:
         text = file.read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -48,7 +48,7 @@ _NAME = re.compile(r"\d{12}(-\d{3})?")
 
 
 class CheckpointError(ValueError):
-    """A checkpoint is missing, incomplete or of another kind; the message says which and what to do."""
+    """A checkpoint is missing, incomplete or of another kind; the message names it and the cure."""
 
 
 def _split(tree: Any, tensors: dict[str, torch.Tensor]) -> Any:
@@ -71,7 +71,7 @@ def _split(tree: Any, tensors: dict[str, torch.Tensor]) -> Any:
         for key in tree:
             if not isinstance(key, str) or key.startswith("$"):
                 raise TypeError(
-                    f"keys of a saved state must be strings that do not begin with $, got {key!r}"
+                    f"keys of a saved state must be strings that do not start with $, got {key!r}"
                 )
         return {key: _split(value, tensors) for key, value in tree.items()}
     if isinstance(tree, (list, tuple)):
@@ -111,7 +111,7 @@ def write_tree(path: Path, tree: Any) -> None:
 
 
 def read_tree(path: Path) -> Any:
-    """Read what ``write_tree`` wrote: tuples come back as lists, everything else as it was.
+    """Read what ``write_tree`` wrote: tuples as lists, everything else as it was.
 
     Raises:
         CheckpointError: a file is missing or damaged.
@@ -121,7 +121,7 @@ def read_tree(path: Path) -> Any:
         with safe_open(path.with_suffix(".safetensors"), framework="pt") as file:
             return _join(plain, file.get_tensor)
     except FileNotFoundError as error:
-        raise CheckpointError(f"{error.filename or path} is missing: this is no checkpoint") from error
+        raise CheckpointError(f"{error.filename or path} is missing: this is not a checkpoint") from error
     except Exception as error:
         raise CheckpointError(f"{path} cannot be read ({error}); take another checkpoint") from error
 
@@ -140,13 +140,13 @@ def read_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         CheckpointError: the file is missing, damaged or from elsewhere.
     """
     if not path.is_file():
-        raise CheckpointError(f"there is no weights file {path}")
+        raise CheckpointError(f"the weights file {path} does not exist")
     try:
         with safe_open(path, framework="pt") as file:
             card = (file.metadata() or {}).get("tempest_rainbow")
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except Exception as error:
-        raise CheckpointError(f"{path} is no readable safetensors file ({error})") from error
+        raise CheckpointError(f"{path} is not a readable safetensors file ({error})") from error
     if card is None:
         raise CheckpointError(
             f"{path} carries no description of its network; it was not written by tempest-rainbow"
@@ -190,7 +190,7 @@ class Checkpoints:
         """
         found = self.all()
         if not found:
-            raise CheckpointError(f"there is no checkpoint in {self.folder}")
+            raise CheckpointError(f"{self.folder} contains no checkpoint")
         return found[-1]
 
     def last_good(self) -> str:

@@ -234,7 +234,7 @@ def resolve(arguments: list[str]) -> Any:
     if early.resume is not None:
         settings = Path(early.resume).expanduser() / "config.toml"
         if not settings.exists():
-            raise ConfigError(f"{early.resume} is no run folder: there is no {settings}")
+            raise ConfigError(f"{early.resume} is not a run folder: {settings} is missing")
         base = from_toml(read_text(settings), TrainConfig())
         if early.preset not in (None, base.preset):
             raise ConfigError(

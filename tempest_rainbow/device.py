@@ -25,7 +25,7 @@ _GROWTH = 64 << 20
 
 @functools.cache
 def keep_freed_memory() -> bool:
-    """Tell the C library not to hand freed blocks below 32 MiB back to the system; return whether it listens.
+    """Let the C library keep freed blocks below 32 MiB; return whether it does.
 
     The GNU library maps large blocks afresh for every temporary of a step, and each first touch of a page is a fault:
     a fifth of a step on a virtual machine. Elsewhere nothing is done.

@@ -32,11 +32,11 @@ def export(policy: str, output: Path, prior_weight: float | None = None) -> floa
     Raises:
         CheckpointError: nothing usable is stored there.
         ValueError: the ending is another, the written file computes something else, or an option does not fit.
-        FileNotFoundError: there is no such folder.
+        FileNotFoundError: the folder is missing.
         ModuleNotFoundError: onnx and onnxruntime are needed and not installed.
     """
     if not output.parent.is_dir():
-        raise FileNotFoundError(f"there is no folder {output.parent} to write {output.name} into")
+        raise FileNotFoundError(f"the folder {output.parent} for {output.name} does not exist")
     player = load_stored(policy)
     if prior_weight is not None:
         player.set_prior_weight(prior_weight)

@@ -1,4 +1,4 @@
-"""Reads small text files from run folders and checkpoints that may come from anywhere."""
+"""Reads small text files from run folders and checkpoints of unknown origin."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ def read_text(path: Path, largest: int = LARGEST_TEXT) -> str:
 
     Raises:
         FileNotFoundError: there is none.
-        ValueError: it is no regular file (a device, a pipe), larger than ``largest`` bytes, or no UTF-8.
+        ValueError: it is not a regular file (a device, a pipe), larger than ``largest`` bytes, or not UTF-8.
     """
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     with open(descriptor, "rb") as file:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
-            raise ValueError(f"{path} is no regular file")
+            raise ValueError(f"{path} is not a regular file")
         content = file.read(largest + 1) if found.st_size <= largest else b""
     if max(found.st_size, len(content)) > largest:
         raise ValueError(f"{path} has {found.st_size:,} bytes, at most {largest:,} were expected")
     try:
         return content.decode()
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is no text: {error}") from error
+        raise ValueError(f"{path} is not text: {error}") from error
 
 
 def read_json(path: Path, largest: int = LARGEST_JSON) -> Any:
@@ -42,7 +42,7 @@ def read_json(path: Path, largest: int = LARGEST_JSON) -> Any:
 
     Raises:
         FileNotFoundError: there is none.
-        ValueError: as `read_text`, or it is no JSON.
+        ValueError: as `read_text`, or it is not JSON.
     """
     try:
         return json.loads(read_text(path, largest))

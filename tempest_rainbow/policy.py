@@ -38,7 +38,7 @@ class Policy(Protocol):
     name: str
 
     def act(self, observations: NDArray[np.float32], info: Mapping[str, Any]) -> NDArray[np.int64]:
-        """Return actions int64 ``(k,)`` for observations float32 ``(k, size)`` and the ``info`` that came
+        """Return actions int64 ``(k,)`` for observations float32 ``(k, size)`` and the ``info`` returned
         with them."""
 
 
@@ -191,7 +191,7 @@ def _stored_at(name: str) -> Path:
 def trained_on(name: str) -> tuple[str | None, int]:
     """Return the Gymnasium id that a policy was trained on, or None if the card names none, and its frame skip.
 
-    An id that would import a module is not returned unless it is Tempest's own: weights may come from anywhere.
+    An id that would import a module is not returned unless it is Tempest's own: weights may be of unknown origin.
 
     Raises:
         CheckpointError: nothing usable is stored at the path ``name``.

@@ -54,7 +54,7 @@ def make_folder(config: TrainConfig) -> Path:
         return config.resume
     if config.run is not None:
         if (config.run / "config.toml").exists():
-            raise ConfigError(f"{config.run} holds a run already; go on with it by --resume {config.run}")
+            raise ConfigError(f"{config.run} already holds a run; continue it with --resume {config.run}")
         config.run.mkdir(parents=True, exist_ok=True)
         return config.run
     name = re.sub(r"[^A-Za-z0-9.-]+", "-", config.env.split(":")[-1])
@@ -222,7 +222,7 @@ def _claimed(folder: Path) -> Iterator[None]:
 
 
 def _attach_records(config: TrainConfig, folder: Path, metrics: Metrics, resumed_at: int | None) -> None:
-    """Write history and curves; those of a run resumed at some frame lose what was told of the time after it."""
+    """Write history and curves; those of a run resumed at an earlier frame lose what follows it."""
     if resumed_at is not None:
         rewind(folder / "history.jsonl", resumed_at)
     metrics.subscribe(History(folder / "history.jsonl"))
@@ -276,10 +276,10 @@ def _reports(trainer: Trainer) -> dict[str, Callable[[], str]]:
 
 
 class _LogFile(logging.FileHandler):
-    """The log on the disk; lines that cannot be written, because the disk is full, come later or not at all."""
+    """The log on the disk; lines that cannot be written, because the disk is full, are lost or written later."""
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """Go on without the line."""
+        """Continue without the line."""
 
     def close(self) -> None:
         """Close the file, also where its last lines cannot be written."""
@@ -310,7 +310,7 @@ def _follow_verbose(screen: Console | LivePanel, event: Event) -> None:
 def _suffix(config: TrainConfig) -> str:
     """Return the options with which other commands play as the run did."""
     options = ""
-    if not config.is_tempest and ":" in config.env:  # weights do not tell an id that imports a module
+    if not config.is_tempest and ":" in config.env:  # weights hold no id that imports a module
         options += f" --env {config.env}"
     if config.rom is not None:
         options += f" --rom {config.rom}"

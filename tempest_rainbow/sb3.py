@@ -55,7 +55,7 @@ class GymnasiumVecEnv(VecEnv):
     def step_wait(
         self,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:
-        """Step; where an episode ended, its info tells the last observation, reward and length as ``Monitor`` does."""
+        """Step; where an episode ended, its info has last observation, reward and length as of ``Monitor``."""
         observations, rewards, terminated, truncated, info = self.envs.step(self._actions)
         self._rewards += rewards
         self._lengths += 1

@@ -3,8 +3,8 @@
     python tests/fuzz_wire.py -runs=1000000 -max_len=4096
 
 Each input is a client's whole stream, cut into pieces; it goes through the codec and, over a socket pair, through
-a pool with another client in it. An input is a failure if anything but a `ProtocolError` comes out of the codec, if
-anything at all comes out of the pool, if the parser keeps more than a message, or if the other client is harmed.
+a pool with another client in it. An input is a failure if anything but a `ProtocolError` is raised by the codec, if
+anything at all is raised by the pool, if the parser keeps more than a message, or if the other client is harmed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ STARTS = [b"", b"\0\0", HELLO, b"\0\0" + PACKET, HELLO + PACKET]
 
 
 def pieces_of(data: bytes) -> list[bytes]:
-    """Turn an input into the pieces of a stream: a known start or none, then cuts wherever the input says."""
+    """Turn an input into the pieces of a stream: perhaps a known start, then cuts chosen by the input."""
     provider = atheris.FuzzedDataProvider(data)
     stream = provider.PickValueInList(STARTS)
     pieces = [stream] if stream else []
@@ -49,7 +49,7 @@ def pieces_of(data: bytes) -> list[bytes]:
 
 
 def codec(pieces: list[bytes]) -> None:
-    """Feed the parser and decode what comes out."""
+    """Feed the parser and decode its messages."""
     parser, decoder = MessageParser(), FrameDecoder()
     parser.response_limit = 64
     try:

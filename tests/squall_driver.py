@@ -108,7 +108,7 @@ KILL_POINTS = (50, 100, 150, 200, 250, 500, 750)
 
 
 def bcd(cells: NDArray[np.uint8]) -> int:
-    """Three BCD bytes, low first, as a number; ValueError if a digit is none."""
+    """Three BCD bytes, low first, as a number; ValueError if a digit is not decimal."""
     digits = "".join(f"{int(cell):02x}" for cell in reversed(cells))
     return int(digits)
 

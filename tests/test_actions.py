@@ -38,7 +38,7 @@ def test_a_wrong_action_is_refused_with_what_came(action):
 
 
 def turns_to(target: int, lane: int, is_open: bool) -> set[int]:
-    """Lane steps (+1 higher, -1 lower) that begin a shortest way, found by walking it."""
+    """Lane steps (+1 higher, -1 lower) that start a shortest way, found by walking it."""
     lanes = range(15) if is_open else range(16)
     frontier, seen, ways = {(lane, 0)}, {lane}, set()
     while not ways and frontier:

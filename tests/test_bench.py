@@ -1,4 +1,4 @@
-"""What `tempest-rainbow bench` prints has the keys that others read, and what it says can be true."""
+"""`tempest-rainbow bench` prints the documented keys, with plausible values."""
 
 import json
 
@@ -21,16 +21,16 @@ def test_learner_and_replay_are_measured():
 
 
 def test_the_shares_of_a_training_are_shares():
-    told = measure_training(seconds=6.0)
-    assert told["share"].keys() == PARTS
+    result = measure_training(seconds=6.0)
+    assert result["share"].keys() == PARTS
     for thread in (("environment", "inference", "insert"), ("sample", "learn", "wait")):
-        assert 0 < sum(told["share"][part] for part in thread) <= 1.1
-    assert all(told["share"][part] > 0 for part in ("environment", "inference", "sample", "learn"))
+        assert 0 < sum(result["share"][part] for part in thread) <= 1.1
+    assert all(result["share"][part] > 0 for part in ("environment", "inference", "sample", "learn"))
 
 
 def test_the_command_prints_one_object(capsys, monkeypatch):
     monkeypatch.setattr("tempest_rainbow.bench.training.measure_training", lambda seconds: {"share": {}})
     assert bench(["--json", "--seconds", "0.1", "--transitions", "20000", "--batch-size", "8"]) == 0
-    told = json.loads(capsys.readouterr().out)
+    result = json.loads(capsys.readouterr().out)
     documented = {"learner_steps_per_second", "plain_steps_per_second", "ratio", "replay_insert_per_second"}
-    assert documented | {"replay_sample_ms", "replay_bytes_per_transition", "share"} <= told.keys()
+    assert documented | {"replay_sample_ms", "replay_bytes_per_transition", "share"} <= result.keys()

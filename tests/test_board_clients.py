@@ -50,23 +50,23 @@ def test_a_client_is_an_environment(episode: Any, skip: int, level: int) -> None
         try:
             observation, info = env.reset(seed=5)
             generator = np.random.default_rng(1)
-            came = pool.recv(60)
-            assert came.first[0]
+            arrivals = pool.recv(60)
+            assert arrivals.first[0]
             for _ in range(1500):
-                assert np.array_equal(came.observations[0], observation)
-                for key, values in came.info.items():
+                assert np.array_equal(arrivals.observations[0], observation)
+                for key, values in arrivals.info.items():
                     assert values[0] == info[key], key
                 action = int(generator.integers(44)) if generator.random() < 0.3 else info["expert_action"]
-                pool.send(came.ids, [action])
-                came = pool.recv(10)
+                pool.send(arrivals.ids, [action])
+                arrivals = pool.recv(10)
                 observation, reward, terminated, truncated, info = env.step(action)
-                assert came.rewards[0] == pytest.approx(reward)
-                assert (came.terminated[0], came.truncated[0]) == (terminated, truncated)
+                assert arrivals.rewards[0] == pytest.approx(reward)
+                assert (arrivals.terminated[0], arrivals.truncated[0]) == (terminated, truncated)
                 if terminated:
                     if episode == "game":
                         break
-                    pool.send(came.ids, [0])
-                    came = pool.recv(10)
+                    pool.send(arrivals.ids, [0])
+                    arrivals = pool.recv(10)
                     observation, info = env.reset()
                     if info["seed"] != 5:
                         break

@@ -133,7 +133,7 @@ def test_decimal_mode() -> None:
 
 @pytest.mark.parametrize("code", sorted(set(range(256)) - {opcode.code for opcode in OPCODES}))
 def test_undocumented_opcode_is_named(code: int) -> None:
-    """It stops there, again and again, and says where and what; nothing has changed."""
+    """It stops there every time, with address and opcode as error; nothing has changed."""
     boards = Boards(image(rom_with(bytes([0xEA, code]))), 2)
     for _ in range(2):
         assert boards.run_one(1) == UNDOCUMENTED_OPCODE
@@ -182,7 +182,7 @@ def test_random_programs_stay_inside(seed: int, size: int) -> None:
     documented = np.array([opcode.code for opcode in OPCODES], np.uint8)
     program = random.integers(0, 256, size).astype(np.uint8)
     if random.random() < 0.8:
-        # Mostly opcodes that go on, so that programs live longer than a few instructions.
+        # Mostly opcodes without jumps, so that programs last longer than a few instructions.
         chosen = random.random(size) < 0.7
         program[chosen] = random.choice(documented, int(chosen.sum()))
     memory[0x9000:] = np.resize(program, 0x7000)

@@ -64,7 +64,7 @@ def start(code: str, environment: dict[str, str], folder: Path | None = None) ->
 
 
 def test_parallel_first_starts_compile_once(ready: dict[str, str]) -> None:
-    """One of them says so on standard error; all of them run."""
+    """One of them reports it on standard error; all of them run."""
     starts = [start(FAKE_COMPILATION, ready) for _ in range(4)]
     outputs = [process.communicate(timeout=120) for process in starts]
     assert [output for output, _ in outputs] == ["True\n"] * 4, outputs

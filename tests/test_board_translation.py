@@ -57,7 +57,7 @@ def random_program(random: np.random.Generator, length: int) -> NDArray[np.uint8
     for place in calls:
         target = starts[random.integers(len(starts))]
         code[place : place + 2] = [target & 0xFF, target >> 8]
-    # Acknowledge now and then, and begin again.
+    # Acknowledge now and then, and start over.
     code += [0x8D, 0x00, 0x50, 0x58, 0x4C, START & 0xFF, START >> 8]
     memory[START : START + len(code)] = code
     interrupt = [0x48, 0x8D, 0x00, 0x50, 0xE6, 0x03, 0x68, 0x40]
@@ -126,7 +126,7 @@ def test_random_programs(seed: int, length: int) -> None:
 @pytest.mark.parametrize("place", [0x0000, 0x0001, 0x0002, 0x0007, 0x0100, 0x07F0, 0x2000, 0x3000, 0x8800])
 @pytest.mark.parametrize("way", ["JMP", "RTS", "JMP ()"])
 def test_programs_outside_of_rom(place: int, way: str) -> None:
-    """Translated code goes on in RAM, in vector memory and where nothing is."""
+    """Translated code continues in RAM, in vector memory and at unmapped addresses."""
     low, high = place & 0xFF, place >> 8
     behind = place - 1 & 0xFFFF
     code = {
@@ -220,7 +220,7 @@ def test_the_interpreter_runs_what_cannot_be_translated(
     if trouble == "processor":
         monkeypatch.setattr(platform, "machine", lambda: "riscv64")
     else:
-        monkeypatch.setattr(compiler, "translate", lambda *_: "this is no LLVM IR")
+        monkeypatch.setattr(compiler, "translate", lambda *_: "this is not LLVM IR")
         monkeypatch.setattr(rehearsal, "_FRAMES", 8)
     image = SimpleNamespace(memory=random_program(np.random.default_rng(1), 60))
     slow, interpreted = Boards(image, 1, translate=True), Boards(image, 1)

@@ -105,7 +105,7 @@ def tensors_of(network: RainbowNetwork) -> dict[str, NDArray[Any]]:
 
 
 class FakeLearner:
-    """Counts learner steps, and gives weights that tell which step they are from."""
+    """Counts learner steps, and gives weights that hold the number of their step."""
 
     def __init__(self) -> None:
         self.steps = 0
@@ -440,7 +440,7 @@ def test_a_killed_learner_continues_from_its_checkpoint(nodes: Cluster, tmp_path
     second = Training(folder, "--resume", str(folder), "--ray", nodes.address, quick=False)
     try:
         wait_for(lambda: second.check() and saved_frames(second) >= saved + 1000, 240)
-        assert f"resumed from {first.checkpoints().folder}" in second.said()
+        assert f"resumed from {first.checkpoints().folder}" in second.printed()
         assert second.interrupt() == 0
     finally:
         second.kill()
@@ -470,8 +470,8 @@ def test_a_local_cluster_leaves_no_process_behind(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_bench_measures_one_two_and_four_runners() -> None:
     command = [sys.executable, "-m", "tempest_rainbow.bench", "--ray", "--json", "--seconds", "2"]
-    said = subprocess.run(command, check=True, capture_output=True, timeout=900).stdout
-    result = json.loads(said)
+    printed = subprocess.run(command, check=True, capture_output=True, timeout=900).stdout
+    result = json.loads(printed)
     for runners in (1, 2, 4):
         figures = result[f"runners_{runners}"]
         assert figures["transitions_per_second"] > 0

@@ -272,7 +272,7 @@ class Failing(LadderEnv):
     def __init__(self):
         super().__init__()
         self.taken = 0
-        self.begun = []
+        self.started = []
 
     def step(self, action):
         self.taken += 1
@@ -281,7 +281,7 @@ class Failing(LadderEnv):
         return super().step(action)
 
     def reset(self, *, seed=None, options=None):
-        self.begun.append(time.monotonic())
+        self.started.append(time.monotonic())
         if self.taken >= 5 and self.failures:
             self.failures -= 1
             raise OSError("still broken")
@@ -309,7 +309,7 @@ def test_a_failed_environment_is_truncated_and_restarts(monkeypatch, caplog):
     assert not any(cut and index % 13 != 12 for index, (_, _, cut) in enumerate(seen[0])), (
         "the other is whole"
     )
-    waits = np.diff(environment.begun[1:6])
+    waits = np.diff(environment.started[1:6])
     assert (waits >= [0.05, 0.1, 0.2, 0.4]).all(), "longer pauses each time"
     assert caplog.text.count("environment 1 failed and is restarted: ") == 5
 
@@ -386,7 +386,7 @@ def test_the_side_that_is_ahead_waits():
     assert limiter.wait_to_collect(10)
     limiter.learning = False
     limiter.inserted(1000)
-    assert limiter.may_collect(), "with learning off, collection goes on freely"
+    assert limiter.may_collect(), "with learning off, nothing limits collection"
     assert limiter.allowance == 12
     limiter.pause()
     assert not limiter.may_collect()

@@ -1,4 +1,4 @@
-"""Settings: presets, TOML and command line, and errors that tell what to do."""
+"""Settings: presets, TOML and command line, and errors that name the cure."""
 
 import dataclasses
 from pathlib import Path

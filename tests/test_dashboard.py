@@ -425,7 +425,7 @@ class Training:
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         threading.Thread(target=self.process.communicate, daemon=True).start()
 
-    def told(self, kind: str) -> list[dict[str, Any]]:
+    def received(self, kind: str) -> list[dict[str, Any]]:
         lines = list(read_history(self.history)) if self.history.exists() else []
         return [line for line in lines if line["kind"] == kind]
 
@@ -439,7 +439,7 @@ def test_a_real_training_is_shown_and_steered_and_found_again(browser: Browser, 
     small = ["--learn-start", "200", "--envs", "4", "--batch-size", "16", "--samples-per-insert", "1"]
     training = Training(folder, port, "--env", "CartPole-v1", "--run", str(folder), "--threads", "1", *small)
     try:
-        wait_until(lambda: training.told("row") and answers(port))
+        wait_until(lambda: training.received("row") and answers(port))
         one, two = visit(browser, training), visit(browser, training)
         wait_until(lambda: loss(one) > 0)
         first = loss(one)
@@ -450,18 +450,20 @@ def test_a_real_training_is_shown_and_steered_and_found_again(browser: Browser, 
         one.wait_for_selector("[data-testid=large]", state="hidden")
         slide(one, "epsilon", 0.5)
         changed = r"dashboard: epsilon as scheduled -> ([0-9.]+)"
-        wait_until(lambda: any(re.match(changed, line["text"]) for line in training.told("event")))
-        changes = [re.match(changed, line["text"]) for line in training.told("event")]
+        wait_until(lambda: any(re.match(changed, line["text"]) for line in training.received("event")))
+        changes = [re.match(changed, line["text"]) for line in training.received("event")]
         (chosen,) = [float(change[1]) for change in changes if change]
         assert chosen == pytest.approx(0.5, abs=0.05)
-        wait_until(lambda: training.told("row")[-1]["values"]["schedule/epsilon"] == pytest.approx(chosen))
+        wait_until(
+            lambda: training.received("row")[-1]["values"]["schedule/epsilon"] == pytest.approx(chosen)
+        )
         for page in (one, two):
             wait_until(lambda page=page: card(page, "schedule/epsilon") == f"{chosen:.3f}")
             assert text(page, "value-epsilon") == f"{chosen:g}"
         training.end()
-        before = len(training.told("row"))
+        before = len(training.received("row"))
         training = Training(folder, port, "--resume", str(folder))
-        wait_until(lambda: len(training.told("row")) > before)
+        wait_until(lambda: len(training.received("row")) > before)
         for page in (one, two):
             page.wait_for_function(f"window.tempest?.points > {before}", timeout=240_000)
             shown = "document.querySelector('[data-testid=value-epsilon]')?.innerText"
@@ -545,11 +547,11 @@ def test_a_dashboard_that_is_killed_ends_no_run(tmp_path: Path, caplog: pytest.L
         os.kill(dashboard.process_id, signal.SIGKILL)
         rows = count(1)
 
-        def told() -> bool:
+        def warned() -> bool:
             dashboard.row(row(next(rows)))
             return "training continues without it" in caplog.text
 
-        wait_until(told)
+        wait_until(warned)
     finally:
         dashboard.close()
 

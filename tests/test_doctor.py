@@ -40,7 +40,7 @@ def test_a_program_that_is_no_mame(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAME", program)
     found = examine()
     assert found["mame"] == {"path": program, "version": None, "board_model": None}
-    assert "no MAME's version" in found["problems"][0]
+    assert "not a MAME version" in found["problems"][0]
 
 
 def test_wrong_rom_path(monkeypatch: pytest.MonkeyPatch) -> None:

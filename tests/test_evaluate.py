@@ -202,7 +202,7 @@ def test_a_policy_is_exported_with_another_weight_of_the_imitated_one(tmp_path, 
     assert main([*arguments, "--output", str(output)]) == 0
     assert load_stored(str(output)).card["prior_weight"] == 0.2
     assert main([*arguments, "--output", str(tmp_path / "nowhere" / "q.onnx")]) == 1
-    assert "there is no folder" in capsys.readouterr().err
+    assert "does not exist" in capsys.readouterr().err
 
 
 def test_another_weight_of_the_imitated_policy_changes_the_choice():

@@ -252,7 +252,7 @@ def test_mame_refuses_what_it_cannot_do(envs):
         mame.reset(seed=0)
         with pytest.raises(ValueError, match="games on MAME cannot be forked"):
             envs.fork(0, 1, origin=mame)
-        with pytest.raises(ValueError, match="a state of MAME comes with its random numbers"):
+        with pytest.raises(ValueError, match="a state of MAME includes its random numbers"):
             mame.restore_state(mame.clone_state(), seed=1)
     finally:
         mame.close()

@@ -148,7 +148,7 @@ def test_links_in_the_folder_of_checkpoints_lead_nobody_outside(tmp_path):
 def test_a_replay_overwrites_no_file_that_is_none(tmp_path):
     precious = tmp_path / "precious"
     precious.write_text("do not lose me")
-    with pytest.raises(ValueError, match="precious exists and is no replay"):
+    with pytest.raises(ValueError, match="precious exists and is not a replay"):
         Replay(ReplayConfig(capacity=100, n_step=3, path=precious), 2, 5)
     assert precious.read_text() == "do not lose me"
     for _ in range(2):
@@ -194,9 +194,9 @@ def test_hostile_settings_end_in_a_sentence(tmp_path, monkeypatch, capsys, kind)
     Path("precious").write_text("do not lose me")
     Path("settings.toml").write_bytes(SETTINGS[kind])
     assert main(["train", "--config", "settings.toml", "--run", "run", "--dashboard.no-on"]) == 1
-    said = capsys.readouterr().err
-    assert "Traceback" not in said
-    assert "tempest-rainbow train: " in said.splitlines()[-1]
+    printed = capsys.readouterr().err
+    assert "Traceback" not in printed
+    assert "tempest-rainbow train: " in printed.splitlines()[-1]
     assert Path("precious").read_text() == "do not lose me"
     assert {path.name for path in tmp_path.iterdir()} <= {"precious", "settings.toml", "run"}
 
@@ -213,4 +213,4 @@ def test_settings_that_are_devices_are_refused(tmp_path, target):
         stdin=subprocess.PIPE,
     )
     assert done.returncode == 1
-    assert "is no regular file" in done.stderr
+    assert "is not a regular file" in done.stderr

@@ -1,4 +1,4 @@
-"""Every key does what the list of keys says, and says so."""
+"""Every key does what the list of keys promises, and shows it."""
 
 from __future__ import annotations
 
@@ -214,8 +214,8 @@ def test_keys_work_in_a_real_terminal_which_is_left_as_it_was(ending: str) -> No
         terminal.press("\x03")
         terminal.read_until("interrupt")
         terminal.press("q")
-        code, told = terminal.read_to_the_end()
-        assert "save and end" in told
+        code, shown = terminal.read_to_the_end()
+        assert "save and end" in shown
         assert code == (0 if ending == "quit" else 1)
         assert terminal.is_as_before()
     finally:
@@ -271,8 +271,8 @@ def test_every_key_is_answered_during_a_run_which_leaves_the_terminal_as_it_was_
             terminal.press(key)
             terminal.read_until(answer)
         terminal.press("y")
-        code, told = terminal.read_to_the_end()
-        assert "as asked" in told
+        code, shown = terminal.read_to_the_end()
+        assert "as asked" in shown
         assert code == 1
         assert terminal.is_as_before()
     finally:
@@ -285,11 +285,11 @@ def test_a_run_with_a_panel_that_is_told_to_end_leaves_the_terminal_as_it_was(tm
         terminal.read_until("learning in")
         terminal.wait_for_single_keys()
         terminal.process.send_signal(signal.SIGTERM)
-        code, told = terminal.read_to_the_end()
-        assert "done; tempest-rainbow evaluate" in told
+        code, shown = terminal.read_to_the_end()
+        assert "done; tempest-rainbow evaluate" in shown
         assert code == 0
         assert terminal.is_as_before()
-        assert told.rfind("\x1b[?25h") >= told.rfind("\x1b[?25l"), "the cursor is hidden"
+        assert shown.rfind("\x1b[?25h") >= shown.rfind("\x1b[?25l"), "the cursor is hidden"
         assert list((tmp_path / "run" / "checkpoints").glob("0*"))
     finally:
         terminal.close()

@@ -172,7 +172,7 @@ def test_boards_do_not_disturb_each_other() -> None:
 
 
 def test_memory_carries_everything() -> None:
-    """Saved and restored memory goes on as if nothing had been."""
+    """A restored memory continues as if it had never been replaced."""
     images = random_images(900, 25)
     show = Slideshow("luajit", images)
     for _ in range(100):

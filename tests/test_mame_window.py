@@ -46,20 +46,22 @@ def colours(screen) -> set[tuple[int, int, int]]:
 def test_it_plays_without_a_key_and_ends_on_sigterm(display, tmp_path):
     name, screen = display
     command = [sys.executable, "-m", "tempest_gym", "mame"]
-    with open(tmp_path / "said", "wb") as said:
-        process = subprocess.Popen(command, env={**os.environ, "DISPLAY": name}, stdout=said, stderr=said)
+    with open(tmp_path / "printed", "wb") as printed:
+        process = subprocess.Popen(
+            command, env={**os.environ, "DISPLAY": name}, stdout=printed, stderr=printed
+        )
     try:
         # The warning that waits for a key is white on dark blue; the attract mode has five colours and more.
         wait_for(lambda: process.poll() is None and len(colours(screen)) >= 3, 120)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 130, (tmp_path / "said").read_text()
+        assert process.wait(60) == 130, (tmp_path / "printed").read_text()
     finally:
         process.kill()
         process.wait()
 
 
 def test_a_client_in_a_window_waits_for_no_key_either(display):
-    """The Lua starts although MAME has a window and unknown ROMs: it finds no server and says so."""
+    """The Lua starts although MAME has a window and unknown ROMs: it finds no server and reports that."""
     name, _ = display
     environment = {"DISPLAY": name, "TEMPEST_CONNECT": "127.0.0.1:1", "TEMPEST_RECONNECT": "0"}
     before = os.environ.get("DISPLAY")

@@ -1,4 +1,4 @@
-"""The hub and the controls: everybody hears everything once, and nothing said can break a run."""
+"""The hub and the controls: every monitor receives everything once, and no monitor can break a run."""
 
 import json
 import logging
@@ -17,12 +17,12 @@ from tempest_rainbow.monitor.tensorboard import flatten
 
 class Ear:
     def __init__(self, fail=False):
-        self.heard, self.fail = [], fail
+        self.received, self.fail = [], fail
 
     def _hear(self, *what):
         if self.fail:
             raise OSError("deaf")
-        self.heard.append(what)
+        self.received.append(what)
 
     def row(self, row):
         self._hear("row", row)
@@ -45,7 +45,7 @@ def test_a_failing_monitor_is_dropped_and_the_others_go_on(caplog):
     metrics.publish(row)
     metrics.event(11, "hello")
     metrics.close()
-    assert good.heard == [("row", row), ("event", 11, "hello"), ("close",)]
+    assert good.received == [("row", row), ("event", 11, "hello"), ("close",)]
     assert metrics.latest is row
     assert len([record for record in caplog.records if record.levelno >= logging.ERROR]) == 1
 
@@ -57,8 +57,8 @@ def test_readers_get_headlines_only():
     rows = [Row(i, float(i), {}, headline=i % 3 == 0) for i in range(6)]
     for row in rows:
         metrics.publish(row)
-    assert reader.heard == [("row", rows[0]), ("row", rows[3])]
-    assert curve.heard == [("row", row) for row in rows]
+    assert reader.received == [("row", rows[0]), ("row", rows[3])]
+    assert curve.received == [("row", row) for row in rows]
 
 
 def test_running_means_are_means_since_the_last_take():

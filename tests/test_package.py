@@ -60,7 +60,7 @@ def test_the_wheel_carries_both_packages_lua_and_squall(wheel):
 
 
 def test_the_wheel_works_in_an_empty_environment_outside_the_checkout(wheel, tmp_path):
-    """Base dependencies only: the environment plays, and the trainer says what it lacks."""
+    """Base dependencies only: the environment plays, and the trainer reports what it lacks."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     made = run([sys.executable, "-m", "venv", str(tmp_path / "venv")])
     assert made.returncode == 0, made.stderr

@@ -1,4 +1,4 @@
-"""Long commands show how far they are, short ones say nothing."""
+"""Long commands show their progress, short ones print nothing."""
 
 import logging
 

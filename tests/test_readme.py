@@ -1,4 +1,4 @@
-"""README and pages: their commands run, their Python prints what they say, their links lead somewhere."""
+"""README and pages: their commands run, their Python prints what they show, their links lead somewhere."""
 
 import io
 import os

@@ -134,7 +134,7 @@ def test_a_damaged_file_is_told_from_a_whole_one(data):
         read = decode(broken)
     except RecordingError:
         return
-    # What can change unseen is text of the header, which is no less valid for it.
+    # Text of the header can change unnoticed and is still valid.
     assert read.controls == bytes(range(50))
     assert dataclasses.replace(read.header).frames == 50
 

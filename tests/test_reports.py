@@ -38,6 +38,6 @@ def test_the_replay_tells_what_it_holds():
     batch = random_batch(40)
     never = np.zeros(40, bool)
     replay.insert(Steps(np.arange(40) % 2, batch.observations, batch.actions, batch.returns, never, never))
-    told = dict(line.split() for line in replay_report(replay).splitlines())
-    assert told["inserted"] == "40"
-    assert float(told["fill"]) == 0.04
+    values = dict(line.split() for line in replay_report(replay).splitlines())
+    assert values["inserted"] == "40"
+    assert float(values["fill"]) == 0.04

@@ -60,7 +60,7 @@ def squall_hashes(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.
 
 @pytest.fixture
 def genuine(squall_hashes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the noise of ``noise(kind)`` count as genuine, since no genuine file is at hand."""
+    """Make the noise of ``noise(kind)`` count as genuine, since no genuine file is available."""
     table = {
         name: (size, hashlib.sha1(random.Random(name).randbytes(size)).hexdigest())
         for name, (size, _) in ROM_FILES.items()

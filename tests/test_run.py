@@ -45,14 +45,14 @@ def test_a_start_that_fails_can_be_tried_again(tmp_path, capsys):
 
 def test_a_resume_that_fails_leaves_the_settings_as_they_were(finished, capsys):
     before = (finished / "config.toml").read_text()
-    told = (
+    history = (
         finished / "history.jsonl"
     ).read_bytes() + b'{"kind": "event", "frames": 1000000, "text": "later"}\n'
-    (finished / "history.jsonl").write_bytes(told)
+    (finished / "history.jsonl").write_bytes(history)
     assert main(["train", "--resume", str(finished), "--frames", "600", "--network.trunk", "32"]) == 1
     assert "does not fit these settings" in capsys.readouterr().err
     assert (finished / "config.toml").read_text() == before
-    assert (finished / "history.jsonl").read_bytes() == told
+    assert (finished / "history.jsonl").read_bytes() == history
     assert main(["train", "--resume", str(finished), "--frames", "600"]) == 0
     assert from_toml((finished / "config.toml").read_text(), TrainConfig()).frames == 600
 

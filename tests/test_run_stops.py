@@ -64,7 +64,7 @@ def test_signals_in_quick_succession_are_one_stop_that_saves(tmp_path, first, th
         training.process.send_signal(first)
         time.sleep(pause)
         training.process.send_signal(then)
-        assert training.process.wait(600) == 0, training.said()
+        assert training.process.wait(600) == 0, training.printed()
         assert saved_frames(training) >= 200
     finally:
         training.kill()
@@ -168,9 +168,9 @@ def test_a_resumed_run_reports_what_was_steered_before(tmp_path):
     trainer.run()
     trainer.close()
     again, _, _ = make(settings(frames=120), tmp_path)
-    said = again.restore(trainer.checkpoints.latest())
+    printed = again.restore(trainer.checkpoints.latest())
     again.close()
-    assert "as steered before: learning_rate_factor 0.5" in said
+    assert "as steered before: learning_rate_factor 0.5" in printed
 
 
 def test_a_run_folder_is_announced_only_once_it_stays(tmp_path):

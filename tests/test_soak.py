@@ -89,17 +89,17 @@ SECRET = {**os.environ, "TEMPEST_TOKEN": TOKEN}
 
 
 class Visitors:
-    """Clients of a training server that come and go: `tempest-gym client` processes with a MAME or boards."""
+    """Clients of a training server that connect and leave: `tempest-gym client` processes with a MAME or boards."""
 
     def __init__(self, address: str, seed: int) -> None:
         self.address = address
         self.chance = random.Random(seed)
         self.running: list[subprocess.Popen[bytes]] = []
         self.stopped: list[int] = []
-        self.counts = dict.fromkeys(("came", "interrupted", "killed", "mame_killed", "stopped"), 0)
+        self.counts = dict.fromkeys(("connected", "interrupted", "killed", "mame_killed", "stopped"), 0)
 
-    def come(self, machine: str, instances: int = 1) -> None:
-        self.counts["came"] += 1
+    def connect(self, machine: str, instances: int = 1) -> None:
+        self.counts["connected"] += 1
         command = [sys.executable, "-c", CLIENT, "client", "--connect", self.address]
         command += ["--machine", machine, "--instances", str(instances)]
         self.running.append(
@@ -107,10 +107,10 @@ class Visitors:
         )
 
     def act(self) -> None:
-        """Let one come, leave politely, be killed, lose its MAME, or stand still; at most three are there."""
+        """Let one connect, leave politely, be killed, lose its MAME, or stop; at most three are connected."""
         self._wake()
         if len(self.running) < 2 or (len(self.running) < 3 and self.chance.random() < 0.4):
-            self.come("board" if self.chance.random() < 0.3 else "mame")
+            self.connect("board" if self.chance.random() < 0.3 else "mame")
             return
         client = self.running[self.chance.randrange(len(self.running))]
         what = self.chance.choice(["interrupted", "killed", "mame_killed", "stopped"])
@@ -136,7 +136,7 @@ class Visitors:
         self.running = []
 
     def _wake(self) -> None:
-        """Let those go on that were stopped; the server has dropped them meanwhile."""
+        """Continue those that were stopped; the server has dropped them meanwhile."""
         for mame in self.stopped:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(mame, signal.SIGCONT)
@@ -170,7 +170,7 @@ def test_clients_that_come_and_go_during_a_training(
     training = Training(tmp_path / "run", *listen, *small, TEMPEST_TOKEN=TOKEN)
     visitors = Visitors(training.wait_for_line(r"clients may connect to (\S+)").group(1), seed=0)
     try:
-        visitors.come("board", 4)
+        visitors.connect("board", 4)
         training.wait_for_frames(1000 + 10_000 * (length > 60))
         wait_for(lambda: training.check() and training.last("progress/learner_steps") >= 3)
         visitors.leave()
@@ -204,7 +204,7 @@ def test_clients_that_come_and_go_during_a_training(
         assert figures["frames"] > 0
         assert after.memory - before.memory < 24
         assert (after.files, after.threads, after.children) == (before.files, before.threads, before.children)
-        assert training.interrupt() == 0, training.said()[-2000:]
+        assert training.interrupt() == 0, training.printed()[-2000:]
     finally:
         training.kill()
         visitors.leave()

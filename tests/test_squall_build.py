@@ -85,7 +85,7 @@ def test_what_the_original_client_writes_into_the_program_changes_nothing() -> N
     rom = squall_rom()
     assert rom.memory[0xA591:0xA593].tolist() == [0xEA, 0xEA]
     memory = rom.memory.copy()
-    memory[0xA591:0xA593] = 0x02  # A program that came here would stop with an error.
+    memory[0xA591:0xA593] = 0x02  # A program that reached this would stop with an error.
     plain, changed = BoardMachine(rom), BoardMachine(dataclasses.replace(rom, memory=memory))
     for level in (1, 9):
         plain.reset(7, level)

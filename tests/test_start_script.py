@@ -1,4 +1,4 @@
-"""``examples/start.sh`` says what comes next, however the training ends."""
+"""``examples/start.sh`` prints the next commands, however the training ends."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def checkout(tmp_path):
 
 
 def test_after_ctrl_c_the_training_has_saved_and_the_next_commands_are_shown(checkout):
-    said = checkout / "said"
-    with open(said, "wb") as output:
+    printed = checkout / "printed"
+    with open(printed, "wb") as output:
         process = subprocess.Popen(
             ["bash", "examples/start.sh", "--minutes", "5"],
             cwd=checkout,
@@ -43,10 +43,10 @@ def test_after_ctrl_c_the_training_has_saved_and_the_next_commands_are_shown(che
             stderr=output,
             start_new_session=True,
         )
-    wait_for(lambda: "training train --minutes 5" in said.read_text())
+    wait_for(lambda: "training train --minutes 5" in printed.read_text())
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(60) == 0
-    text = said.read_text()
+    text = printed.read_text()
     assert "installing rainbow,dashboard,human,video" in text
     assert text.index("saved") < text.index(f"source {checkout}/.venv/bin/activate")
     for command in ("tempest-rainbow watch --policy bundled", "tempest-gym play"):

@@ -75,7 +75,7 @@ def settings(**changes):
 
 
 class Spy:
-    """A monitor that keeps what it is told."""
+    """A monitor that keeps what it receives."""
 
     def __init__(self):
         self.rows, self.events, self.evaluations = [], [], []
@@ -142,7 +142,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path):
 
 @pytest.mark.parametrize("at", [30, 200, 401])
 def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path, at):
-    """Also while the replay is being filled (30), and at a number that is no multiple of anything (401)."""
+    """Also while the replay is being filled (30), and at a number that is not a multiple of anything (401)."""
     run(settings(), tmp_path / "whole")
     run(settings(frames=at), tmp_path / "parts")
     last = Checkpoints(tmp_path / "parts" / "checkpoints", 2).latest()
@@ -386,7 +386,7 @@ def test_the_run_folder_records_the_whole_run(tmp_path):
 
 def test_a_folder_with_a_run_is_not_overwritten(tmp_path):
     (tmp_path / "config.toml").write_text("")
-    with pytest.raises(ValueError, match="holds a run already"):
+    with pytest.raises(ValueError, match="already holds a run"):
         train(settings(run=tmp_path))
 
 

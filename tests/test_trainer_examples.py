@@ -1,4 +1,4 @@
-"""The training examples do what they say, and Stable-Baselines3 sees the boards as it wants them."""
+"""The training examples do what they describe, and Stable-Baselines3 gets the boards in its form."""
 
 import os
 import re
@@ -75,8 +75,8 @@ def test_the_notebook_runs_from_top_to_bottom(tmp_path, monkeypatch):
     monkeypatch.setenv("GAMES", "2")
     notebook = nbformat.read(EXAMPLES / "quickstart.ipynb", as_version=4)
     NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
-    said = "".join(output.get("text", "") for output in notebook.cells[-1].outputs)
-    players = re.findall(r"^(random|expert|run|bundled) +[\d,]+ points a game", said, re.MULTILINE)
+    printed = "".join(output.get("text", "") for output in notebook.cells[-1].outputs)
+    players = re.findall(r"^(random|expert|run|bundled) +[\d,]+ points a game", printed, re.MULTILINE)
     assert players == ["random", "expert", "run", "bundled"]
 
 
@@ -90,16 +90,16 @@ def test_the_notebook_carries_its_outputs():
     assert all(cell.execution_count for cell in cells)
     kinds = {kind for cell in cells for output in cell.outputs for kind in output.get("data", {})}
     assert {"image/gif", "image/png"} <= kinds
-    said = "".join(output.get("text", "") for output in cells[-1].outputs)
+    printed = "".join(output.get("text", "") for output in cells[-1].outputs)
     points = {
         name: int(score.replace(",", ""))
-        for name, score in re.findall(r"^(\w+) +([\d,]+) points", said, re.MULTILINE)
+        for name, score in re.findall(r"^(\w+) +([\d,]+) points", printed, re.MULTILINE)
     }
     assert points["run"] > points["random"]
 
 
 def test_a_wrapped_environment_is_found_where_the_command_is_given(tmp_path):
-    """As the first lines of reward_wrapper.py say."""
+    """As in the first lines of reward_wrapper.py."""
     arguments = ["--env", "reward_wrapper:CalmTempest-v0", "--preset", "fast-check", "--frames", "100"]
     quick = ["--evaluation.no-at-end", "--dashboard.no-on", "--run", str(tmp_path / "run")]
     command = shutil.which("tempest-rainbow")

@@ -90,7 +90,7 @@ def kill_and_resume(folder: Path, kills: int, chance: random.Random) -> tuple[in
             training = Training(folder, "--resume", str(folder), quick=False)
         training.wait_for_line(re.escape(f"resumed from {latest}"))
         training.wait_for_frames(frames + 200)
-        assert training.interrupt() == 0, training.said()[-2000:]
+        assert training.interrupt() == 0, training.printed()[-2000:]
         assert not half_saved(training), "what was left half saved is gone"
         return saving, int(training.checkpoints().latest().name[:12])
     finally:
@@ -127,10 +127,10 @@ def test_a_full_disk_ends_no_training(tmp_path):
         wait_for_checkpoint(training)
         limit_file_size(training, 40_000)  # Lines of text go through, checkpoints do not.
         wait_for(lambda: any("could not be saved" in text for text in training.events()))
-        (said,) = {text for text in training.events()[-1:] if "could not be saved" in text}
+        (printed,) = {text for text in training.events()[-1:] if "could not be saved" in text}
         latest = training.checkpoints().latest()
-        assert "File too large" in said
-        assert f"the last good checkpoint is {latest}; training continues" in said
+        assert "File too large" in printed
+        assert f"the last good checkpoint is {latest}; training continues" in printed
         assert read_tree(latest / "state")["collector"]["frames"] == int(latest.name)
         assert not being_saved(training) or training.check()
         limit_file_size(training, 0)  # Nothing at all can be written.
@@ -138,7 +138,7 @@ def test_a_full_disk_ends_no_training(tmp_path):
         wait_for(lambda: training.check() and cpu_seconds(training) > used + 1.0)
         limit_file_size(training, -1)
         wait_for(lambda: training.check() and training.checkpoints().latest() != latest)
-        wait_for(lambda: "the history goes on" in (training.folder / "log.txt").read_text())
+        wait_for(lambda: "the history continues" in (training.folder / "log.txt").read_text())
         assert training.interrupt() == 0
     finally:
         training.kill()
@@ -256,22 +256,22 @@ def test_interrupts_are_obeyed_whatever_it_does(tmp_path, moment):
         if moment == "starting":
             wait_for((training.folder / "log.txt").exists)
             assert training.interrupt() == 130
-            assert "Traceback" not in training.said()
+            assert "Traceback" not in training.printed()
             return
         wait_for_checkpoint(training)
         if moment == "saving":
             wait_for(lambda: being_saved(training))
-        assert training.interrupt() == 0, training.said()
-        assert "SIGINT: save and end" in training.said()
+        assert training.interrupt() == 0, training.printed()
+        assert "SIGINT: save and end" in training.printed()
         latest = training.checkpoints().latest()
         assert read_tree(latest / "state")["collector"]["frames"] == int(latest.name[:12])
         assert not being_saved(training)
         again = Training(training.folder, "--resume", str(training.folder), quick=False)
         try:
-            wait_for(lambda: again.check() and again.said().count("resumed from") == 1)
+            wait_for(lambda: again.check() and again.printed().count("resumed from") == 1)
             wait_for(lambda: again.check() and again.checkpoints().latest() != latest)
             again.process.send_signal(signal.SIGINT)
-            wait_for(lambda: "SIGINT" in again.said() or again.process.poll() is not None)
+            wait_for(lambda: "SIGINT" in again.printed() or again.process.poll() is not None)
             again.process.send_signal(signal.SIGINT)
             # It may just have ended by itself, or been about to.
             assert again.process.wait(600) in (0, 130, -signal.SIGINT)

@@ -91,7 +91,7 @@ loop:   STA $5000
         JMP loop
 irq:    RTI
 """
-"""Never comes to a bridge point, and keeps the watchdog quiet."""
+"""Never reaches a bridge point, and keeps the watchdog quiet."""
 
 
 def assemble(source: str) -> bytes:

@@ -65,7 +65,7 @@ class Training:
 
         def seen() -> bool:
             self.check()
-            found.extend(re.finditer(pattern, self.said()))
+            found.extend(re.finditer(pattern, self.printed()))
             return bool(found)
 
         wait_for(seen, seconds)
@@ -82,11 +82,11 @@ class Training:
             AssertionError: it has ended.
         """
         assert self.process.poll() is None, (
-            f"ended with code {self.process.returncode}: {self.said()[-3000:]}"
+            f"ended with code {self.process.returncode}: {self.printed()[-3000:]}"
         )
         return True
 
-    def said(self) -> str:
+    def printed(self) -> str:
         """Return all of its standard error."""
         return self.errors.read_text(errors="replace")
 

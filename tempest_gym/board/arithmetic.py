@@ -30,7 +30,7 @@ def pack(n, v, d, i, z, c):
 def add_decimal(a, m, c):
     """ADC in decimal mode on an NMOS 6502.
 
-    Z is that of the binary sum; N and V come from the high nibble before its own correction.
+    Z is that of the binary sum; N and V are those of the high nibble before its own correction.
     Returns result | N byte << 8 | Z byte << 16 | carry << 24 | overflow << 25.
     """
     low = (a & 0x0F) + (m & 0x0F) + c

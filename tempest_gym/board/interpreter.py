@@ -161,7 +161,7 @@ def _inline_accesses(namespace: dict[str, Any]) -> dict[str, Any]:
 
 
 def _arithmetic(namespace: dict[str, Any]) -> dict[str, Any]:
-    """ADC and SBC; results packed as `arithmetic.add_decimal` says."""
+    """ADC and SBC; results packed as in `arithmetic.add_decimal`."""
     add_decimal, subtract_decimal = namespace["add_decimal"], namespace["subtract_decimal"]
 
     @numba.njit(forceinline=True)

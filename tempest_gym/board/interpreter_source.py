@@ -4,7 +4,7 @@ Every opcode becomes one branch of a chain that LLVM turns into a jump table. Re
 the flags ``c v d i`` as 0/1, and lazily ``n`` (bit 7 is N) and ``z`` (zero is Z). ``cyc`` is the cycle of the opcode
 fetch; an access in the k-th cycle of an instruction happens at ``cyc + k - 1``. ``event`` is the cycle at which the
 core has to look up from executing: next interrupt, end of the run, or 0 for "now". ``ahead`` is by how many cycles an
-interrupt may come after the fetch that sees it: 0 or 1, by the board's model (`layout.MODELS`).
+interrupt may occur after the fetch that sees it: 0 or 1, by the board's model (`layout.MODELS`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Both POKEYs as far as a program can see them: ALLPOT, the reset in SKCTL, and RANDOM exact to the cycle.
 
-What it writes to the voices is kept for whoever wants to make it heard (`tempest_gym.display.sound`). RANDOM is
+What it writes to the voices is kept for `tempest_gym.display.sound`. RANDOM is
 the hardware's shift register at the very cycle of the read, counted from the cycle at which SKCTL left reset, plus the
 phase that the seed chose (DESIGN 1). ``which`` below is 0 for POKEY 1 at $60C0, 1 for POKEY 2 at $60D0.
 """
@@ -111,7 +111,7 @@ def pokey_read(state, words, which, register, cycle):
         if words[_SKCTL + which] & 3:
             done ^= 0xFF
         if which == 1:
-            # The bridge holds the buttons at the value it wants, whatever the counters say (DESIGN 1).
+            # The bridge holds the buttons at their value, whatever the counters are (DESIGN 1).
             done = (done & 0x87) | np.int64(state[BUTTONS] & 0x78)
         return done
     if register == KBCODE:

@@ -1,4 +1,4 @@
-"""Measures MAME: the game frames that the bridge hands over, against a MAME that runs without any Lua."""
+"""Measures MAME: the game frames that the bridge delivers, against a MAME that runs without any Lua."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class MamePlay:
     """
 
     def __init__(self, machine: Machine, seed: int) -> None:
-        """Begin a game."""
+        """Start a game."""
         self.frames, self.seconds = 0, 0.0
         self._machine = machine
         self._frame = machine.reset(seed, 1)
@@ -103,7 +103,7 @@ def _alone(rom: RomImage, seconds: float) -> float:
         code = process.wait(emulated + _GRACE)
         found = _SPEED.search(process.last_lines())
         if code is None or found is None:
-            raise MameError(f"MAME did not tell its speed; its last lines:\n{process.last_lines()}")
+            raise MameError(f"MAME did not print its speed; its last lines:\n{process.last_lines()}")
         return VIDEO_FRAMES_PER_SECOND * float(found[1]) / 100.0
     finally:
         process.end()

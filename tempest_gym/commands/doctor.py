@@ -1,4 +1,4 @@
-"""Looks at what an installation needs, and says in sentences what is wrong and how to cure it."""
+"""Examines an installation and lists what is wrong and how to fix it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class RomFound(TypedDict):
 
 
 class LuaFound(TypedDict):
-    """The Lua in this process: its runtime and version, None where there is none."""
+    """The Lua in this process: its runtime and version, or None."""
 
     runtime: str | None
     version: str | None
@@ -55,7 +55,7 @@ class Diagnosis(TypedDict):
     """What `examine` found; ``problems`` is empty if all is well.
 
     ``versions`` has Python, the package and what it needs; ``torch`` is its version and the device that ``auto`` takes,
-    or None; ``cache`` the folder of compiled code, None if there is no place to write.
+    or None; ``cache`` the folder of compiled code, None if no folder can be written to.
     """
 
     mame: MameFound

@@ -31,7 +31,7 @@ def show_mame(rom: RomImage) -> MameWindow:
     Keys are MAME's: arrows (spinner), Ctrl (fire), Alt (superzapper), 5 (coin), 1 (start), Esc (end).
 
     Raises:
-        MameError: there is no MAME, or it fails.
+        MameError: MAME is missing or fails.
     """
     with closing(_Process(rom, {}, script=False, window=True)) as process:
         while (code := process.wait(_LOOK_SECONDS)) is None:

@@ -28,7 +28,7 @@ def save_pictures(rom: RomImage, folder: Path) -> list[Path]:
     """Play until each screen has been seen once and save it; returns the files, title first.
 
     Raises:
-        RuntimeError: a screen did not come within 12 minutes of game time.
+        RuntimeError: a screen did not appear within 12 minutes of game time.
     """
     folder.mkdir(parents=True, exist_ok=True)
     pictures = {
@@ -54,11 +54,11 @@ def _title(rom: RomImage) -> _Picture:
         shown += fleet.boards.ram[0, _SCREEN] == _LOGO
         if shown > 40:
             return fleet.picture(0)
-    raise RuntimeError(f"the title did not come up in {_LIMIT} game frames")
+    raise RuntimeError(f"the title did not appear within {_LIMIT} game frames")
 
 
 def _play(rom: RomImage, start_level: int, reached: Callable[[Frame, int], bool]) -> _Picture:
-    """The first frame of the expert's game with what is wanted; it is told the frames in this state so far."""
+    """The first frame of the expert's game for which ``wanted`` is true, given the frames in this state."""
     machine = BoardMachine(rom)
     frame = machine.reset(seed=0, start_level=start_level)
     in_state = 0
@@ -68,13 +68,13 @@ def _play(rom: RomImage, start_level: int, reached: Callable[[Frame, int], bool]
         in_state = in_state + 1 if frame.game_state == previous else 1
         if frame.decision and reached(frame, in_state):
             return machine.picture()
-    raise RuntimeError(f"a screen of level {start_level} did not come up in {_LIMIT} game frames")
+    raise RuntimeError(f"a screen of level {start_level} did not appear within {_LIMIT} game frames")
 
 
 def write_png(picture: _Picture) -> bytes:
     """Encode an RGB picture of shape ``(height, width, 3)`` as PNG."""
     height, width, _ = picture.shape
-    rows = np.zeros((height, 1 + 3 * width), np.uint8)  # Each row begins with its filter, 0 for none.
+    rows = np.zeros((height, 1 + 3 * width), np.uint8)  # Each row starts with its filter, 0 for none.
     rows[:, 1:] = picture.reshape(height, 3 * width)
     chunks = (
         (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),

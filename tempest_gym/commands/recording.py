@@ -56,7 +56,7 @@ Controls = tuple[bool, bool, int]
 
 
 class RecordingError(ValueError):
-    """A recording cannot be read, or is of another game; the message says what was found."""
+    """A recording cannot be read, or is of another game; the message gives what was found."""
 
 
 def pack_controls(fire: bool, zap: bool, spinner: int) -> int:
@@ -77,7 +77,7 @@ def unpack_controls(byte: int) -> Controls:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a recording says about its game.
+    """Header of a recording.
 
     Attributes:
         game: name of the ROM set.
@@ -156,7 +156,7 @@ def decode(content: bytes) -> Recording:
     """Return the recording in the bytes of a file.
 
     Raises:
-        RecordingError: there is none, or it is damaged.
+        RecordingError: the file is missing or damaged.
     """
     line, newline, controls = content.partition(b"\n")
     try:
@@ -244,7 +244,7 @@ class Recorder:
 
     @property
     def begun(self) -> bool:
-        """Whether a game was begun that can be recorded."""
+        """Whether a game was started that can be recorded."""
         return self._frame is not None
 
     def recording(self, policy: str, rom: str) -> Recording:
@@ -255,7 +255,7 @@ class Recorder:
             rom: SHA-1 of the ROM set.
 
         Raises:
-            RuntimeError: no game was begun.
+            RuntimeError: no game was started.
         """
         frame, controls = self._frame, self._controls
         if frame is None or controls is None:
@@ -276,7 +276,7 @@ class Recorder:
         return Recording(header, bytes(controls))
 
     def reset(self, seed: int, start_level: int) -> Frame:
-        """Power on and begin a new recording."""
+        """Power on and start a new recording."""
         self._frame = self.machine.reset(seed, start_level)
         self._seed, self._start_level, self._controls = seed, start_level, bytearray()
         return self._frame
@@ -302,7 +302,7 @@ class Recorder:
 
     def _note(self, byte: int, frames: int) -> None:
         if self._controls is None:
-            raise RuntimeError("a recording begins with a reset")
+            raise RuntimeError("a recording starts with a reset")
         if len(self._controls) + frames > FRAMES_MAX:
             raise RuntimeError(f"a recording holds {FRAMES_MAX} game frames, and they are played")
         self._controls += bytes([byte]) * frames

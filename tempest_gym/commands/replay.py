@@ -17,9 +17,9 @@ _FIRST_SQUALL = "854c231e6495138f320ee5f57686a7bdcff878ee"
 
 
 class ReplayResult(TypedDict):
-    """How a replay ended: what came out, what the recording says, and whether score, level and RAM agree.
+    """How a replay ended, beside the recording, and whether score, level and RAM are equal.
 
-    With ``equal`` None only a part was played, so nothing can be said.
+    ``equal`` is None if only a part was played.
     """
 
     game: str
@@ -68,7 +68,7 @@ def replay_game(
     Args:
         recording: the game.
         machine: what to play it on.
-        show: called after game frames to show them; it returns whether to go on.
+        show: called after game frames to show them; it returns whether to continue.
         every: show only every n-th game frame.
         first: game frame from which on to show.
         last: game frame before which to stop; None plays to the end.

@@ -26,7 +26,7 @@ _MODEL_FRAMES = 30
 """Game frames that distinguish the board models; they differ from the second on."""
 
 _START_LEVELS = (1, 5, 9, 13, 17, 22, 27, 33, 40, 46, 49, 52, 55, 58, 62, 65, 73, 81, 3, 7, 11, 15, 20, 24)
-"""Levels to start at, so that all colours and most shapes of tube come early."""
+"""Start levels, chosen so that all colours and most tube shapes are seen early."""
 
 _EXPERT_SHARE = 0.8
 """Share of the expert's actions, so that levels are cleared; the others are random."""
@@ -80,7 +80,7 @@ def matching_model(machine: Machine, rom: RomImage) -> str:
 def verify(mame: Machine, board: BoardMachine, frames: int, seed: int) -> VerifyResult:
     """Play the same games on both machines and compare everything that a program or the Lua can see.
 
-    Compared at every bridge point: RAM, colour RAM, vector RAM, and the frame the Lua hands over.
+    Compared at every bridge point: RAM, colour RAM, vector RAM, and the frame that the Lua delivers.
 
     Args:
         mame: the machine to trust.

@@ -87,7 +87,7 @@ class BoardMachine:
         self.fleet.set_random_state(0, state)
 
     def reseed(self, seed: int) -> None:
-        """Let the random numbers to come be those of another seed."""
+        """Take later random numbers from another seed."""
         self.fleet.reseed(self._rows, np.array([seed], np.int64))
 
     def ram(self) -> NDArray[np.uint8]:

@@ -27,7 +27,7 @@ class BoardError(RuntimeError):
 
 
 START_BRIDGE = 4
-"""The bridge point after power-on at which the seed takes effect and the first frame is handed over."""
+"""The bridge point after power-on at which the seed takes effect and the first frame is delivered."""
 
 
 _CHUNKS_PER_THREAD = 4
@@ -149,7 +149,7 @@ class BoardFleet:
             mine[targets] = theirs[sources]
 
     def reseed(self, rows: NDArray[np.int32], seeds: NDArray[np.int64]) -> None:
-        """Let the random numbers to come be those of other seeds, below 2^31: the game's and the expert's."""
+        """Take later random numbers, the game's and the expert's, from other seeds below 2^31."""
         self.boards.fields["phase"][rows] = fork_phases(seeds)
         self._memory[rows, self.hosts[0].random_slot] = expert_random(seeds)
 
@@ -172,7 +172,7 @@ class BoardFleet:
         return int(self.boards.fields["cycles"][row] - self.boards.fields["release1"][row])
 
     def set_start_level(self, host: LuaHost, row: int, level: int) -> None:
-        """Choose another start level for the games to come on one board."""
+        """Set the start level of later games on one board."""
         host.set_start_level(self._memory[row], level)
 
     def advance(
@@ -236,7 +236,7 @@ class BoardFleet:
         )
 
     def save_state(self) -> bytes:
-        """Return everything about every board, and a line that tells what it belongs to."""
+        """Return the state of every board, after a line that identifies ROM set, layout and Lua."""
         line = " ".join(self._origin.values()).encode() + b"\n"
         return line + b"".join(part.tobytes() for part in self._parts())
 
@@ -247,10 +247,12 @@ class BoardFleet:
             ValueError: it is not one of as many boards of this version, with this ROM set and this Lua.
         """
         line, _, state = state.partition(b"\n")
-        came = line.decode("ascii", "replace").split(" ")
-        if [len(part) for part in came] != [len(part) for part in self._origin.values()]:
-            raise ValueError("this is no state of boards, or one of an older version")
-        others = [name for (name, mine), part in zip(self._origin.items(), came, strict=True) if mine != part]
+        found = line.decode("ascii", "replace").split(" ")
+        if [len(part) for part in found] != [len(part) for part in self._origin.values()]:
+            raise ValueError("this is not a state of boards, or it is of an older version")
+        others = [
+            name for (name, mine), part in zip(self._origin.items(), found, strict=True) if mine != part
+        ]
         if others:
             raise ValueError(f"the state was made with another {' and another '.join(others)}")
         parts = self._parts()
@@ -282,7 +284,7 @@ class BoardFleet:
         """See that a board did not run into an error.
 
         Raises:
-            BoardError: it did; the message says where and why.
+            BoardError: it did; the message gives place and reason.
         """
         if self._errors[row]:
             raise BoardError(f"board {row}: {self.boards.error_text(row)}")

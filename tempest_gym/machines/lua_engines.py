@@ -1,4 +1,4 @@
-"""How each kind of Lua works on rows of NumPy arrays: by pointers, or by strings to and fro."""
+"""How each kind of Lua works on rows of NumPy arrays: by pointers, or by strings."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class NativeEngine:
 
 
 class PortableEngine:
-    """Lua 5.3 or 5.4: a board's memory and RAM come and go as strings, one board at a time."""
+    """Lua 5.3 or 5.4: a board's memory and RAM are passed as strings, one board at a time."""
 
     def __init__(self, lua: Any, module: Any, observe: Any, run_address: int, buttons_offset: int) -> None:
         names = FRAME_DTYPE.names

@@ -34,7 +34,7 @@ LuaRuntimeName = Literal["auto", "luajit", "lua54", "lua53"]
 _MODULES = {"luajit": "lupa.luajit21", "lua54": "lupa.lua54", "lua53": "lupa.lua53"}
 
 ALL_WELL = -1
-"""What comes of rows that all found a decision frame."""
+"""Result if all rows found a decision frame."""
 
 _REMEMBERED = 32
 """Arrays whose addresses a host remembers; it keeps them alive so long."""
@@ -44,12 +44,12 @@ _ANY: tuple[None] = (None,)
 
 
 class NoDecisionError(RuntimeError):
-    """The program never came to a frame where a player acts; `row` is the board."""
+    """The program never reached a frame where a player acts; `row` is the board."""
 
     def __init__(self, row: int) -> None:
         """Name the board."""
         super().__init__(
-            f"board {row} ran 12 minutes of game time without coming to play: "
+            f"board {row} ran 12 minutes of game time without reaching play: "
             "the pilot cannot start this program; is it a game for the Tempest board?"
         )
         self.row = row
@@ -71,10 +71,10 @@ class LuaHost:
         version: the Lua's own name and version.
         memory_size: float64 values of Lua memory per board.
         random_slot: which of them is the state of the expert's random generator.
-        signals: addresses of the functions by which threads tell each other things, by name.
+        signals: addresses of the functions by which threads signal each other, by name.
 
     Raises:
-        ValueError: there is no such runtime.
+        ValueError: the runtime is unknown.
         ImportError: lupa was built without it.
     """
 
@@ -121,13 +121,13 @@ class LuaHost:
             self._engine = PortableEngine(self._lua, module, observe, run_address, buttons_offset)
 
     def init(self, memory: NDArray[np.float64], seed: int, start_level: int, game: str = "squall") -> None:
-        """Begin a board's Lua memory at power-on.
+        """Initialise a board's Lua memory at power-on.
 
         Args:
             memory: float64 ``(memory_size,)``, C-contiguous; overwritten.
             seed: whole number from 0 to 2^53; chooses the expert's randomness.
             start_level: the level to choose in the start menu, 1-81 (or the next lower one of the menu).
-            game: name of the ROM set, which says which start menu the game has.
+            game: name of the ROM set, which decides on the game's start menu.
         """
         if not 0 <= seed <= 2**53:
             raise ValueError(f"seed must be from 0 to 2**53, got {seed}")
@@ -135,7 +135,7 @@ class LuaHost:
         self._engine.init(memory, int(seed), int(start_level), game.encode())
 
     def set_start_level(self, memory: NDArray[np.float64], start_level: int) -> None:
-        """Choose another start level for the games to come."""
+        """Set the start level of later games."""
         check_array(memory, np.float64, (self.memory_size,), "memory")
         self._engine.set_start_level(memory, int(start_level))
 
@@ -170,7 +170,7 @@ class LuaHost:
         """Play an action on each of some boards and run each to the next frame an agent must look at.
 
         That is a decision frame, the end of the game or, if wanted, a death. Where no player can act the
-        pilot does. A board that stops on an error is left as it is; its state tells.
+        pilot does. A board that stops on an error is left as it is; its state holds the error.
 
         Args:
             state: uint8 ``(boards, bytes)``, one board a row, changed in place.
@@ -182,14 +182,14 @@ class LuaHost:
             spinner: int32 ``(boards,)``, counts per game frame, -128..127; negative turns to higher lanes.
             features: float32 ``(boards, 195)``, gets the features of the last frame.
             frames: ``FRAME_DTYPE (boards,)``, gets the rest of it; ``objective`` and ``subjective`` are
-                sums and ``done`` tells of a death over the ``frames`` game frames passed.
+                sums and ``done`` reports a death over the ``frames`` game frames passed.
             stop_at_death: stop in the frame in which the player dies, too.
             skip: play the action in that many decision frames, unless the player dies.
             limit: stop after that many game frames anyway; 1 makes it a single game frame.
 
         Raises:
             ValueError: an array has the wrong dtype, shape or memory order, or an index is out of range.
-            NoDecisionError: a program never came to play.
+            NoDecisionError: a program never reached play.
         """
         arrays = self._arrays(state, memory, indices, features, frames)
         boards = state.shape[:1]
@@ -234,10 +234,10 @@ class LuaHost:
         self._plan, self._lead, self._serve = crew[b"plan"], crew[b"lead"], crew[b"serve"]
 
     def plan(self, rows: NDArray[np.int32], stop_at_death: bool, skip: int, helpers: int) -> int:
-        """Publish what is to be shared: to advance ``rows``, and tell the first ``helpers`` of it.
+        """Publish a plan, to advance ``rows``, and signal it to the first ``helpers``.
 
         Returns:
-            How many of these are asleep; they hear of it only when woken.
+            How many of these are asleep and have to be woken.
         """
         known = self._array(rows, np.int32, _ANY, "rows")
         return int(self._plan(known[1], len(rows), int(stop_at_death), skip, helpers))
@@ -247,13 +247,13 @@ class LuaHost:
         often at each.
 
         Returns:
-            The first row found that came to no decision frame, or -1.
+            The first row found that reached no decision frame, or -1.
         """
         return int(self._lead(helpers, looks))
 
     def serve(self, helper: int, looks: int) -> bool:
-        """Work as helper number ``helper`` (from 1 on) until the leader waits for a word (True) or no plan came for
-        so many looks (False)."""
+        """Work as helper number ``helper`` (from 1 on) until the leader waits for a wake-up (True) or no plan
+        arrived in this many polls (False)."""
         return bool(self._serve(helper, looks))
 
     def _check_result(self, result: int, indices: NDArray[np.int32], boards: int) -> None:
@@ -280,7 +280,7 @@ class LuaHost:
         )
 
     def _array(self, array: NDArray[Any], dtype: Any, shape: tuple[int | None, ...], name: str) -> Array:
-        """Check an array and find its address; both are remembered, for NumPy takes microseconds to tell."""
+        """Check an array and find its address; both are cached, as NumPy takes microseconds."""
         known = self._known.get(id(array))
         if known is not None and known[0] is array and known[2] == shape and known[3] is dtype:
             return known

@@ -67,7 +67,7 @@ class Machine(Protocol):
         """Return where the game's and the expert's random numbers are, for `set_random_state`.
 
         Raises:
-            ValueError: this machine cannot tell.
+            ValueError: this machine does not know.
         """
         ...
 
@@ -80,7 +80,7 @@ class Machine(Protocol):
         ...
 
     def reseed(self, seed: int) -> None:
-        """Let the random numbers to come be those of another seed, everything else as it is.
+        """Take later random numbers from another seed; everything else stays.
 
         Raises:
             ValueError: this machine cannot.

@@ -37,7 +37,7 @@ _STATE = struct.Struct(">8s20sBII")
 _STATE_MAGIC = b"TGMAME01"
 _RAM, _COLOUR, _VECTOR = 2048, 16, 4096
 _LUA_LIMIT, _PICTURE_LIMIT = 1 << 16, 1 << 24
-_NO_RESEED = "a state of MAME comes with its random numbers; to give it others play with machine='board'"
+_NO_RESEED = "a state of MAME includes its random numbers; for others use machine='board'"
 
 _START_SECONDS = 60.0
 
@@ -57,7 +57,7 @@ class MameMachine:
         link: ``"pipe"``, ``"socket"`` or ``"auto"``.
 
     Raises:
-        MameMissingError: there is no MAME; the message says how to get it.
+        MameMissingError: MAME is missing; the message explains how to install it.
         MameError: it did not start; the message has its last lines.
         ValueError: randomness or link is another word.
     """
@@ -99,7 +99,7 @@ class MameMachine:
 
     @property
     def pid(self) -> int | None:
-        """Process id of MAME, None while there is none."""
+        """Process id of MAME, None while it is not running."""
         return self._link.process.pid if self._link else None
 
     def reset(self, seed: int, start_level: int) -> Frame:
@@ -142,7 +142,7 @@ class MameMachine:
         """Go back to a saved state, of this or another process, and return its frame.
 
         Raises:
-            ValueError: it is no state of MAME with this ROM set.
+            ValueError: it is not a state of MAME with this ROM set.
         """
         in_game, lua, machine, packet = self._split(state)
         name = self._new_name()

@@ -32,7 +32,7 @@ class LinkClosedError(Exception):
 
 
 class LinkTimeoutError(Exception):
-    """Nothing came, or nothing could be sent, in time."""
+    """Nothing arrived, or nothing could be sent, in time."""
 
 
 class Link(ABC):
@@ -41,7 +41,7 @@ class Link(ABC):
     process: MameProcess
 
     def __init__(self) -> None:
-        """Begin with the hello."""
+        """Start with the hello."""
         self._parser = MessageParser()
         self._messages: deque[Message] = deque()
         _links.add(self)
@@ -84,7 +84,7 @@ class Link(ABC):
 
 
 class PipeLink(Link):
-    """Replies go to MAME's standard input, packets come through a pipe that it inherits."""
+    """Sends replies to MAME's standard input and receives packets through a pipe that it inherits."""
 
     def __init__(self, rom: RomImage, environment: dict[str, str], mame: StrPath | None) -> None:
         """Start MAME."""
@@ -139,7 +139,7 @@ class PipeLink(Link):
 
 
 class SocketLink(Link):
-    """MAME connects to a port of this computer that is open to it alone, until it has come."""
+    """Lets MAME connect to a port of this computer, which is closed once it has."""
 
     def __init__(self, rom: RomImage, environment: dict[str, str], mame: StrPath | None) -> None:
         """Open the port and start MAME."""

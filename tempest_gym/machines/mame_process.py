@@ -45,11 +45,11 @@ SNAPSHOT_WIDTH, SNAPSHOT_HEIGHT = 480, 640
 
 
 class MameError(RuntimeError):
-    """MAME could not be started, ended, stopped answering or talks nonsense; the message tells the cure."""
+    """MAME could not be started, ended, stopped answering or sent nonsense; the message names the cure."""
 
 
 class MameMissingError(MameError):
-    """There is no MAME on this computer."""
+    """MAME is not installed on this computer."""
 
 
 def find_mame(mame: str | os.PathLike[str] | None = None) -> Path:
@@ -60,13 +60,13 @@ def find_mame(mame: str | os.PathLike[str] | None = None) -> Path:
             else the usual places.
 
     Raises:
-        MameMissingError: it is not there; the message says how to get it.
+        MameMissingError: it is not installed; the message explains how to install it.
     """
     wanted = os.fspath(mame) if mame is not None else os.environ.get("MAME")
     if wanted:
         found = shutil.which(os.path.expanduser(wanted))
         if not found:
-            raise MameMissingError(f"{wanted} is no program that can be run; {_INSTALL}")
+            raise MameMissingError(f"{wanted} cannot be run; {_INSTALL}")
         return Path(found)
     for place in ("mame", *_USUAL_PLACES):
         found = shutil.which(place)
@@ -79,7 +79,7 @@ def mame_version(mame: Path) -> str:
     """Ask a MAME for its version, such as ``"0.251"``.
 
     Raises:
-        MameError: it does not say.
+        MameError: it prints no version.
     """
     try:
         run = subprocess.run([mame, "-version"], capture_output=True, text=True, timeout=20, check=False)
@@ -87,7 +87,9 @@ def mame_version(mame: Path) -> str:
         raise MameError(f"{mame} -version does not work ({error}); {_INSTALL}") from error
     found = re.search(r"\d+\.\d+", run.stdout)
     if not found:
-        raise MameError(f"{mame} -version says {run.stdout[:80]!r}, which is no MAME's version; {_INSTALL}")
+        raise MameError(
+            f"{mame} -version printed {run.stdout[:80]!r}, which is not a MAME version; {_INSTALL}"
+        )
     return found.group()
 
 
@@ -126,7 +128,7 @@ class MameProcess:
             window: show the game in a window, with sound and at its true speed.
 
         Raises:
-            MameError: there is no MAME, or it cannot be run.
+            MameError: MAME is missing or cannot be run.
         """
         program = find_mame(mame)
         sweep()
@@ -220,7 +222,7 @@ class MameProcess:
 
 
 def _options(window: bool) -> list[str]:
-    # A debugger that is none skips the screens that wait for a key: our ROMs have not the checksums that MAME expects.
+    # An empty debugger skips the screens that wait for a key, which MAME shows for our ROMs' checksums.
     shown = "-window -debug -debugger none" if window else "-video none -sound none -nothrottle -frameskip 10"
     options = f"{shown} -skip_gameinfo -nonvram_save -noreadconfig -rompath roms"
     options += f" -snapsize {SNAPSHOT_WIDTH}x{SNAPSHOT_HEIGHT} -snapview native -state_directory states"

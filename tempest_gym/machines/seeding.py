@@ -34,7 +34,7 @@ def phase_of(seed: int) -> int:
 
 
 _FORK_OFFSET = _OFFSET + 65_537
-"""Keeps the copy of a game apart from the game even if it is given the very seed that the game began with."""
+"""Makes a copy of a game differ from it even with the seed that the game started with."""
 
 
 def fork_phases(seeds: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -1,8 +1,8 @@
 """Threads that share the work on a fleet of boards, each with a Lua of its own.
 
-A step of 64 boards takes half a millisecond, so a helper that slept would come late to each. Helpers therefore stay
+A step of 64 boards takes half a millisecond, so a helper that slept would be late for each. Helpers therefore stay
 inside Lua for a moment after their work, without the interpreter's lock, and look for the next: the leader publishes
-a plan, every thread claims one row after the other by an atomic counter, and words of memory tell who is where.
+a plan, every thread claims one row after the other by an atomic counter, and words of memory hold each thread's state.
 """
 
 from __future__ import annotations
@@ -63,21 +63,21 @@ class Crew:
     def run(self, jobs: Sequence[Job]) -> None:
         """Do all jobs, the first ones first; what a job raises is raised when all threads are done."""
         self._check_process()
-        queue, begun = deque(jobs), []
+        queue, started = deque(jobs), []
         try:
             for helper in self._helpers[: max(len(jobs) - 1, 0)]:
-                helper.begin(queue)
-                begun.append(helper)
+                helper.start(queue)
+                started.append(helper)
             _work(queue, self._host)
         finally:
-            errors = [helper.end() for helper in begun]
+            errors = [helper.end() for helper in started]
         _raise_first(errors)
 
     def share(self, rows: NDArray[np.int32], jobs: Sequence[Job], *, stop_at_death: bool, skip: int) -> None:
         """Advance ``rows``, every thread one after the other, while the leader does ``jobs`` first.
 
         Raises:
-            NoDecisionError: a program never came to play.
+            NoDecisionError: a program never reached play.
         """
         self._check_process()
         helpers = self._helpers[: max(len(rows) - 1, 0)]
@@ -128,10 +128,10 @@ class _Helper:
 
     @property
     def lost(self) -> int:
-        """The row of the last plan that came to no decision frame, or -1."""
+        """The row of the last plan that reached no decision frame, or -1."""
         return int(self._words[1])
 
-    def begin(self, queue: deque[Job]) -> None:
+    def start(self, queue: deque[Job]) -> None:
         """Work on jobs."""
         self._queues.put(queue)
 
@@ -169,7 +169,7 @@ class _Helper:
                 self._serve()
 
     def _serve(self) -> None:
-        """Work on plans until none comes for a moment."""
+        """Work on plans until none arrives for a moment."""
         try:
             while self._host.serve(self._number, self._looks):
                 self._results.put(None)

@@ -20,15 +20,15 @@ _SHORTEST_TOKEN = 16
 
 
 class Admission:
-    """Judges hellos.
+    """Decides on hellos.
 
     Args:
         host: address that the server listens at.
         token: what clients of ours must show; None: everybody on this computer is welcome.
-        legacy: from where clients with the original's empty hello may come, which shows no token.
+        legacy: from where clients may connect with the original's empty hello, which carries no token.
 
     Raises:
-        ValueError: the address is open to others and there is no token, or ``legacy`` is no such word.
+        ValueError: the address is open to other machines and there is no token, or ``legacy`` is not valid.
     """
 
     def __init__(self, host: str, token: str | None, legacy: Legacy) -> None:

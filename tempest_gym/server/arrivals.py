@@ -1,4 +1,4 @@
-"""What a pool of environments hands to an agent at once."""
+"""What a pool of environments returns at once."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class _Line:
         self.asked = time.monotonic()
 
     def receive(self) -> tuple[bool, bool, int] | None:
-        """Read what has come and return the reply in it, None if there is no whole one.
+        """Read what has arrived and return the reply in it, None if it is not complete.
 
         Raises:
             ProtocolError: the server sent what no server sends.

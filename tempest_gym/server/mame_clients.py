@@ -55,7 +55,7 @@ def run_clients(
     window: bool = False,
     stop: threading.Event | None = None,
 ) -> ClientSummary:
-    """Keep MAMEs connected to a server until it sends them away, ``stop`` is set, or Ctrl-C comes.
+    """Keep MAMEs connected to a server until it dismisses them, ``stop`` is set, or Ctrl-C is pressed.
 
     A MAME that ends, or finds no server, is started again after a second, then two, and so on up to a minute.
 
@@ -68,7 +68,7 @@ def run_clients(
         stop: set it to end them all.
 
     Raises:
-        ValueError: the address is none.
+        ValueError: the address is not valid.
         tempest_gym.machines.mame_process.MameError: MAME cannot be started at all.
     """
     host, colon, port = address.rpartition(":")

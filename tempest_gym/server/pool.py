@@ -1,6 +1,6 @@
-"""Serves MAME clients that come and go, and shows them as one pool of environments, as EnvPool does.
+"""Serves MAME clients, which may connect and leave at any time, as one pool of environments, as EnvPool does.
 
-One event loop in the caller's thread: ``recv`` runs it until a client has something to say. Either a client
+One event loop in the caller's thread: ``recv`` runs it until a client has a frame. Either a client
 owes one packet or it is owed one reply, so nothing queues up, and whoever is slow holds up nobody else.
 """
 
@@ -95,7 +95,7 @@ class ClientPool:
         count: how many clients at most.
         settings: rules of episodes and rewards.
         token: what clients must show; None: everybody on this computer is welcome.
-        legacy: who may come with the original's empty hello, which shows no token: ``"loopback"``,
+        legacy: who may connect with the original's empty hello, which carries no token: ``"loopback"``,
             ``"all"`` or ``"none"``. Behind a proxy or tunnel everybody seems to be on this computer:
             choose ``"none"``.
         legacy_reply: bytes of a reply to such a client: 3, or 5 for its later versions, which read whether to start
@@ -109,7 +109,7 @@ class ClientPool:
         reply_seconds: from the arrival of a packet to the reply to it, for the last that the agent chose.
 
     Raises:
-        ValueError: the address is open to others and there is no token.
+        ValueError: the address is open to other machines and there is no token.
         OSError: the address cannot be bound.
 
     Example:
@@ -137,7 +137,7 @@ class ClientPool:
         deadline: float = 10.0,
         hello_deadline: float = 5.0,
     ) -> None:
-        """Begin to listen."""
+        """Start to listen."""
         self.count = count
         self.dropped: Counter[str] = Counter()
         self.reply_seconds: deque[float] = deque(maxlen=_REMEMBERED_REPLIES)
@@ -169,11 +169,11 @@ class ClientPool:
         self.address: tuple[str, int] = self._server.getsockname()[:2]
 
     def recv(self, timeout: float | None = None, minimum: int = 1) -> Arrivals:
-        """Serve clients until some have something to say.
+        """Serve clients until some have a frame.
 
         Args:
             timeout: seconds after which to return with what there is, if anything; None: no limit.
-            minimum: how many to wait for, as long as that many clients could still come forward.
+            minimum: how many to wait for, while that many can still arrive.
         """
         end = None if timeout is None else time.monotonic() + timeout
         self._serve(0.0)
@@ -188,10 +188,10 @@ class ClientPool:
         return _arrivals(ready)
 
     def send(self, ids: ArrayLike, actions: ArrayLike) -> None:
-        """Give clients their actions; those whose episode has just ended go on whatever it is.
+        """Send clients their actions; an action is ignored where the episode has just ended.
 
         Raises:
-            ValueError: a slot awaits no action, or an action is none.
+            ValueError: a slot awaits no action, or an action is not valid.
         """
         for number, action in zip(np.asarray(ids).tolist(), np.asarray(actions).tolist(), strict=True):
             slot = self._slots[number]
@@ -225,7 +225,7 @@ class ClientPool:
         ]
 
     def set_start_level(self, level: int) -> None:
-        """Choose another start level (1-81) for games to come; the original's clients keep theirs."""
+        """Set the start level (1-81) of later games; the original's clients keep theirs."""
         self._start_level = level
         for client in list(self._clients.values()):
             if client.slot and client.hello and client.hello.protocol:
@@ -247,7 +247,7 @@ class ClientPool:
         self._server.close()
 
     def _expected(self) -> int:
-        """Return how many slots may still come forward: those of clients, and those that already have."""
+        """Return how many slots can still arrive, or already have."""
         return sum(1 for slot in self._slots if (slot.client and not slot.delivered) or slot in self._ready)
 
     # The event loop.
@@ -282,7 +282,9 @@ class ClientPool:
                 connection, peer = self._server.accept()
             except BlockingIOError:
                 return
-            except OSError as error:  # No descriptor is left, say: let them wait in the queue for a moment.
+            except (
+                OSError
+            ) as error:  # For example, no descriptor is left: they wait in the queue for a moment.
                 _log.warning("no more clients can be taken in now: %s", error)
                 self._selector.unregister(self._server)
                 self._accepting = False
@@ -379,7 +381,7 @@ class ClientPool:
         for client in list(self._clients.values()):
             if client.owes_frame and now > client.deadline:
                 word = "stalled" if client.hello else "silent"
-                self._drop(client, word, "nothing came in time")
+                self._drop(client, word, "it sent nothing in time")
         if not self._accepting:
             self._accepting = True
             self._selector.register(self._server, selectors.EVENT_READ)
@@ -446,7 +448,7 @@ def _arrivals(slots: list[_Slot]) -> Arrivals:
 
 
 def _say_goodbye(client: _Client, reason: str) -> None:
-    """Tell a client of ours why it has to go; what it sent meanwhile is read, or the word might be lost."""
+    """Send a client of ours the reason why it is dropped; what it sent is read first, or the reason might be lost."""
     with contextlib.suppress(OSError):
         if client.parser.protocol:
             client.connection.send(encode_command(Command.QUIT, reason.encode()[:500]))

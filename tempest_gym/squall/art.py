@@ -1,7 +1,7 @@
 """The vector ROM: letters and shapes of our own, as display list subroutines.
 
 A shape is drawn around the beam's place, at full size; the game sets the scale before it calls. Shapes
-that lie in a lane exist in 16 directions and begin at the lane's first spoke (u = 0) and end at its
+that lie in a lane exist in 16 directions and start at the lane's first spoke (u = 0) and end at its
 second (u = 1); v is the distance from the lane, positive towards the inside of the tube. A unit is higher
 on the screen than it is wide, so widths are stretched.
 """
@@ -65,7 +65,7 @@ LETTERS: dict[str, str] = {
 }
 """Strokes on a grid 4 wide and 6 high: column and row of each point; ``|`` lifts the beam.
 
-What the status line changes in place comes first: calls of these differ in their low byte only, so that the generator
+What the status line changes in place is first: calls of these differ in their low byte only, so that the generator
 never reads a call that is half new."""
 GRID_X, GRID_Y, ADVANCE = 6, 4, 32
 
@@ -108,7 +108,7 @@ class Art:
         self.data = bytearray()
         self.calls: dict[str, int] = {}
 
-    def begin(self, name: str) -> None:
+    def start(self, name: str) -> None:
         """The subroutine that follows is called `name`."""
         self.calls[name] = 0xA000 | (VECTOR_ROM - VECTOR_RAM + len(self.data)) // 2
 
@@ -163,7 +163,7 @@ def _circle(corners: int, radius: float, start: float = 0.0) -> list[Point]:
 
 def _letters(art: Art) -> None:
     for letter, drawing in LETTERS.items():
-        art.begin(f"LETTER_{ord(letter):02X}")
+        art.start(f"LETTER_{ord(letter):02X}")
         strokes = [
             [(GRID_X * int(p[0]), GRID_Y * int(p[1])) for p in stroke.split()]
             for stroke in drawing.split("|")
@@ -175,7 +175,7 @@ def _letters(art: Art) -> None:
 
 def _in_lane(art: Art, name: str, drawing: Stroke) -> None:
     for direction in range(16):
-        art.begin(f"{name}_{direction:X}")
+        art.start(f"{name}_{direction:X}")
         art.strokes([[pixels(point, direction=direction) for point in drawing]])
         art.end()
 
@@ -188,13 +188,13 @@ def _centred(
     grid: int = 1,
     home: tuple[int, int] | None = None,
 ) -> None:
-    art.begin(name)
+    art.start(name)
     art.strokes([[pixels(point, size, grid=grid) for point in stroke] for stroke in strokes], home)
     art.end()
 
 
 def _fuseball(art: Art, name: str, start: float) -> None:
-    art.begin(name)
+    art.start(name)
     for arm, colour in enumerate((3, 1, 5, 4, 2)):
         turn = start + arm / 5
         tip, knee = _circle(1, 0.46, turn)[0], _circle(1, 0.28, turn + 0.09)[0]
@@ -205,7 +205,7 @@ def _fuseball(art: Art, name: str, start: float) -> None:
 
 def _logo(art: Art) -> None:
     """The name of the game in large slanted letters, around the beam's place."""
-    art.begin("LOGO")
+    art.start("LOGO")
     strokes = []
     for number, letter in enumerate("SQUALL"):
         for stroke in LETTERS[letter].split("|"):

@@ -49,7 +49,7 @@ MATHBOX_PROMS = {
 
 
 class BuildError(RuntimeError):
-    """The set could not be built; the message says why and what to do."""
+    """The set could not be built; the message gives the reason and the cure."""
 
 
 def tool(name: str) -> str:

@@ -87,7 +87,7 @@ def measure_clients(clients: int = 36, seconds: float = 20.0) -> dict[str, Any]:
 
 
 def _serve(pool: ClientPool, policy: Any, seconds: float, until: int | None = None) -> tuple[int, int]:
-    """Play for some seconds, or until so many clients are there; return calls of the network and actions."""
+    """Play for some seconds, or until ``count`` clients are connected; return calls of the network and actions."""
     calls = served = 0
     end = time.monotonic() + seconds
     while time.monotonic() < end and (until is None or len(pool.clients()) < until):
@@ -145,7 +145,7 @@ class _Players:
             process.close()
 
     def summaries(self) -> list[dict[str, Any]]:
-        """Return what each process of boards tells at its end."""
+        """Return what each process of boards reports at its end."""
         return [pipe.recv() for pipe in self._pipes if pipe.poll(30.0)]
 
 

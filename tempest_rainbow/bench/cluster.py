@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 _RUNNERS = (1, 2, 4)
 _PATIENCE = 600.0
-"""Seconds in which all runners must have begun to play."""
+"""Seconds within which all runners must have started."""
 _CALM = Exploration(epsilon=0.05, expert_ratio=0.0)
 
 
@@ -45,7 +45,7 @@ def measure_cluster(seconds: float = 20.0) -> dict[str, Any]:
         the processor time for each transition of the learner's process and of its node.
 
     Raises:
-        TimeoutError: runners did not begin to play.
+        TimeoutError: runners did not start.
     """
     config = preset("default")
     size, actions = probe(config.task)
@@ -87,14 +87,14 @@ def _collecting(config: TrainConfig, learner: Learner, size: int, seconds: float
         collector = open_cluster(config, learner, replay, lambda: 0.0)
         try:
             _wait_until_all_play(collector, config.runners)
-            figures = _watch(collector, cluster.head_node, seconds)
+            values = _watch(collector, cluster.head_node, seconds)
         finally:
             collector.close()
     finally:
         ray.shutdown()
         cluster.shutdown()
-    _log.info("%d runners: %.0f transitions/s", config.runners, figures["transitions_per_second"])
-    return figures
+    _log.info("%d runners: %.0f transitions/s", config.runners, values["transitions_per_second"])
+    return values
 
 
 def _wait_until_all_play(collector: ClusterCollector, runners: int) -> None:

@@ -49,7 +49,7 @@ def random_batch(size: int, seed: int = 0) -> Batch:
 def bench_learner(seconds: float = 20.0, batch_size: int = 256, device: str = "cpu") -> dict[str, Any]:
     """Time the learner's step against a plain one, in turns, on the `original` network.
 
-    Both do the same: categorical double Q-learning on one batch that comes from the replay as float16,
+    Both do the same: categorical double Q-learning on one batch as the replay gives it, in float16,
     gradient clipping, Adam, and new priorities as an array. Medians of single steps count.
     """
     config = LearnerConfig(imitation="none")

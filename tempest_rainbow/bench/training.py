@@ -21,7 +21,7 @@ _PARTS = ("environment", "inference", "insert", "sample", "learn", "wait")
 
 
 class _Rows:
-    """Keeps the rows of a run since its learning began."""
+    """Keeps the rows of a run since learning started."""
 
     def __init__(self) -> None:
         self.kept: list[Row] = []
@@ -42,12 +42,12 @@ class _Rows:
 
 
 def measure_training(seconds: float = 30.0) -> dict[str, Any]:
-    """Train with the default preset and tell its speed and where its time goes.
+    """Train with the default preset and return its speed and where its time goes.
 
     Returns:
         ``training_frames_per_second``, ``training_steps_per_second``, and ``share``: of the wall time, by the
         thread that collects (``environment``, ``inference``, ``insert``) and the one that learns (``sample``,
-        ``learn``, ``wait``). The two go on side by side, so each makes up at most 1.
+        ``learn``, ``wait``). The two run side by side, so each adds up to at most 1.
     """
     base = preset("default")
     config = replace(

@@ -93,12 +93,12 @@ class ClientSource(Source):
     def metrics(self) -> dict[str, float]:
         """Return how many clients play, how long their replies took lately, and how many were dropped, by
         reason."""
-        figures = {"collect/clients": float(len(self._pool.clients()))}
+        values = {"collect/clients": float(len(self._pool.clients()))}
         if self._pool.reply_seconds:
             median, late = np.quantile(list(self._pool.reply_seconds), [0.5, 0.99])
             self._pool.reply_seconds.clear()
-            figures |= {"collect/reply_ms": 1000 * float(median), "collect/reply_ms_p99": 1000 * float(late)}
-        return figures | {
+            values |= {"collect/reply_ms": 1000 * float(median), "collect/reply_ms_p99": 1000 * float(late)}
+        return values | {
             f"collect/dropped_{name}": float(count) for name, count in self._pool.dropped.items()
         }
 

@@ -90,7 +90,7 @@ class _Place:
 
 
 class ClusterCollector:
-    """A `Collector` that takes fragments from runners as they arrive and gives them the next task.
+    """A `Collector` that takes fragments from runners as they arrive and sends them the next task.
 
     A runner first reports its session, which changes when Ray restarts it. Every task names the session it is
     meant for. A runner that was restarted in the meantime returns None and is treated as lost: its streams break,
@@ -119,7 +119,7 @@ class ClusterCollector:
             replay: rings for ``runners`` x ``envs_per_runner`` environments.
 
         Raises:
-            ConnectionError: there is no cluster at the address, or it refuses the connection.
+            ConnectionError: no cluster answers at the address, or it refuses the connection.
             ValueError: a setting is out of range.
         """
         import ray
@@ -196,7 +196,7 @@ class ClusterCollector:
         return share
 
     def metrics(self) -> dict[str, float]:
-        """Return the cluster's figures by metric name."""
+        """Return the cluster's metrics by name."""
         return {
             "cluster/runners": float(sum(place.playing for place in self._places)),
             "cluster/lost": float(self.lost),

@@ -118,7 +118,7 @@ class EpisodeStatistics:
         """Count a step of each arrived environment and return the episodes that ended.
 
         Args:
-            arrivals: what came back from the step.
+            arrivals: what the step returned.
             by_expert: bool ``(k,)``, the action of that step was the teacher's.
         """
         self._reset(arrivals.ids[arrivals.first])

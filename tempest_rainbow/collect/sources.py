@@ -1,4 +1,4 @@
-"""Where frames come from, in the form of EnvPool's asynchronous interface.
+"""The sources of steps, in the form of EnvPool's asynchronous interface.
 
 ``recv`` returns the environments that have something new, ``send`` takes their actions. Here is the source over one
 vector environment. Those over single environments are in `single_sources`, the one over clients in `client_source`.

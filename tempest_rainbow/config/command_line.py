@@ -26,7 +26,7 @@ _METAVAR = {int: "INT", float: "FLOAT", bool: "", str: "TEXT", type(None): ""}
 def parse(base: Any, arguments: Sequence[str], prog: str) -> Any:
     """Return the dataclass ``base`` with the settings that a command line gives put over its fields.
 
-    The options of a nested dataclass are called ``--group.setting``. Where a setting may be None, ``none`` says so.
+    The options of a nested dataclass are called ``--group.setting``. ``none`` unsets a setting that may be None.
 
     Raises:
         SystemExit: help was asked for (code 0), or an option is unknown or its value of a wrong type (code 2).

@@ -37,7 +37,7 @@ __all__ = [
 
 
 class ConfigError(ValueError):
-    """A setting is unknown, of a wrong type or out of range; the message says what was expected."""
+    """A setting is unknown, of a wrong type or out of range; the message names what was expected."""
 
 
 @dataclass(frozen=True)
@@ -470,7 +470,7 @@ class TrainConfig:
         return attrgetter(name.replace("-", "_"))(self)
 
     def check(self) -> None:
-        """Check what types cannot say.
+        """Check what types do not express.
 
         Raises:
             ConfigError: a setting is out of range or does not go with another.

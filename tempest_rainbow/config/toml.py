@@ -124,10 +124,10 @@ def from_toml(text: str, base: Any) -> Any:
     """Put the settings of a TOML text over the configuration ``base``.
 
     Raises:
-        ConfigError: the text is no TOML, or a setting is unknown or of a wrong type.
+        ConfigError: the text is not valid TOML, or a setting is unknown or of a wrong type.
     """
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"this is no TOML: {error}") from error
+        raise ConfigError(f"this is not valid TOML: {error}") from error
     return overlay(base, values)

@@ -18,7 +18,7 @@ class Setting:
     """One steerable value.
 
     Attributes:
-        default: the value of a run that nobody steers; None means "as the schedule says".
+        default: the value of a run that nobody steers; None: as scheduled.
         low: least value allowed.
         high: greatest value allowed.
         kind: type that values are brought to.
@@ -109,7 +109,7 @@ class Controls:
         """Return a setting's value.
 
         Raises:
-            KeyError: there is no such setting.
+            KeyError: the setting is unknown.
         """
         with self._lock:
             return self._values[name]
@@ -118,7 +118,7 @@ class Controls:
         """Change a setting; None takes it back to the schedule's (or its default).
 
         Raises:
-            KeyError: there is no such setting.
+            KeyError: the setting is unknown.
             ValueError: the value is not a number within the setting's range.
         """
         setting = SETTINGS[name]
@@ -146,7 +146,7 @@ class Controls:
         """Ask for something to be done once, soon.
 
         Raises:
-            KeyError: there is no such request.
+            KeyError: the request is unknown.
         """
         if name not in REQUESTS:
             raise KeyError(f"no request {name!r}; there are {', '.join(REQUESTS)}")

@@ -30,7 +30,7 @@ class History:
         self._lost = 0
 
     def row(self, row: Row) -> None:
-        """Append a row of metrics; values that are no numbers become null."""
+        """Append a row of metrics; values that are not numbers become null."""
         values = {name: value if math.isfinite(value) else None for name, value in row.values.items()}
         self._write("row", row.frames, {"seconds": round(row.seconds, 3), "values": values})
 
@@ -60,12 +60,12 @@ class History:
                 _log.warning("the history cannot be written at present: %s", error)
         else:
             if self._lost:
-                _log.info("the history goes on; %d lines are lost", self._lost)
+                _log.info("the history continues; %d lines are lost", self._lost)
             self._lost = 0
 
 
 def rewind(path: Path, frames: int) -> None:
-    """Drop what a history tells of the time after ``frames``, because the run goes on from a checkpoint before.
+    """Drop the rows of a history after ``frames``, because the run resumes from an earlier checkpoint.
 
     Lines that are damaged go, too.
     """
@@ -86,7 +86,7 @@ def rewind(path: Path, frames: int) -> None:
         try:
             write_bytes(path, b"".join(kept))
         except OSError as error:
-            _log.warning("the history keeps what followed frame %d, and tells it again: %s", frames, error)
+            _log.warning("the history keeps the rows after frame %d, and will repeat them: %s", frames, error)
 
 
 def read_history(path: Path) -> Iterator[dict[str, Any]]:

@@ -110,7 +110,7 @@ class Keyboard:
             metrics: its latest row holds the present values of the schedules.
             screen: where answers appear; changes of ``controls`` are confirmed by whoever listens to them.
             reports: what keys ``a`` and ``b`` show, by the names ``attention`` and ``replay``.
-            terminal: where keys come from; None: standard input.
+            terminal: where keys are read from; None: standard input.
         """
         self._controls = controls
         self._metrics = metrics

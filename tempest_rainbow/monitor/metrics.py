@@ -1,4 +1,4 @@
-"""The hub through which a run tells its monitors what happens: metrics, histograms, evaluations, events."""
+"""The hub through which a run reports to its monitors: metrics, histograms, evaluations, events."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Row:
         seconds: seconds of this run so far, resumed parts included.
         values: metrics by name (``group/name``).
         histograms: raw values by name, for monitors that draw distributions.
-        headline: it is time to tell a reader; other rows are points of curves only.
+        headline: to be shown as a row; other rows are points of curves only.
     """
 
     frames: int
@@ -42,7 +42,7 @@ def sum_of_drops(values: Mapping[str, float]) -> dict[str, float]:
     """Return how many clients or cluster runners are there and were lost, over all reasons, by metric name.
 
     Args:
-        values: what the collector tells, with ``collect/dropped_<reason>`` or the names of ``cluster/``.
+        values: the collector's metrics, with ``collect/dropped_<reason>`` or the names of ``cluster/``.
     """
     lost = sum(value for name, value in values.items() if name.startswith(f"{_DROPPED}_"))
     totals = {_DROPPED: lost + values.get("cluster/lost", 0.0)}
@@ -52,7 +52,7 @@ def sum_of_drops(values: Mapping[str, float]) -> dict[str, float]:
 
 
 def drop_reasons(values: Mapping[str, float]) -> str:
-    """Say why clients were dropped, the most frequent reason first, such as ``left 2, silent 1``; "" if none
+    """Return why clients were dropped, the most frequent reason first, such as ``left 2, silent 1``; "" if none
     was."""
     reasons = {
         name.removeprefix(f"{_DROPPED}_"): value
@@ -82,13 +82,13 @@ class Monitor(Protocol):
 
 
 class Metrics:
-    """Hands rows, events and evaluations to every subscribed monitor.
+    """Passes rows, events and evaluations to every subscribed monitor.
 
     A monitor that raises is reported once and dropped: watching must never end a run.
     """
 
     def __init__(self) -> None:
-        """Begin without monitors."""
+        """Start without monitors."""
         self._lock = threading.RLock()
         self._monitors: list[Monitor] = []
         self._readers: list[Monitor] = []
@@ -112,16 +112,16 @@ class Metrics:
             self._monitors = [other for other in self._monitors if other is not monitor]
 
     def publish(self, row: Row) -> None:
-        """Hand on a row of metrics."""
+        """Publish a row of metrics."""
         self._latest = row
         self._each(lambda monitor: monitor.row(row) if row.headline or monitor not in self._readers else None)
 
     def event(self, frames: int, text: str) -> None:
-        """Hand on a sentence about something that happened."""
+        """Publish a sentence about an event."""
         self._each(lambda monitor: monitor.event(frames, text))
 
     def evaluation(self, frames: int, result: Mapping[str, Any]) -> None:
-        """Hand on the result of an evaluation."""
+        """Publish the result of an evaluation."""
         self._each(lambda monitor: monitor.evaluation(frames, result))
 
     def close(self) -> None:
@@ -144,7 +144,7 @@ class RunningMean:
     """Mean of what was added since the last ``take``."""
 
     def __init__(self) -> None:
-        """Begin empty."""
+        """Start empty."""
         self._sum: dict[str, float] = {}
         self._count: dict[str, int] = {}
 

@@ -35,7 +35,7 @@ def attention_report(network: RainbowNetwork, observations: NDArray[np.float32])
     game = int(used.sum(dim=1).argmax())
     slots = np.flatnonzero(used[game].numpy())
     if not len(slots):
-        return "there are no enemies at present"
+        return "no enemies at present"
     device = next(network.parameters()).device
     with torch.no_grad():
         weights = network.attention(seen[game : game + 1].to(device)).float().mean(dim=(0, 1)).cpu().numpy()
@@ -61,10 +61,10 @@ def _name(enemy: torch.Tensor, own: int) -> str:
 
 
 def replay_report(replay: Replay) -> str:
-    """Return the replay's figures as lines."""
-    figures = replay.statistics()
-    width = max(map(len, figures))
+    """Return the replay's values as lines."""
+    values = replay.statistics()
+    width = max(map(len, values))
     return "\n".join(
         f"{name:{width}}  {f'{value:,.0f}' if value.is_integer() else f'{value:.4g}'}"
-        for name, value in figures.items()
+        for name, value in values.items()
     )

@@ -49,7 +49,7 @@ def cut_tokens(
 ) -> None:
     """Cut observations (B, D) into tokens, see `lane_encoder.lane_and_enemy_values`.
 
-    ``starts`` (11,) says where each part of `lane_encoder.LAYOUT` begins; the other arrays are filled.
+    ``starts`` (11,) are the starts of the parts of `lane_encoder.LAYOUT`; the other arrays are filled.
     """
     for b in range(observations.shape[0]):
         row = observations[b]

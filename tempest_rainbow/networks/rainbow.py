@@ -151,7 +151,7 @@ class RainbowNetwork(nn.Module):
             ValueError: the network has no lane encoder.
         """
         if self.encoder is None:
-            raise ValueError("the network has no lane encoder, so there is no attention to show")
+            raise ValueError("the network has no lane encoder, so it has no attention")
         return self.encoder.attention(observations)
 
     def _value(self, features: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""A batch of n-step transitions, as the replay hands it to the learner."""
+"""A batch of n-step transitions, as the replay gives it to the learner."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Batch:
         imitation_weights: (B,) float32, weight of each sample in the imitation loss; 1 where advice is
             known, else 0, free for the caller to overwrite.
         indices: (B,) int64, rows of the replay, for `Replay.update_priorities`.
-        stamps: (B,) int64, tell whether a row was overwritten since.
+        stamps: (B,) int64, by which a row overwritten since is recognised.
     """
 
     observations: NDArray[np.floating]
@@ -59,7 +59,7 @@ class Batch:
     def join(cls, batches: Sequence[Batch]) -> Batch:
         """Return one batch of all transitions, for example half demonstrations, half own play (RLPD).
 
-        ``indices`` still refer to the replay each part came from; split the priorities by the parts' lengths.
+        ``indices`` still refer to each part's own replay; split the priorities by the parts' lengths.
         """
         return cls(
             *(np.concatenate([getattr(batch, field.name) for batch in batches]) for field in fields(cls))

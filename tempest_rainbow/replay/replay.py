@@ -38,7 +38,7 @@ class Replay:
     Attributes:
         inserted: steps inserted in all.
         dropped: steps that will never be drawn because their stream was cut before their window was complete.
-        stale: priorities that came back too late, their row having been overwritten.
+        stale: priorities that arrived after their row was overwritten.
     """
 
     def __init__(
@@ -156,7 +156,7 @@ class Replay:
             self._open_windows[rings] = 0
 
     def clear(self) -> None:
-        """Forget every transition; the counts of what was inserted and dropped, and the generator, go on."""
+        """Forget every transition; the counts of what was inserted and dropped, and the generator, stay."""
         with self._lock:
             self._written[:] = 0
             self._open_windows[:] = 0

@@ -87,7 +87,7 @@ def write_rows(
         flags[row] = new_flags[i]
         experts[row] = new_experts[i]
         written[environment] += 1
-        # The new observation closes the window that began n steps ago.
+        # The new observation closes the window that started n steps ago.
         opened = open_windows[environment]
         if opened == n_step:
             _activate(leaves, nodes, offsets, base, length, slot - n_step, 1, value)
@@ -146,7 +146,7 @@ def gather_windows(
         base = environment * length
         slot = row - base
         indices[i] = row
-        # The number of this row among all that its environment ever wrote tells later whether it is still
+        # By the number of this row among all that its environment ever wrote, one finds later whether it is still
         # the same.
         count = written[environment]
         stamps[i] = count - 1 - (count - 1 - slot) % length

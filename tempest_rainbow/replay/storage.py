@@ -37,7 +37,7 @@ def bytes_per_row(observation_size: int, dtype: str) -> int:
 
 
 def available_memory() -> int | None:
-    """Return the bytes that can be had without swapping, or None where the system does not say."""
+    """Return the bytes available without swapping, or None where the system does not report them."""
     limits = []
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
@@ -93,7 +93,7 @@ def allocate(shape: tuple[int, int], dtype: np.dtype[Any], path: Path | None) ->
     size = int(np.prod(shape)) * dtype.itemsize
     if path.exists() and not (path.is_file() and path.stat().st_size in (0, size)):
         raise ValueError(
-            f"{path} exists and is no replay of {size:,} bytes; delete it or choose another name"
+            f"{path} exists and is not a replay of {size:,} bytes; delete it or choose another name"
         )
     mapped = np.memmap(path, dtype, mode="w+", shape=shape)
     if hasattr(os, "posix_fallocate"):  # Writing to a mapped page that the disk has no room for is fatal.

@@ -30,14 +30,14 @@ _PROCESSORS = ("x86_64", "amd64", "aarch64", "arm64")
 """Where LLVM guarantees that a call at the end of a function takes no room on the stack."""
 
 Table = NDArray[np.int64]
-"""Shape ``(65540,)``: for each address that a function begins at, where it is, else 0; then where the handlers are."""
+"""Shape ``(65540,)``: the function that starts at each 6502 address, or 0; then the handlers. All are addresses."""
 
 _log = logging.getLogger(__name__)
 _tables: dict[str, Table | None] = {}
 
 
 def table_for(memory: NDArray[np.uint8]) -> Table | None:
-    """The translation of a ROM's program, compiled at its first use ever; None where there is none.
+    """The translation of a ROM's program, compiled at its first use; None where it cannot be compiled.
 
     Whatever goes wrong is logged: the interpreter runs every program.
 

@@ -32,7 +32,7 @@ VROM_END = 0x4000
 ROM_START = 0x9000
 
 Leave = Callable[[ir.IRBuilder, int, int, int], None]
-"""Ends a block: on at an address, after so many cycles of the block, with the events to be looked at by a cycle."""
+"""Ends a block: next address, cycles of the block, and the cycle by which events have to be checked."""
 
 RARELY = [1, 1000]
 
@@ -107,7 +107,7 @@ class Accesses:
         return builder.gep(self.state, [builder.zext(address, I64)])
 
     def byte(self, builder: ir.IRBuilder, address: int | Any) -> Any:
-        """A byte of the row, which begins with RAM."""
+        """A byte of the row, which starts with RAM."""
         return builder.zext(builder.load(self._row(builder, address)), I32)
 
     def _rom_byte(self, builder: ir.IRBuilder, address: Any) -> Any:

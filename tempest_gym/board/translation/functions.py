@@ -133,9 +133,9 @@ class _Translator:
         builder = ir.IRBuilder(block)
         run = self.function.append_basic_block()
         late = self.function.append_basic_block()
-        begins = builder.add(builder.load(operations.cycle), _I64(worst_cycles(instructions[:-1])))
+        start = builder.add(builder.load(operations.cycle), _I64(worst_cycles(instructions[:-1])))
         event = self.function.args[3]
-        builder.cbranch(builder.icmp_signed("<", begins, event), run, late).set_weights([1000, 1])
+        builder.cbranch(builder.icmp_signed("<", start, event), run, late).set_weights([1000, 1])
         self._leave(ir.IRBuilder(late), instructions[0].address, 0, event)
         builder = ir.IRBuilder(run)
         done = 0

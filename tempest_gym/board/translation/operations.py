@@ -24,7 +24,7 @@ class Operations(Accesses):
     """Writes instructions into blocks of one function."""
 
     def emit(self, builder: ir.IRBuilder, instruction: Instruction, done: int) -> None:
-        """Write one instruction that begins that many cycles after the block (crossings not counted)."""
+        """Write one instruction that starts this many cycles after the block (page crossings not counted)."""
         opcode = instruction.opcode
         if opcode.kind == "store":
             address, *bounds = self.address(builder, instruction)

@@ -79,7 +79,7 @@ class Region:
 
     Attributes:
         blocks: the blocks.
-        entries: addresses of blocks to which control comes from elsewhere.
+        entries: addresses of blocks that are reached from elsewhere.
     """
 
     blocks: dict[int, list[Instruction]] = field(default_factory=dict)
@@ -87,7 +87,7 @@ class Region:
 
 
 def decode(memory: NDArray[np.uint8], address: int) -> Instruction | None:
-    """The instruction at an address in ROM; None if there is none."""
+    """The instruction at an address in ROM, or None."""
     if not ROM_START <= address <= 0xFFFD:
         return None
     opcode = _OPCODES.get(int(memory[address]))
@@ -137,7 +137,7 @@ def find_regions(memory: NDArray[np.uint8], targets: Iterable[int]) -> list[Regi
 def _traverse(
     memory: NDArray[np.uint8], roots: set[int]
 ) -> tuple[dict[int, Instruction], set[int], set[int]]:
-    """All instructions that can be found from some; where control comes from elsewhere; where blocks begin."""
+    """All instructions reachable from ``roots``, the addresses reached from elsewhere, and the starts of blocks."""
     found: dict[int, Instruction] = {}
     entries, leaders, left_out = set(roots), set(roots), set[int]()
     todo = sorted(roots)

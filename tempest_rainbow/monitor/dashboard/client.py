@@ -37,14 +37,14 @@ _TOKEN_VARIABLE = "TEMPEST_DASHBOARD_TOKEN"
 
 
 class DashboardError(ValueError):
-    """The dashboard cannot be opened as asked; the message says what to change."""
+    """The dashboard cannot be served as configured; the message names what to change."""
 
 
 def read_token(config: DashboardConfig) -> str | None:
     """Return the token, or None where none is needed.
 
     Raises:
-        DashboardError: the address is not loopback and there is no token, or the token is too short.
+        DashboardError: the address is not loopback and no token is given, or the token is too short.
     """
     token = os.environ.get(_TOKEN_VARIABLE) or None
     if config.token_file is not None:
@@ -116,7 +116,7 @@ class Dashboard:
             reports: texts that browsers may ask for, by name.
 
         Raises:
-            DashboardError: there is no token where one is needed, or the address cannot be bound to.
+            DashboardError: a token is needed and missing, or it cannot bind to the address.
         """
         token = read_token(config)
         listener = _bind(config.host, config.port)

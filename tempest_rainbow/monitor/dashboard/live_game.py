@@ -56,7 +56,7 @@ def live_view(
 
 
 def _jpeg(picture: NDArray[np.uint8]) -> str:
-    from PIL import Image  # comes with the extra that shows pictures
+    from PIL import Image  # in the extra that shows pictures
 
     file = io.BytesIO()
     Image.fromarray(picture).save(file, "jpeg", quality=_QUALITY)

@@ -1,4 +1,4 @@
-"""One browser's page of the dashboard: figures, the live game, charts, controls.
+"""One browser's page of the dashboard: metrics, the live game, charts, controls.
 
 The page is laid out here; what moves is drawn by ``dashboard.js`` from the rows that are sent to it.
 """
@@ -67,7 +67,7 @@ class Page:
         """Belong to ``view``."""
         self.view = view
         self.client = ui.context.client
-        self.begun = False
+        self.started = False
         self.watching = view.live
         self.sliders: dict[str, ui.slider] = {}
         self.labels: dict[str, ui.label] = {}
@@ -140,8 +140,8 @@ def build_page(view: RunView) -> None:
         "cards": [[metric, find(metric).form] for metric, _ in CARDS],
     }
 
-    def begin() -> None:
-        page.begun = True
+    def start() -> None:
+        page.started = True
         view.pages[page.client.id] = page
         page.show_settings(view.values)
         if view.latest is not None:
@@ -151,14 +151,14 @@ def build_page(view: RunView) -> None:
 
     def resume() -> None:
         """Resume a browser that had lost its connection, and send what it missed."""
-        if page.begun:
-            begin()
+        if page.started:
+            start()
 
     def end() -> None:
         if view.pages.pop(page.client.id, None) is not None:
             view.count_viewers()
 
-    ui.on("tempest_ready", begin)
+    ui.on("tempest_ready", start)
     page.client.on_connect(resume)
     page.client.on_disconnect(end)
 

@@ -1,4 +1,4 @@
-"""A run's history in bounded memory: recent rows as they came, old ones thinned out by their age."""
+"""A run's history in bounded memory: recent rows complete, old ones thinned out by their age."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Timeline:
     """
 
     def __init__(self, capacity: int = 400, knee: float = 60.0) -> None:
-        """Begin empty.
+        """Start empty.
 
         Args:
             capacity: number of bins.
