@@ -78,7 +78,7 @@ def find(name: str) -> Path | None:
 
 
 def _is_safe(folder: Path) -> bool:
-    """Whether nobody else could have put code into a folder: among temporary files it must be ours alone."""
+    """Whether no other user can have written code into a folder: a temporary one must be ours alone."""
     if folder != _temporary_folder() or not hasattr(os, "getuid"):
         return True
     status = folder.lstat()
@@ -107,7 +107,7 @@ def machine_code_key(sources: Iterable[Path], data: bytes = b"") -> str:
 def build_once(name: str, compile_code: Callable[[], bytes], announcement: str) -> bytes:
     """Return the content of the file of that name in the cache, compiled if it is not there yet.
 
-    Processes that need it at the same time wait for the first of them. Files that nobody used for 60 days are removed
+    Processes that need it at the same time wait for the first of them. Files unused for 60 days are removed
     when a new one is written.
 
     Args:

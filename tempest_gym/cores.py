@@ -24,7 +24,7 @@ def _quota(membership: Path, root: Path) -> float:
 
     Args:
         membership: the file that names the groups, ``/proc/self/cgroup``.
-        root: where control groups are mounted; in a container its own group may be there.
+        root: where control groups are mounted; in a container perhaps its own group.
     """
     least = _UNLIMITED
     try:

@@ -89,4 +89,4 @@ def _slices() -> dict[str, slice]:
 
 
 FEATURES: dict[str, slice] = _slices()
-"""Where each group of features lies in an observation, in the order of ``lua/features.lua``."""
+"""Where each group of features is in an observation, in the order of ``lua/features.lua``."""

@@ -52,7 +52,7 @@ def step_info(frame: Any, expert_action: Any, episode_frames: Any, **seed: Any) 
     """Return the info of a step.
 
     Args:
-        frame: a `Frame` that stands for the whole step; for many environments any object with the same attributes,
+        frame: a `Frame` that represents the whole step; for many environments any object with the same attributes,
             each an array.
         expert_action: the expert's joint action or actions; None without a teacher, whose keys are then left out.
         episode_frames: game frames since the episode started.

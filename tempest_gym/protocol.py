@@ -379,7 +379,7 @@ class MessageParser:
             return None
         _, command, length = _RESPONSE.unpack_from(self._pending)
         if length > min(self.response_limit, _RESPONSE_LIMIT):
-            raise ProtocolError("response", f"a response of {length} bytes that nobody asked for")
+            raise ProtocolError("response", f"a response of {length} bytes that was not requested")
         payload = self._take(_RESPONSE.size, length)
         return None if payload is None else Response(command, payload)
 

@@ -69,7 +69,7 @@ class RomError(ValueError):
 
 
 class RomWarning(UserWarning):
-    """A ROM set that nobody knows is used."""
+    """An unknown ROM set is used."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +124,7 @@ def resolve_rom(rom: str | os.PathLike[str] | RomImage | None = None) -> RomImag
             variable ``TEMPEST_ROM`` and, where that is not set, Squall.
 
     Raises:
-        RomError: nothing usable is there.
+        RomError: no usable set was found.
     """
     if isinstance(rom, RomImage):
         return rom
@@ -148,7 +148,7 @@ def load_roms(path: str | os.PathLike[str], kind: str | None = None) -> RomImage
     Args:
         path: folder or zip file.
         kind: the set wanted, such as ``"tempest1"``. None: the set whose name the path bears, else the
-            one whose files are there.
+            one whose files are present.
 
     Raises:
         RomError: a file is missing, has the wrong size or content, or cannot be read.
@@ -296,7 +296,7 @@ def _sha1(content: bytes) -> str:
 
 
 def _readers(place: Path, kind: str) -> dict[str, _Reader]:
-    """Return a reader for every file of the set that is there, the set's own before its parent's."""
+    """Return a reader for every file of the set that was found, the set's own before its parent's."""
     if place.is_dir():
         sources = [_open(place / kind), _open(place / f"{kind}.zip"), _folder(place)]
         sources += [_open(place / _PARENT), _open(place / f"{_PARENT}.zip")]
@@ -334,7 +334,7 @@ def _read_file(file: Path) -> bytes:
 
 
 def _archive(file: Path, prefix: str) -> dict[str, _Reader]:
-    """Return readers of the ROM files that stand in ``prefix`` of a zip file."""
+    """Return readers of the ROM files below ``prefix`` in a zip file."""
     if not file.is_file():
         raise RomError(f"{file}: neither a folder nor a zip file")
     if file.stat().st_size > _ARCHIVE_LIMIT:
@@ -348,7 +348,7 @@ def _archive(file: Path, prefix: str) -> dict[str, _Reader]:
         name = entry.filename.lower()
         if name.startswith(prefix) and name[len(prefix) :] in ROM_FILES:
             if name[len(prefix) :] in readers:
-                raise RomError(f"{file}: {entry.filename} is there twice")
+                raise RomError(f"{file}: contains {entry.filename} twice")
             readers[name[len(prefix) :]] = partial(_read_entry, file, entry)
     return readers
 

@@ -169,11 +169,11 @@ class Checkpoints:
     """The checkpoints of a run: the last few, and the best by evaluation.
 
     Each is a folder named by its frames, which is filled under a temporary name, synced and renamed;
-    one that is to go is renamed first. So a folder with the right name is always complete.
+    one to be deleted is renamed first. So a folder with the right name is always complete.
     """
 
     def __init__(self, folder: Path, keep: int) -> None:
-        """Look after the checkpoints in ``folder`` (made if missing), keeping the last ``keep``."""
+        """Manage the checkpoints in ``folder`` (created if missing), keeping the last ``keep``."""
         self.folder = folder
         self.keep = keep
         folder.mkdir(parents=True, exist_ok=True)
@@ -186,7 +186,7 @@ class Checkpoints:
         """Return the newest checkpoint.
 
         Raises:
-            CheckpointError: there is none.
+            CheckpointError: there is no checkpoint.
         """
         found = self.all()
         if not found:
@@ -204,7 +204,7 @@ class Checkpoints:
         """Return the checkpoint with the best evaluation, the newest if none was evaluated.
 
         Raises:
-            CheckpointError: there is none.
+            CheckpointError: there is no checkpoint.
         """
         record = self._record()
         if record is not None and (self.folder / record["name"]).is_dir():

@@ -20,7 +20,7 @@ def read_text(path: Path, largest: int = LARGEST_TEXT) -> str:
     """Return a file's text.
 
     Raises:
-        FileNotFoundError: there is none.
+        FileNotFoundError: the file is missing.
         ValueError: it is not a regular file (a device, a pipe), larger than ``largest`` bytes, or not UTF-8.
     """
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
@@ -41,7 +41,7 @@ def read_json(path: Path, largest: int = LARGEST_JSON) -> Any:
     """Return what a JSON file holds.
 
     Raises:
-        FileNotFoundError: there is none.
+        FileNotFoundError: the file is missing.
         ValueError: as `read_text`, or it is not JSON.
     """
     try:
@@ -63,7 +63,7 @@ def sync(path: Path) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file so that at any moment either the old or the new content is there, never a part of it."""
+    """Write a file so that it has the old or the new content at any moment, never a part."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         with open(temporary, "wb") as file:

@@ -152,7 +152,7 @@ def build_network(card: Mapping[str, Any]) -> RainbowNetwork:
 
 
 def find_weights(path: Path) -> Path:
-    """Return the weights file that ``path`` stands for: a run folder (its best checkpoint), a checkpoint,
+    """Return the weights file that ``path`` names: a run folder (its best checkpoint), a checkpoint,
     or the file itself.
 
     Raises:

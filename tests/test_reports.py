@@ -25,9 +25,9 @@ def test_attention_is_shown_for_the_game_with_most_enemies_by_lane_type_and_dept
     np.testing.assert_allclose(shares.sum(axis=1), 1.0, atol=0.011)
 
 
-def test_where_there_is_nothing_to_look_at_that_is_said():
+def test_a_game_without_enemies_is_reported():
     network = RainbowNetwork(NETWORK_PRESETS["fast"], 195, 44)
-    assert attention_report(network, np.zeros((2, 195), np.float32)) == "there are no enemies at present"
+    assert attention_report(network, np.zeros((2, 195), np.float32)) == "no enemies at present"
     assert attention_report(network, np.zeros((0, 195), np.float32)) == "nothing was observed yet"
     plain = RainbowNetwork(NetworkConfig(encoder="none"), 4, 2)
     assert attention_report(plain, np.zeros((1, 4), np.float32)) == "this network has no attention"

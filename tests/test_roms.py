@@ -27,7 +27,7 @@ Files = dict[str, bytes]
 
 
 def noise(kind: str, salt: str = "") -> Files:
-    """Return files with the names and sizes of a set, and content that nobody knows."""
+    """Return files with the names and sizes of a set, and unknown content."""
     return {name: random.Random(name + salt).randbytes(ROM_FILES[name][0]) for name in ROM_SETS[kind].names}
 
 

@@ -65,7 +65,7 @@ def subtract_decimal(a, m, c):
     return result | (binary << 8) | (binary << 16) | (carry << 24) | (overflow << 25)
 
 
-# For each opcode that may stand in an idle loop: its length, plus 8 if it reads an address of one byte, 16 of two.
+# For each opcode that an idle loop may contain: its length, plus 8 if it reads an address of one byte, 16 of two.
 _IDLE_OPCODES = np.zeros(256, np.uint8)
 for _opcode in OPCODES:
     if (

@@ -1,4 +1,4 @@
-"""Where everything mutable about one board lies in its row of the state array.
+"""Where everything mutable of one board is in its row of the state array.
 
 A board is one row of a C-contiguous ``(n, STATE_BYTES)`` uint8 array and nothing else: copying the row clones
 the machine. ``STATE_DTYPE`` names the fields; the upper-case constants are the byte offsets of the ones that

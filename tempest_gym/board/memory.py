@@ -139,6 +139,6 @@ def fetch_elsewhere(state, words, rom, address, cycle):
 
 @numba.njit
 def fetch_word_elsewhere(state, words, rom, address, cycle):
-    """Two instruction bytes that do not both stand in ROM."""
+    """Two instruction bytes that are not both in ROM."""
     low = fetch_elsewhere(state, words, rom, address, cycle)
     return low | (fetch_elsewhere(state, words, rom, address + 1, cycle + 1) << 8)

@@ -3,7 +3,7 @@
 The first start on a machine compiles the generated interpreter with numba, takes the optimised LLVM module and
 writes the object code to a cache of the user's, named by everything it depends on: the text of every file of this
 package, the versions of Python, numba and llvmlite, and the processor. Later starts link that object with llvmlite
-alone; numba is not even imported. The generated interpreter's source lies beside the object code, to be read.
+alone; numba is not even imported. The generated interpreter's source is written beside the object code, for readers.
 """
 
 from __future__ import annotations

@@ -182,7 +182,7 @@ class _Vector:
         self.seconds += now - start
 
     def run_without_lua(self, seconds: float) -> None:
-        """Run the boards on from where they stand in play, without Lua, and take them back; on as many threads."""
+        """Run the boards on from their present play, without Lua, and restore them; on as many threads."""
         fleet = self.env.fleet
         state = fleet.save_state()
         slices = np.array_split(np.arange(self.env.num_envs), self.env.threads)

@@ -45,7 +45,7 @@ def save_pictures(rom: RomImage, folder: Path) -> list[Path]:
 
 
 def _title(rom: RomImage) -> _Picture:
-    """The logo, which the game shows when nobody presses start."""
+    """The logo, which the game shows until start is pressed."""
     fleet = BoardFleet(rom, 1)
     shown = 0
     for _ in range(_LIMIT):

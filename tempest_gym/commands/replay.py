@@ -41,8 +41,8 @@ def recorded_rom(recording: Recording, rom: str | None = None) -> RomImage:
         rom: where the set is; None looks where `tempest_gym.roms.resolve_rom` does.
 
     Raises:
-        RecordingError: another set is there.
-        tempest_gym.roms.RomError: no usable set is there.
+        RecordingError: the set found is another.
+        tempest_gym.roms.RomError: no usable set was found.
     """
     header = recording.header
     image = squall_rom() if rom is None and header.game == "squall" else resolve_rom(rom)

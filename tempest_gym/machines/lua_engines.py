@@ -182,7 +182,7 @@ def _pack_format() -> str:
 
 
 def address_of(array: NDArray[Any]) -> int:
-    """Return where an array's data lie in memory."""
+    """Return the address of an array's data."""
     address: int = array.__array_interface__["data"][0]
     return address
 

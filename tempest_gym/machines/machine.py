@@ -43,7 +43,7 @@ class Machine(Protocol):
     ) -> Frame:
         """Act, then run to the next decision frame, the end of the game or, if wished, a death.
 
-        The frame returned stands for all on the way: its ``objective`` and ``subjective`` are sums, ``life_lost``
+        The frame returned represents all on the way: its ``objective`` and ``subjective`` are sums, ``life_lost``
         is set after a death, ``frames`` counts them.
 
         Args:
@@ -123,7 +123,7 @@ class Advance:
         self._frames, self._life_lost = 0, False
 
     def add(self, frame: Frame) -> Frame | None:
-        """Add a frame; return one that stands for all of them if the agent must see it."""
+        """Add a frame; return one that represents all of them if the agent must see it."""
         self._frames += 1
         self._objective += frame.objective
         self._subjective += frame.subjective

@@ -111,7 +111,7 @@ class PipeLink(Link):
         self._finalizer = weakref.finalize(self, os.close, self._input)
 
     def connect(self, seconds: float) -> None:
-        """Pipes are there from the start."""
+        """Pipes exist from the start."""
 
     def send(self, data: bytes, seconds: float) -> None:
         """Send bytes to MAME's standard input."""

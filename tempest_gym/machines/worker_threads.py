@@ -23,17 +23,17 @@ from tempest_gym.machines.lua_host import ALL_WELL, FleetArrays, LuaHost, NoDeci
 __all__ = ["Crew", "Job"]
 
 Job = Callable[[LuaHost], None]
-"""A piece of work on some boards; it runs in one thread, with that thread's Lua."""
+"""Work on some boards; it runs in one thread, with that thread's Lua."""
 
 READY, WORK, ASLEEP, WATCHED = range(4)
-"""Where a helper is: looking for work; at work; not to be reached but through its queue; at work, and the leader
-waits in its queue of results. `lua/host.lua` has the same numbers."""
+"""State of a helper: looking for work; at work; asleep, to be woken through its queue; at work, with the leader
+waiting for its result. `lua/host.lua` has the same numbers."""
 
 _LINE = 8
-"""Words of a cache line: what different threads write lies on different ones."""
+"""Words of a cache line: each thread writes to lines of its own."""
 
 _LOOKS = 6000
-"""Looks for work, or for its end, before a thread goes to sleep: some 150 microseconds."""
+"""Polls for work, or for its end, before a thread goes to sleep: some 150 microseconds."""
 
 _EXCHANGE = ctypes.PYFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64)
 _COMPARE_EXCHANGE = ctypes.PYFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
@@ -88,7 +88,7 @@ class Crew:
             for job in jobs:
                 job(self._host)
             lost = self._host.lead(len(helpers), self._looks)
-        finally:  # Also after Ctrl-C anywhere above: nobody may be left at work on these arrays.
+        finally:  # Also after Ctrl-C anywhere above: no helper may be left at work on these arrays.
             for helper in helpers:
                 helper.wake()
             errors = [helper.wait() for helper in helpers]
@@ -140,7 +140,7 @@ class _Helper:
         return self._results.get()
 
     def wake(self) -> None:
-        """Work on the plan that is published, if it found the thread asleep and nobody has woken it since."""
+        """Work on the plan that is published, if it found the thread asleep and no other call has woken it since."""
         if self._words[2]:
             self._queues.put("plan")
             self._words[2] = 0

@@ -1,4 +1,4 @@
-"""Who may connect to the server of clients: everybody on this computer, others with the token."""
+"""Who may connect to the server: any client on this computer, others with the token."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Admission:
 
     Args:
         host: address that the server listens at.
-        token: what clients of ours must show; None: everybody on this computer is welcome.
+        token: what our clients must present; None: any client on this computer may connect.
         legacy: from where clients may connect with the original's empty hello, which carries no token.
 
     Raises:
@@ -50,7 +50,7 @@ class Admission:
         """
         if hello.protocol == 0:
             if self._legacy == "none" or (self._legacy == "loopback" and not is_loopback(address)):
-                raise ProtocolError("legacy", "clients in the original's format are not welcome here")
+                raise ProtocolError("legacy", "clients in the original's format are not accepted here")
         elif self._token and not hmac.compare_digest(_bytes(hello.token), _bytes(self._token)):
             raise ProtocolError("token", "the client shows another token")
 

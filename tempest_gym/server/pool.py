@@ -1,7 +1,7 @@
 """Serves MAME clients, which may connect and leave at any time, as one pool of environments, as EnvPool does.
 
 One event loop in the caller's thread: ``recv`` runs it until a client has a frame. Either a client
-owes one packet or it is owed one reply, so nothing queues up, and whoever is slow holds up nobody else.
+owes one packet or it is owed one reply, so nothing queues up, and a slow client delays no other.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _log = logging.getLogger(__name__)
 DEFAULT_PORT = 9999
 
 _CHUNK = 1 << 16
-_STRANGERS = 64
+_MOST_WITHOUT_HELLO = 64
 _TICK = 0.2
 _FAREWELL = 1.0
 _REMEMBERED_REPLIES = 50_000
@@ -94,23 +94,23 @@ class ClientPool:
         port: port to listen at; 0 lets the system choose, see ``address``.
         count: how many clients at most.
         settings: rules of episodes and rewards.
-        token: what clients must show; None: everybody on this computer is welcome.
+        token: what clients must present; None: any client on this computer may connect.
         legacy: who may connect with the original's empty hello, which carries no token: ``"loopback"``,
-            ``"all"`` or ``"none"``. Behind a proxy or tunnel everybody seems to be on this computer:
+            ``"all"`` or ``"none"``. Behind a proxy or tunnel every client appears to be on this computer:
             choose ``"none"``.
         legacy_reply: bytes of a reply to such a client: 3, or 5 for its later versions, which read whether to start
             beyond level 1 and the start level too.
-        deadline: seconds a client may take for a frame or for taking a reply in.
-        hello_deadline: seconds a client may take to introduce itself.
+        deadline: seconds a client may take for a frame or for reading a reply.
+        hello_deadline: seconds a client may take for its hello.
 
     Attributes:
-        address: host and port in use.
+        address: host and port that it listens at.
         dropped: how many clients were dropped or refused, by reason.
         reply_seconds: from the arrival of a packet to the reply to it, for the last that the agent chose.
 
     Raises:
         ValueError: the address is open to other machines and there is no token.
-        OSError: the address cannot be bound.
+        OSError: it cannot bind to the address.
 
     Example:
         >>> pool = ClientPool(port=0, count=2)  # the system chooses the port
@@ -232,7 +232,7 @@ class ClientPool:
                 self._send(client, encode_command(Command.START_LEVEL, bytes([level])))
 
     def close(self, reason: str = "") -> None:
-        """Send all clients away and give the port up. May be called twice."""
+        """Dismiss all clients and close the port. May be called twice."""
         if self._closed:
             return
         self._closed = True
@@ -277,20 +277,18 @@ class ClientPool:
             self._check_deadlines(now)
 
     def _accept(self) -> None:
-        for _ in range(_STRANGERS):
+        for _ in range(_MOST_WITHOUT_HELLO):
             try:
                 connection, peer = self._server.accept()
             except BlockingIOError:
                 return
-            except (
-                OSError
-            ) as error:  # For example, no descriptor is left: they wait in the queue for a moment.
-                _log.warning("no more clients can be taken in now: %s", error)
+            except OSError as error:  # For example, no descriptor is left: they stay in the queue.
+                _log.warning("cannot accept more clients now: %s", error)
                 self._selector.unregister(self._server)
                 self._accepting = False
                 return
-            strangers = sum(1 for client in self._clients.values() if client.hello is None)
-            if strangers >= _STRANGERS:
+            waiting = sum(1 for client in self._clients.values() if client.hello is None)
+            if waiting >= _MOST_WITHOUT_HELLO:
                 connection.close()
                 self.dropped["crowd"] += 1
                 continue
@@ -299,7 +297,7 @@ class ClientPool:
             self._adopt(connection, peer[0])
 
     def _adopt(self, connection: socket.socket, address: str) -> None:
-        """Take a connection in and await its hello."""
+        """Register a connection and await its hello."""
         connection.setblocking(False)
         client = _Client(connection, address, time.monotonic() + self._hello_deadline)
         self._clients[connection] = client
@@ -323,7 +321,9 @@ class ClientPool:
             self._greet(client, message)
         elif isinstance(message, Response):
             if message.command != Command.ALIVE:
-                raise ProtocolError("response", f"a response to command {message.command} that nobody gave")
+                raise ProtocolError(
+                    "response", f"a response to command {message.command}, which was not sent"
+                )
         elif client.slot is None or not client.owes_frame:
             raise ProtocolError("unexpected", "a packet before the reply to the last one")
         else:

@@ -164,7 +164,7 @@ def make_tube(shape: int) -> Tube:
     size = walk.max(axis=0) - walk.min(axis=0)
     scale = min(2 * REACH / size.max(), LONGEST_LANE / lengths.max())
     walk = (walk - (walk.max(axis=0) + walk.min(axis=0)) / 2) * scale
-    # An open tube moves aside for its far end, so that both together stand in the middle of the screen.
+    # An open tube moves aside for its far end, so that both together are in the middle of the screen.
     corners = np.vstack([walk, plan.vanishing]) if is_open else walk
     shift = -(corners.max(axis=0) + corners.min(axis=0)) / 2
     spokes = np.rint(walk + shift).astype(int) + CENTRE

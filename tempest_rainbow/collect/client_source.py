@@ -16,7 +16,7 @@ __all__ = ["ClientSource", "split_address"]
 
 _log = logging.getLogger(__name__)
 
-_PATIENCE = 0.2
+_POLL_SECONDS = 0.2
 """Seconds after which ``recv`` returns with nothing, so that a run without clients can still be stopped."""
 
 
@@ -76,7 +76,7 @@ class ClientSource(Source):
 
     def recv(self) -> Arrivals:
         """Return the clients that have arrived, possibly none after a fifth of a second."""
-        return self._pool.recv(timeout=_PATIENCE)
+        return self._pool.recv(timeout=_POLL_SECONDS)
 
     def send(self, ids: NDArray[np.int64], actions: NDArray[np.int64]) -> None:
         """Give clients their actions."""

@@ -19,7 +19,7 @@ __all__ = ["SerialSource", "ThreadedSource"]
 
 _log = logging.getLogger(__name__)
 
-_PATIENCE = 0.2
+_POLL_SECONDS = 0.2
 """Seconds after which ``recv`` returns with nothing, so that a run whose environments all failed can still
 be stopped."""
 
@@ -186,8 +186,8 @@ class ThreadedSource(Source):
         }
 
     def recv(self) -> Arrivals:
-        """Return the environments that are there (all of them if ``together``), after a while maybe none."""
-        done, late = wait(self._waiting, _PATIENCE, ALL_COMPLETED if self._together else FIRST_COMPLETED)
+        """Return the environments that have arrived (all if ``together``), perhaps none after a short wait."""
+        done, late = wait(self._waiting, _POLL_SECONDS, ALL_COMPLETED if self._together else FIRST_COMPLETED)
         arrived: dict[int, _Result] = {}
         if not (self._together and late):
             for future in done:

@@ -145,7 +145,7 @@ class TrainingStep:
         return rainbow_loss(self._network, self._target, self._config, batch)
 
     def _compiled_loss(self) -> Callable[..., Losses]:
-        """Return the compiled loss; it falls back for good at the first call that fails."""
+        """Return the compiled loss; the first call that fails switches to the uncompiled one."""
         try:
             compiled = torch.compile(self._plain_loss, dynamic=False)
         except RuntimeError as error:

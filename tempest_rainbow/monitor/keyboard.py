@@ -108,7 +108,7 @@ class Keyboard:
         Args:
             controls: what keys change.
             metrics: its latest row holds the present values of the schedules.
-            screen: where answers appear; changes of ``controls`` are confirmed by whoever listens to them.
+            screen: where answers appear; changes of ``controls`` are confirmed by their listeners.
             reports: what keys ``a`` and ``b`` show, by the names ``attention`` and ``replay``.
             terminal: where keys are read from; None: standard input.
         """
@@ -123,7 +123,7 @@ class Keyboard:
         self._thread: threading.Thread | None = None
 
     def press(self, key: str) -> None:
-        """Do what ``key`` stands for; an unknown key is answered by a hint."""
+        """Do what ``key`` means; an unknown key shows a hint."""
         if self._asked_to_flush:
             self._asked_to_flush = False
             if key in ("y", "Y"):

@@ -41,7 +41,7 @@ class Metric:
     """One metric.
 
     Attributes:
-        name: ``group/name`` as in rows and TensorBoard. A name that ends in ``*`` stands for a family.
+        name: ``group/name`` as in rows and TensorBoard. A name that ends in ``*`` is a family.
         label: the short name that people see, the same everywhere.
         unit: of the values, empty for shares and other pure numbers.
         form: ``count``, ``duration``, or a format such as ``.2f``.

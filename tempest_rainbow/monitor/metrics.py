@@ -39,7 +39,7 @@ _DROPPED = "collect/dropped"
 
 
 def sum_of_drops(values: Mapping[str, float]) -> dict[str, float]:
-    """Return how many clients or cluster runners are there and were lost, over all reasons, by metric name.
+    """Return how many clients or cluster runners are connected and were lost, over all reasons, by metric name.
 
     Args:
         values: the collector's metrics, with ``collect/dropped_<reason>`` or the names of ``cluster/``.

@@ -187,7 +187,7 @@ class LivePanel:
         self._console.clear()
 
     def show(self, text: str) -> None:
-        """Write a line above the panel; several lines stand in the panel for a minute or until shown again."""
+        """Write a line above the panel; several lines stay in the panel for a minute or until shown again."""
         if "\n" not in text:
             self._page_until = 0.0
             self._console.print(Text(text))

@@ -1,7 +1,7 @@
 """Products too small and irregular for the stock matrix routines, as compiled CPU kernels with gradients.
 
 `lane_codes` and `relu_pool` are the core of the lane encoder, `select_rows` is one row of an output layer per
-sample. Elsewhere than on a CPU, and inside torch.compile, they take the equivalent stock operations instead.
+sample. On other devices, and inside torch.compile, the equivalent stock operations are used.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["expected_returns", "lane_codes", "relu_pool", "select_rows", "usable
 
 
 def usable(tensor: Tensor) -> bool:
-    """Return whether the kernels take this tensor: on the CPU, and no compiler or exporter follows the steps."""
+    """Return whether the kernels apply to a tensor: on the CPU, outside compilers and exporters."""
     if torch.compiler.is_compiling() or torch.jit.is_tracing():
         return False
     return tensor.device.type == "cpu"
@@ -193,7 +193,7 @@ def lane_codes(
     agreement: Tensor,
     epsilon: float,
 ) -> tuple[Tensor, Tensor]:
-    """Scale tokens to unit deviation; let every lane and head gather codes of enemies it agrees with.
+    """Scale tokens to unit deviation and gather, for every lane and head, codes of enemies by attention.
 
     Args:
         lanes: (B, 8, 16) float32, values of the lanes, a 1 last.

@@ -1,6 +1,6 @@
 """Prioritised replay: every observation stored once, n-step transitions formed when they are drawn.
 
-Rows lie in one ring per environment (`replay_rings`), priorities in a `SumTree`. With the defaults a row of
+Rows are in one ring per environment (`rings`), priorities in a `SumTree`. With the defaults a row of
 195 values takes 404 bytes: float16 observation, action, advice, reward, flags and its share of the tree.
 
 Prioritisation: Schaul et al. 2016 (https://arxiv.org/abs/1511.05952), proportional variant, stratified.

@@ -59,7 +59,7 @@ def find_leaf(
                     break
                 mass -= value
         else:
-            mass = np.inf  # rounding: the mass lies at or beyond the end, so take the last leaf there is
+            mass = np.inf  # rounding: the mass is at or beyond the end, so take the last leaf
         position = chosen - offsets[level]
     base = position * _FAN_OUT
     chosen = base

@@ -1,7 +1,7 @@
 """Registers, memory and stack of the translated 6502, as LLVM IR.
 
 Registers and flags are 32-bit slots on the stack that LLVM turns into registers of the processor; as in the
-interpreter, bit 7 of ``n`` is N and ``z`` is zero for Z. Outside a function they lie in the row.
+interpreter, bit 7 of ``n`` is N and ``z`` is zero for Z. Outside a function they are in the row.
 """
 
 from __future__ import annotations

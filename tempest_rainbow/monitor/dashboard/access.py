@@ -1,4 +1,4 @@
-"""Who may use the dashboard: nobody from another site, and from another machine only with the token."""
+"""Who may use the dashboard: no page of another site, and no other machine without the token."""
 
 from __future__ import annotations
 

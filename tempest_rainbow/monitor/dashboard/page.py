@@ -81,7 +81,7 @@ class Page:
         dialog.open()
 
     def follow_schedules(self, row: dict[str, Any]) -> None:
-        """Move the sliders that nobody has set to the schedules' values."""
+        """Move the sliders that are not set by hand to the schedules' values."""
         for name, _, metric in _SLIDERS:
             value = row["values"].get(metric)
             if value is not None and self.view.values[name] is None:
@@ -89,7 +89,7 @@ class Page:
                 self.labels[name].set_text(f"{value:.3g}, as scheduled")
 
     def show_settings(self, values: dict[str, Any]) -> None:
-        """Set every control to the present settings, whoever changed them."""
+        """Set every control to the present settings."""
         for name, slider in self.sliders.items():
             value = values[name]
             self.labels[name].set_text("as scheduled" if value is None else f"{value:g}")
