@@ -94,7 +94,7 @@ def test_thirty_six_boards_share_a_pool_fairly() -> None:
     assert summary["reason"] == "that was it"
 
 
-def test_refused_boards_tell_why() -> None:
+def test_refused_boards_log_the_reason() -> None:
     with closing(ClientPool(port=0, token=TOKEN)) as pool:
         running = Running(pool, 2)
         while running.thread.is_alive():

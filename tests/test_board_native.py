@@ -133,7 +133,7 @@ def test_interrupted_compilation_leaves_no_half_file(ready: dict[str, str]) -> N
     assert start(FAKE_COMPILATION, ready).communicate(timeout=120)[0] == "True\n"
 
 
-def test_what_nobody_used_for_long_goes_when_something_new_comes(
+def test_files_long_unused_are_removed_when_a_new_one_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(native.CACHE_VARIABLE, str(tmp_path))

@@ -62,7 +62,7 @@ def assert_same(one, two):
 
 
 @given(trees)
-def test_any_state_comes_back_as_it_was(tmp_path_factory, tree):
+def test_any_state_is_read_as_it_was_written(tmp_path_factory, tree):
     path = tmp_path_factory.mktemp("tree") / "state"
     write_tree(path, tree)
     assert_same(tree, read_tree(path))
@@ -83,7 +83,7 @@ def test_what_cannot_be_kept_is_refused(tmp_path, tree):
         write_tree(tmp_path / "state", tree)
 
 
-def test_damaged_and_missing_files_are_told_apart(tmp_path):
+def test_damaged_and_missing_files_are_distinguished(tmp_path):
     with pytest.raises(CheckpointError, match="missing"):
         read_tree(tmp_path / "none")
     write_tree(tmp_path / "state", {"a": np.zeros(100)})

@@ -50,7 +50,7 @@ def test_doctor_fails_where_something_is_wrong():
 
 
 @pytest.mark.parametrize("machine", ["board", "mame"])
-def test_play_tells_of_every_game(machine):
+def test_play_reports_every_game(machine):
     games = 3 if machine == "board" else 1
     result = result_of(
         "play", "--policy", "random", "--games", str(games), "--seed", "5", "--machine", machine
@@ -143,7 +143,7 @@ def test_bench_of_mame_has_the_documented_keys():
     )
 
 
-def test_verify_says_that_the_machines_are_equal():
+def test_verify_finds_the_machines_equal():
     result = result_of("verify", "--frames", "600", "--seed", "1")
     assert result["frames"] == 600
     assert result["equal"] is True
@@ -193,7 +193,7 @@ def test_a_client_wants_a_server(address):
     assert "HOST:PORT" in json.loads(done.stdout)["error"]
 
 
-def test_a_token_comes_from_a_file_and_must_be_long(tmp_path):
+def test_a_token_is_read_from_a_file_and_must_be_long(tmp_path):
     (tmp_path / "token").write_text("short\n")
     done = tempest_gym(
         "client", "--json", "--connect", "localhost:1", "--token-file", str(tmp_path / "token")

@@ -99,7 +99,7 @@ def test_clients_wait_for_their_server(started: list[mame_process.MameProcess]) 
         running.end()
 
 
-def test_clients_that_are_refused_tell_why(started: list[mame_process.MameProcess]) -> None:
+def test_clients_that_are_refused_log_the_reason(started: list[mame_process.MameProcess]) -> None:
     with closing(ClientPool(port=0, token=TOKEN)) as pool:
         running = Running(pool, 1)
         end = time.monotonic() + 60

@@ -207,7 +207,7 @@ def test_runners_play_with_weights_sent_at_the_stated_cadence(pair: Pair) -> Non
     assert collecting.statistics.finished > 5
 
 
-def test_a_killed_runner_comes_back_with_its_settings_and_costs_what_was_under_way(pair: Pair) -> None:
+def test_a_killed_runner_restarts_with_its_settings_and_loses_what_was_in_flight(pair: Pair) -> None:
     """With a threshold of 0 the pole counts as fallen after the first step."""
     collecting = pair.collecting
     victim, other = collecting.sessions()

@@ -72,7 +72,7 @@ def test_without_arguments_tempest_trains_for_an_hour_with_the_default_preset():
     assert config.minutes == 60.0
 
 
-def test_paths_may_begin_with_the_home_folder_and_a_rom_is_found_from_any_folder(tmp_path, monkeypatch):
+def test_paths_may_start_with_the_home_folder_and_a_rom_is_found_from_any_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "set.zip").touch()

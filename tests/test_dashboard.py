@@ -209,7 +209,7 @@ def test_a_small_chart_opens_large_and_zooms(browser: Browser, run: Run) -> None
     page.close()
 
 
-def test_rows_that_come_fast_are_drawn_together(browser: Browser, run: Run) -> None:
+def test_rows_in_quick_succession_are_drawn_together(browser: Browser, run: Run) -> None:
     page = visit(browser, run)
     element = page.get_attribute("[data-testid=chart-loss] .nicegui-echart", "id")
     assert element is not None
@@ -322,7 +322,7 @@ def test_an_evaluation_shows_itself_while_it_plays_and_its_best_stays(browser: B
     page.close()
 
 
-def test_a_chart_has_a_legend_values_under_the_pointer_and_says_that_its_axis_is_logarithmic(
+def test_a_chart_has_a_legend_values_under_the_pointer_and_a_label_for_its_logarithmic_axis(
     browser: Browser, run: Run
 ) -> None:
     run.go_on(5)
@@ -389,7 +389,7 @@ def test_controls_on_a_phone_can_be_hit(browser: Browser, run: Run) -> None:
     page.close()
 
 
-def test_history_survives_a_restart_and_the_page_comes_back(browser: Browser, tmp_path: Path) -> None:
+def test_history_survives_a_restart_and_the_page_reconnects(browser: Browser, tmp_path: Path) -> None:
     port = free_port()
     first = Run(tmp_path, port)
     first.go_on(10)

@@ -34,7 +34,7 @@ def test_missing_mame_is_a_problem_with_a_cure(monkeypatch: pytest.MonkeyPatch) 
     assert "apt-get install mame" in found["problems"][0]
 
 
-def test_a_program_that_is_no_mame(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_that_is_not_mame(monkeypatch: pytest.MonkeyPatch) -> None:
     program = shutil.which("true")
     assert program
     monkeypatch.setenv("MAME", program)
@@ -51,7 +51,7 @@ def test_wrong_rom_path(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(("source", "problems"), [(SHOW, 1), (HANG, 2)])
-def test_homebrew_is_told(
+def test_homebrew_is_suggested(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, problems: int
 ) -> None:
     tiny_rom(tmp_path, source)

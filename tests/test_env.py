@@ -374,7 +374,7 @@ def test_games_start_at_several_levels_by_chance_and_by_seed(env):
         env.set_start_level()
 
 
-def test_a_restored_state_goes_on_bit_for_bit(env):
+def test_a_restored_state_continues_bit_for_bit(env):
     env.reset(seed=21)
     rollout(env, actions(21, 150))
     state = env.clone_state()
@@ -421,7 +421,7 @@ def test_a_state_between_two_lives_goes_on_with_the_next():
 
 
 @pytest.mark.parametrize("state", [b"", b"nothing of the kind", b'{"identity": 1}\n', b"\xff\n"])
-def test_what_is_no_state_is_refused(env, state):
+def test_bytes_that_are_not_a_state_are_refused(env, state):
     env.reset(seed=0)
     with pytest.raises(ValueError, match="state"):
         env.restore_state(state)

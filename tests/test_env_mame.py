@@ -62,7 +62,7 @@ def test_it_lives_the_life_of_the_board(start_level, episode):
         env.close()
 
 
-def test_a_restored_state_goes_on_bit_for_bit(env):
+def test_a_restored_state_continues_bit_for_bit(env):
     env.reset(seed=5)
     rollout(env, actions(5, 100))
     state = env.clone_state()

@@ -132,7 +132,7 @@ def test_a_hostile_record_of_the_best_is_not_followed(tmp_path, content):
     assert checkpoints.best_mean() == float("-inf")
 
 
-def test_links_in_the_folder_of_checkpoints_lead_nobody_outside(tmp_path):
+def test_links_in_the_folder_of_checkpoints_are_not_followed_outside(tmp_path):
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "kept").write_text("kept")

@@ -80,7 +80,7 @@ def test_a_request_is_pending_until_taken(desk: Desk, key: str, name: str) -> No
     assert not desk.controls.take(name)
 
 
-def test_steps_start_from_what_the_schedule_says_and_reset_goes_back_to_it(desk: Desk) -> None:
+def test_steps_start_from_the_scheduled_value_and_reset_returns_to_it(desk: Desk) -> None:
     desk.press("664")
     assert desk.controls["epsilon"] == pytest.approx(0.51)
     desk.press("9")
@@ -279,7 +279,7 @@ def test_every_key_is_answered_during_a_run_which_leaves_the_terminal_as_it_was_
         terminal.close()
 
 
-def test_a_run_with_a_panel_that_is_told_to_end_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
+def test_a_run_with_a_panel_that_is_stopped_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
     terminal = Terminal(_TRAINING, "--run", str(tmp_path / "run"), "--monitor.ui", "live")
     try:
         terminal.read_until("learning in")

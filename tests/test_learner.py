@@ -416,7 +416,7 @@ def test_a_device_that_is_not_there_is_named():
     assert choose_device("auto").type in ("cpu", "cuda", "mps")
 
 
-def test_a_compiler_that_fails_is_told_and_done_without(monkeypatch, caplog):
+def test_a_compiler_that_fails_is_reported_and_the_step_stays_uncompiled(monkeypatch, caplog):
     def broken(*_args, **_keywords):
         raise RuntimeError("no compiler here")
 

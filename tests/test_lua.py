@@ -267,7 +267,7 @@ def test_a_zap_costs_by_what_was_left_of_the_wave() -> None:
     assert [float(frame["objective"]) for frame in frames] == [0, 0, 0, -500, -250]
 
 
-def test_the_wave_is_counted_anew_in_a_new_game_on_the_same_level() -> None:
+def test_the_wave_is_counted_again_in_a_new_game_on_the_same_level() -> None:
     game = [play_state(x00=0x16), play_state(x03AB=20), play_state(x03AB=1)]
     again = [play_state(x05=0, x00=0x14), play_state(x00=0x00), play_state(x00=0x16), play_state(x03AB=10)]
     frames = observe_all(*game, *again, play_state(x03AB=10, x03AA=1))
@@ -337,7 +337,7 @@ def test_the_service_mode_and_the_unknown_are_left_alone(game_state: int) -> Non
 @pytest.mark.parametrize(
     ("cells", "button"), [({"x05": 0}, 0x20), ({"x00": 0x12}, 0x10), ({"x00": 0x16}, 0x10)]
 )
-def test_a_button_is_let_go_once_the_game_has_seen_it(cells: dict[str, int], button: int) -> None:
+def test_a_button_is_released_once_the_game_has_seen_it(cells: dict[str, int], button: int) -> None:
     assert act(play_state(**cells))[0] == button
     assert act(play_state(**cells, x4D=button))[0] == 0
 
@@ -369,7 +369,7 @@ def test_squall_is_in_play_within_a_second(level: int) -> None:
     assert frame["frames"] <= 27  # 20 of them are the game's own pause
 
 
-def test_after_a_game_with_a_high_score_the_next_one_begins() -> None:
+def test_after_a_game_with_a_high_score_the_next_one_starts() -> None:
     board = SquallBoard()
     board.advance()
     board.ram[0x48], board.ram[0x42] = 1, 0x50  # last life, 500,000 points

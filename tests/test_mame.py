@@ -192,7 +192,7 @@ def test_states_and_resets_follow_each_other_at_one_bridge_point(squall: MameMac
     assert play(squall, 60) == straight
 
 
-def test_what_is_no_state_is_refused(squall: MameMachine, show: MameMachine) -> None:
+def test_bytes_that_are_not_a_state_are_refused(squall: MameMachine, show: MameMachine) -> None:
     squall.reset(1, 1)
     state = squall.save_state()
     for wrong in (b"", b"x" * 5000, state[:-1], state + b"x", show.save_state()):
@@ -553,7 +553,9 @@ def test_two_hundred_kills_leave_nothing(show_rom: RomImage) -> None:
     assert after[3] <= before[3] + 1
 
 
-def test_missing_mame_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, show_rom: RomImage) -> None:
+def test_missing_mame_is_reported_with_the_way_to_install_it(
+    monkeypatch: pytest.MonkeyPatch, show_rom: RomImage
+) -> None:
     monkeypatch.setenv("MAME", "/nowhere/mame")
     with pytest.raises(MameMissingError, match=r"/nowhere/mame .*install MAME.*apt-get install mame"):
         MameMachine(show_rom)
@@ -564,7 +566,9 @@ def test_missing_mame_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, show_r
         find_mame()
 
 
-def test_what_is_no_mame_is_told_apart(monkeypatch: pytest.MonkeyPatch, show_rom: RomImage) -> None:
+def test_programs_that_are_not_mame_are_recognised(
+    monkeypatch: pytest.MonkeyPatch, show_rom: RomImage
+) -> None:
     program = shutil.which("true")
     assert program
     monkeypatch.setenv("MAME", program)

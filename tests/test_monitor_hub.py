@@ -37,7 +37,7 @@ class Ear:
         self._hear("close")
 
 
-def test_a_failing_monitor_is_dropped_and_the_others_go_on(caplog):
+def test_a_failing_monitor_is_dropped_and_the_others_continue(caplog):
     metrics, good, bad = Metrics(), Ear(), Ear(fail=True)
     metrics.subscribe(bad)
     metrics.subscribe(good)

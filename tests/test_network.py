@@ -92,7 +92,7 @@ def test_unused_slots_do_not_matter():
     torch.testing.assert_close(weights[some].sum(3), torch.ones(int(some.sum()), 2, 16))
 
 
-def test_an_empty_tube_is_no_trouble():
+def test_an_empty_tube_gives_finite_values():
     network = RainbowNetwork(NETWORK_PRESETS["fast"], 195, 44)
     inputs = observations(4, enemy_depth=0.0)
     assert torch.isfinite(network(inputs)).all()

@@ -13,7 +13,7 @@ def test_every_three_seconds_it_is_logged_how_many_items_were_taken(monkeypatch,
     assert [record.message for record in caplog.records] == ["2 of 6,000 letters", "4 of 6,000 letters"]
 
 
-def test_a_short_command_says_nothing(caplog):
+def test_a_short_command_prints_nothing(caplog):
     caplog.set_level(logging.INFO)
     assert list(progress.with_progress(range(3), 3, "rounds")) == [0, 1, 2]
     assert caplog.records == []

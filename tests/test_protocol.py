@@ -252,7 +252,7 @@ def test_lengths_that_no_message_has() -> None:
             collect(MessageParser(), [ours, struct.pack(">H", length)])
 
 
-def test_responses_come_only_from_our_clients_and_only_as_large_as_asked() -> None:
+def test_responses_are_taken_only_from_our_clients_and_only_as_large_as_requested() -> None:
     response = encode_response(Command.PICTURE, bytes(100))
     with pytest.raises(ProtocolError, match="819"):
         collect(MessageParser(), [b"\0\0", response])

@@ -120,7 +120,7 @@ def test_a_recording_is_played_again_on_its_board_model(model, tmp_path):
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
-def test_a_damaged_file_is_told_from_a_whole_one(data):
+def test_a_damaged_file_is_recognised(data):
     whole = encode(recording_of(bytes(range(50))))
     place = data.draw(st.integers(0, len(whole) - 1))
     kind = data.draw(st.sampled_from(["cut", "flip", "insert"]))
@@ -257,7 +257,7 @@ def test_a_changed_game_is_seen():
     assert (result["equal"], result["recorded_score"]) == (False, result["score"] + 150)
 
 
-def test_a_part_of_a_game_is_shown_and_says_nothing_about_the_end():
+def test_a_part_of_a_game_is_shown_without_a_result():
     game, _, _ = recorded_game("random", 4)
     machine = make_machine("board", squall_rom())
     shown = []

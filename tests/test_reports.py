@@ -33,7 +33,7 @@ def test_a_game_without_enemies_is_reported():
     assert attention_report(plain, np.zeros((1, 4), np.float32)) == "this network has no attention"
 
 
-def test_the_replay_tells_what_it_holds():
+def test_the_replay_reports_what_it_holds():
     replay = Replay(ReplayConfig(capacity=1000), 2, 195)
     batch = random_batch(40)
     never = np.zeros(40, bool)

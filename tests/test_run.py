@@ -57,7 +57,7 @@ def test_a_resume_that_fails_leaves_the_settings_as_they_were(finished, capsys):
     assert from_toml((finished / "config.toml").read_text(), TrainConfig()).frames == 600
 
 
-def test_a_run_that_is_over_says_so_and_is_left_alone(finished, capsys):
+def test_a_run_that_is_over_is_reported_and_left_alone(finished, capsys):
     last = newest(finished)
     assert main(["train", "--resume", str(finished)]) == 1
     assert "give it more with --frames or --minutes" in capsys.readouterr().err
@@ -67,7 +67,7 @@ def test_a_run_that_is_over_says_so_and_is_left_alone(finished, capsys):
 
 
 @pytest.mark.parametrize("envs", [2, 7])
-def test_a_run_goes_on_with_another_number_of_games(finished, envs):
+def test_a_run_continues_with_another_number_of_games(finished, envs):
     assert main(["train", "--resume", str(finished), "--frames", "800", "--envs", str(envs)]) == 0
     rows = [line for line in read_history(finished / "history.jsonl") if line["kind"] == "row"]
     assert rows[-1]["frames"] >= 800
@@ -87,7 +87,7 @@ def test_more_games_than_the_start_of_learning_counts_on(tmp_path):
     assert read_weights(newest(tmp_path / "run") / "weights.safetensors")[1]["learner_steps"] > 0
 
 
-def test_returns_outside_the_support_are_told(tmp_path):
+def test_returns_outside_the_support_are_reported(tmp_path):
     """Acrobot's returns lie below zero."""
     support = [
         "--env",
@@ -105,7 +105,7 @@ def test_returns_outside_the_support_are_told(tmp_path):
     assert len(warnings) == 1
 
 
-def test_a_history_is_rewound_to_the_checkpoint_that_goes_on(tmp_path):
+def test_a_history_is_rewound_to_the_checkpoint_that_is_resumed(tmp_path):
     path = tmp_path / "history.jsonl"
     lines = [json.dumps({"kind": "event", "frames": frames, "text": "x"}) + "\n" for frames in (1, 5, 6)]
     path.write_text("".join(lines[:1]) + "damaged\n" + "".join(lines[1:]) + '{"kind": "ev')

@@ -114,7 +114,7 @@ def test_a_pulse_lasts_its_frames_and_survives_a_save():
     assert not again.active(160)
 
 
-def test_automatic_pulses_begin_only_after_epsilon_has_reached_its_end():
+def test_automatic_pulses_start_only_after_epsilon_has_reached_its_end():
     schedule = EpsilonSchedule(frames=1000, pulse_frames=10, pulse_every=100)
     pulse = EpsilonPulse(schedule)
     active = [frames for frames in range(1500) if pulse.active(frames)]

@@ -565,7 +565,7 @@ def test_original_clients_can_be_kept_out(monkeypatch: pytest.MonkeyPatch) -> No
                 serve_until(pool, lambda pool=pool: pool.dropped["legacy"] == 1)
 
 
-def test_token_comes_from_file_or_variable(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_token_is_read_from_file_or_variable(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TEMPEST_TOKEN", raising=False)
     assert read_token() is None
     file = tmp_path / "token"
@@ -645,7 +645,7 @@ def test_many_clients_play_at_once() -> None:
         assert set(pool.dropped) <= {"left"}
 
 
-def test_close_gives_the_port_up_and_tells_the_clients() -> None:
+def test_close_frees_the_port_and_notifies_the_clients() -> None:
     pool = ClientPool(port=0)
     client = Client(pool)
     serve_until(pool, lambda: len(pool.clients()) == 1)
@@ -666,7 +666,7 @@ def client_process(pool: ClientPool, **variables: str) -> MameProcess:
     return MameProcess(squall_rom(), ours | variables)
 
 
-def test_real_mames_play_leave_and_come_back() -> None:
+def test_real_mames_play_leave_and_reconnect() -> None:
     with closing(ClientPool(port=0, count=4, token=TOKEN)) as pool:
         mames = [client_process(pool, TEMPEST_TOKEN=TOKEN, TEMPEST_SEED=str(seed)) for seed in (1, 2)]
         try:
@@ -738,7 +738,7 @@ def test_real_mame_outlives_its_server() -> None:
         first._selector.close()
 
 
-def test_real_mame_ends_without_its_owner_though_the_server_goes_on() -> None:
+def test_real_mame_ends_without_its_owner_although_the_server_runs() -> None:
     with closing(ClientPool(port=0, count=2)) as pool:
         cared_for, orphan = (client_process(pool, TEMPEST_OWNER="4") for _ in range(2))
         try:

@@ -161,7 +161,7 @@ def mames_of(pid: int) -> list[int]:
 
 
 @at_length(HOUR / 2, 0.2)
-def test_clients_that_come_and_go_during_a_training(
+def test_clients_that_connect_and_leave_during_a_training(
     length: float, record_property: Record, tmp_path: Path
 ) -> None:
     """The server is a real training; afterwards it holds what it held before the first client."""

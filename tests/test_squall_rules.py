@@ -483,7 +483,7 @@ def test_no_spike_counts_as_the_shortest_and_lane_15_of_an_open_tube_does_not_co
     assert game[E_LANE + 6] == 9
 
 
-def test_the_last_spiker_comes_back_as_a_tanker():
+def test_the_last_spiker_returns_as_a_tanker():
     game = playing()
     game.clear_field(pending=0)
     game.place(6, SPIKER, 4, 0xEF, SPIKE_RUN, flags=GOING_AWAY)
@@ -543,7 +543,7 @@ def test_a_fuseball_hop_takes_27_frames_and_turns_it_back():
     assert game[E_FLAGS + 6] & GOING_AWAY
 
 
-def test_a_receding_fuseball_hops_at_half_depth_and_comes_up_again():
+def test_a_receding_fuseball_hops_at_half_depth_and_rises_again():
     game = playing()
     game.go_to(0)
     game.place(6, FUSEBALL, 8, 0x70, BALL, flags=GOING_AWAY)
@@ -837,7 +837,7 @@ def test_tankers_leave_room_for_their_cargo():
         (0, 0x019950, False),
     ],
 )
-def test_bonus_lives_come_at_multiples_of_the_step(step, before, gets):
+def test_bonus_lives_are_given_at_multiples_of_the_step(step, before, gets):
     game = playing()
     game[BONUS_STEP] = step
     for i in range(3):

@@ -118,7 +118,7 @@ def lose(game: Game) -> None:
 # --- attract
 
 
-def test_the_machine_comes_up_in_the_attract_ring():
+def test_the_machine_starts_in_the_attract_ring():
     game = Game()
     game.step(count=1)
     assert game[MODE] == 0

@@ -248,7 +248,7 @@ def test_a_spike_reaches_from_the_far_end_to_its_tip(squall: Routines) -> None:
     assert len(new_lines(bare, drawn(squall))) == 0
 
 
-def test_shots_come_and_go(squall: Routines) -> None:
+def test_shots_appear_and_disappear(squall: Routines) -> None:
     squall.play()
     bare = len(drawn(squall))
     squall.ram[0x135], squall.ram[0xA6] = 8, 4

@@ -31,7 +31,7 @@ def run(*arguments, **environment):
     return done.stdout
 
 
-def test_the_vecenv_of_stable_baselines3_tells_what_the_boards_tell():
+def test_the_vecenv_of_stable_baselines3_returns_what_the_boards_return():
     envs = gym.make_vec("tempest_gym:Tempest-v0", num_envs=4, autoreset_mode="SameStep")
     twins = gym.make_vec("tempest_gym:Tempest-v0", num_envs=4, autoreset_mode="SameStep")
     wrapped = GymnasiumVecEnv(envs, seed=5)

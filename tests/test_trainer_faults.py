@@ -144,7 +144,7 @@ def test_a_full_disk_ends_no_training(tmp_path):
         training.kill()
 
 
-def test_a_checkpoint_that_cannot_be_written_is_told_and_not_taken_for_the_best(tmp_path, monkeypatch):
+def test_a_checkpoint_that_cannot_be_written_is_reported_and_not_taken_for_the_best(tmp_path, monkeypatch):
     config = settings(
         checkpoint=CheckpointConfig(every_minutes=0, every_frames=100, replay=True, keep=2),
         evaluation=EvaluationConfig(every_minutes=0, every_frames=200, games=2, at_end=False),
@@ -202,7 +202,7 @@ def test_history_leaves_out_whole_lines(tmp_path, caplog):
     assert "2 lines are lost" in caplog.text
 
 
-def test_curves_go_on_when_there_is_room_again(caplog):
+def test_curves_continue_when_there_is_room_again(caplog):
     caplog.set_level("INFO")
 
     class Curves:

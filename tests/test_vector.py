@@ -189,7 +189,7 @@ def test_threads_change_nothing():
         assert data_equivalence(results[0], results[2], exact=True)
 
 
-def test_a_restored_state_goes_on_bit_for_bit():
+def test_a_restored_state_continues_bit_for_bit():
     env = TempestVectorEnv(4, threads=2)
     env.reset(seed=5)
     for chosen in actions(4, 200):
