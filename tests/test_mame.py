@@ -553,7 +553,7 @@ def test_two_hundred_kills_leave_nothing(show_rom: RomImage) -> None:
     assert after[3] <= before[3] + 1
 
 
-def test_missing_mame_is_reported_with_the_way_to_install_it(
+def test_missing_mame_names_the_command_that_installs_it(
     monkeypatch: pytest.MonkeyPatch, show_rom: RomImage
 ) -> None:
     monkeypatch.setenv("MAME", "/nowhere/mame")
