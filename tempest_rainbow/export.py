@@ -70,7 +70,7 @@ class _Judgement(torch.nn.Module):
         if self.network.encoder is not None:  # its quick form has kernels that no exporter can follow
             inputs = torch.cat([observations, self.network.encoder.forward_textbook(observations)], dim=1)
         features = self.network.trunk(inputs)
-        q = self.network.expectation(self.network.logits(features))
+        q = self.network.head.mean(self.network.head(features))
         return q, self.network.preferences(features, q, self.prior_weight)
 
 

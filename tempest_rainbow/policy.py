@@ -100,7 +100,7 @@ class NetworkPolicy:
         """
         batch = torch.from_numpy(np.ascontiguousarray(observations, np.float32)).to(self.device)
         features = self.network.features(batch)
-        q = self.network.q_of(features)
+        q = self.network.head.q_of(features)
         preferences = self.network.preferences(features, q, float(self.card.get("prior_weight", 0.0)))
         return q.float().cpu().numpy(), preferences.float().cpu().numpy()
 

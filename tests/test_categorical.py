@@ -10,7 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tempest_rainbow.learner import categorical
+from tempest_rainbow.learner import loss as losses
+from tempest_rainbow.networks import categorical
 
 
 def naive_projection(probabilities, r, discount, support):
@@ -100,7 +101,7 @@ def test_a_perfect_prediction_has_no_priority_and_no_gradient():
 
 def test_imitation_counts_known_advice_only():
     logits = torch.tensor([[1.0, 2.0, 0.5], [0.0, 0.0, 0.0], [3.0, 1.0, 1.0]], requires_grad=True)
-    loss = categorical.imitation_loss(logits, torch.tensor([1, 2, -1]))
+    loss = losses.imitation_loss(logits, torch.tensor([1, 2, -1]))
     first = math.log(math.exp(1) + math.exp(2) + math.exp(0.5)) - 2.0
     torch.testing.assert_close(loss, torch.tensor([first, math.log(3), 0.0]))
     loss.sum().backward()
@@ -109,16 +110,16 @@ def test_imitation_counts_known_advice_only():
 
 def test_margin_is_zero_only_when_the_advice_leads_by_it():
     q = torch.tensor([[1.0, 2.0, 0.5], [1.0, 2.0, 0.5], [1.0, 2.0, 0.5], [1.0, 2.0, 0.5]])
-    loss = categorical.margin_loss(q, torch.tensor([1, 0, 1, -1]), 0.8)
+    loss = losses.margin_loss(q, torch.tensor([1, 0, 1, -1]), 0.8)
     # Action 1 leads by 1.0; for action 0 the rival is 2.0 + 0.8.
     torch.testing.assert_close(loss, torch.tensor([0.0, 1.8, 0.0, 0.0]))
-    assert float(categorical.margin_loss(q[:1], torch.tensor([1]), 1.5)) == pytest.approx(0.5)
+    assert float(losses.margin_loss(q[:1], torch.tensor([1]), 1.5)) == pytest.approx(0.5)
 
 
 def test_improved_policy_tilts_the_prior_by_clipped_advantages():
     prior = torch.tensor([[0.5, 0.25, 0.25], [1 / 3, 1 / 3, 1 / 3]])
     q = torch.tensor([[1.0, 1.2, 0.6], [0.0, 90.0, 0.0]])
-    improved = categorical.improved_policy(prior.log(), q, 0.5)
+    improved = losses.improved_policy(prior.log(), q, 0.5)
     # Expected return of the first prior: 0.95. In the second row all advantages are clipped.
     tilts = torch.tensor([[0.1, 0.5, -0.7], [-1.0, 1.0, -1.0]]).exp()
     expected = prior * tilts / (prior * tilts).sum(1, keepdim=True)
@@ -127,7 +128,7 @@ def test_improved_policy_tilts_the_prior_by_clipped_advantages():
 
 def test_munchausen_bonus_is_the_scaled_and_clipped_log_policy():
     q = torch.tensor([[0.0, 0.03, 0.06], [0.0, 5.0, 0.0]])
-    bonus = categorical.munchausen_bonus(q, torch.tensor([0, 0]), 0.9, 0.03, -1.0)
+    bonus = losses.munchausen_bonus(q, torch.tensor([0, 0]), 0.9, 0.03, -1.0)
     log_policy = 0.03 * (0.0 - math.log(1 + math.e + math.e**2))
     torch.testing.assert_close(bonus, torch.tensor([0.9 * log_policy, -0.9]))
 
@@ -137,7 +138,7 @@ def test_soft_value_has_the_soft_expectation():
     support = torch.linspace(-10, 10, 21)
     logits = torch.tensor(rng.standard_normal((4, 5, 21)), dtype=torch.float32)
     q = categorical.expectation(logits, support)
-    mixture, bonus = categorical.soft_value(logits, q, 0.5)
+    mixture, bonus = losses.soft_value(torch.softmax(logits, dim=-1), q, 0.5)
     policy = torch.softmax(q / 0.5, dim=1)
     expected = (policy * (q - 0.5 * policy.log())).sum(1)
     torch.testing.assert_close(mixture @ support + bonus, expected, atol=1e-4, rtol=1e-4)

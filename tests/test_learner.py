@@ -13,9 +13,9 @@ import torch
 from tempest_rainbow.bench.reference import PlainLearner
 from tempest_rainbow.config.settings import NETWORK_PRESETS, LearnerConfig, NetworkConfig
 from tempest_rainbow.device import choose_device
-from tempest_rainbow.learner import categorical
 from tempest_rainbow.learner.learner import Learner, NotFiniteError
 from tempest_rainbow.learner.loss import rainbow_loss
+from tempest_rainbow.networks import categorical
 from tempest_rainbow.replay.batch import Batch
 
 TINY = NetworkConfig(
@@ -97,7 +97,7 @@ def test_targets_are_double_q_targets_by_hand():
     torch.manual_seed(0)
     fresh = learner(LearnerConfig(imitation="none"))
     s_tm1, s_t = torch.from_numpy(batch.observations), torch.from_numpy(batch.next_observations)
-    support = fresh.network.support.double().numpy()
+    support = fresh.network.head.support.double().numpy()
     online_t = torch.softmax(fresh.network(s_t).double(), -1).detach().numpy()
     target_t = torch.softmax(subject.target(s_t).double(), -1).detach().numpy()
     predicted = torch.log_softmax(fresh.network(s_tm1).double(), -1).detach().numpy()
@@ -164,7 +164,7 @@ def test_a_prior_in_the_target_makes_it_suppose_what_the_policy_would_do():
             torch.softmax(subject.target(s_t)[:, 2], -1),
             torch.from_numpy(batch.returns),
             torch.from_numpy(batch.discounts),
-            subject.network.support,
+            subject.network.head.support,
         )
         taken = fresh.network(s_tm1)[torch.arange(12), torch.from_numpy(batch.actions)]
         _, expected = categorical.categorical_loss(taken, target)

@@ -119,10 +119,10 @@ def test_one_action_alone_is_the_same_as_among_all(factors):
     network = RainbowNetwork(config, 5, 44)
     features = network.features(torch.randn(30, 5))
     actions, weights = torch.randint(0, 44, (30,)), torch.randn(30, 7)
-    whole = network.logits(features)[torch.arange(30), actions]
-    alone = network.logits_of(features, actions)
+    whole = network.head(features)[torch.arange(30), actions]
+    alone = network.head.of_action(features, actions)
     torch.testing.assert_close(whole, alone)
-    parameters = [network.advantage_out.weight, network.advantage_out.bias, network.trunk[0].weight]
+    parameters = [network.head.advantage_out.weight, network.head.advantage_out.bias, network.trunk[0].weight]
     expected = torch.autograd.grad((whole * weights).sum(), parameters, retain_graph=True)
     for one, two in zip(torch.autograd.grad((alone * weights).sum(), parameters), expected, strict=True):
         torch.testing.assert_close(one, two)
@@ -132,9 +132,9 @@ def test_factors_count_actions_with_the_last_fastest():
     config = NetworkConfig(encoder="none", trunk=(4,), head=4, atoms=3, action_factors=(4, 11))
     network = RainbowNetwork(config, 5, 44)
     with torch.no_grad():
-        network.advantage_out.weight.zero_()
-        network.advantage_out.bias.zero_()
-        network.advantage_out.bias.view(15, 3)[4 + 6, 2] = 5.0
+        network.head.advantage_out.weight.zero_()
+        network.head.advantage_out.bias.zero_()
+        network.head.advantage_out.bias.view(15, 3)[4 + 6, 2] = 5.0
     logits = network(torch.zeros(1, 5)).detach()[0, :, 2]
     assert (logits > logits.mean()).nonzero().flatten().tolist() == [6, 17, 28, 39]
 
@@ -145,7 +145,7 @@ def test_advantages_have_mean_zero_over_the_actions():
         config = NetworkConfig(encoder="none", trunk=(8,), head=8, atoms=5, action_factors=factors)
         network = RainbowNetwork(config, 3, 44)
         features = network.features(torch.randn(6, 3))
-        torch.testing.assert_close(network.logits(features).mean(1), network._value(features))
+        torch.testing.assert_close(network.head(features).mean(1), network.head._value(features))
 
 
 def test_tokens_are_cut_alike_by_kernel_and_stock_operations(monkeypatch):
@@ -189,10 +189,10 @@ def test_expected_returns_equal_those_of_the_distributions(factors, scale):
     config = NetworkConfig(encoder="none", trunk=(16,), head=12, action_factors=factors)
     network = RainbowNetwork(config, 5, 44)
     with torch.no_grad():
-        network.advantage_out.weight.mul_(40 * scale)
-        network.value_out.weight.mul_(40 * scale)
+        network.head.advantage_out.weight.mul_(40 * scale)
+        network.head.value_out.weight.mul_(40 * scale)
     inputs = torch.randn(20, 5)
-    expected = network.expectation(network(inputs)).detach()
+    expected = network.head.mean(network(inputs)).detach()
     with torch.no_grad():
         quick = network.q_values(inputs)
     torch.testing.assert_close(quick, expected, atol=2e-2, rtol=1e-3)
@@ -222,7 +222,7 @@ def test_other_observations_get_the_trunk_alone():
 def test_expected_returns_lie_on_the_support():
     network = RainbowNetwork(dataclasses.replace(NETWORK_PRESETS["small"], value_min=-5, value_max=1), 4, 2)
     with torch.no_grad():
-        network.value_out.bias[-1] = 50.0
+        network.head.value_out.bias[-1] = 50.0
     torch.testing.assert_close(network.q_values(torch.randn(7, 4)), torch.ones(7, 2))
 
 

@@ -12,7 +12,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from tempest_rainbow.learner.categorical import project
+from tempest_rainbow.networks.categorical import CategoricalHead, project
 from tempest_rainbow.networks.lane_encoder import LaneEncoder, lane_and_enemy_values
 from tempest_rainbow.networks.rainbow import RainbowNetwork
 
@@ -37,9 +37,11 @@ class PlainNetwork(nn.Module):
         self.action_count = network.action_count
         self.encoder = None if network.encoder is None else _PlainEncoder(network.encoder)
         self.trunk = network.trunk
-        self.value = nn.Sequential(network.value_hidden, nn.ReLU(), network.value_out)
-        self.advantage = nn.Sequential(network.advantage_hidden, nn.ReLU(), network.advantage_out)
-        self.register_buffer("support", network.support)
+        head = network.head
+        assert isinstance(head, CategoricalHead)
+        self.value = nn.Sequential(head.value_hidden, nn.ReLU(), head.value_out)
+        self.advantage = nn.Sequential(head.advantage_hidden, nn.ReLU(), head.advantage_out)
+        self.register_buffer("support", head.support)
 
     def forward(self, observations: Tensor) -> Tensor:
         """Return logits (B, A, K)."""

@@ -134,7 +134,7 @@ class Learner:
             network = self._acting
             inputs = torch.from_numpy(np.asarray(observations, np.float32)).to(self.device)
             features = network.features(inputs)
-            q = network.q_of(features)
+            q = network.head.q_of(features)
             preferences = network.preferences(features, q, prior_weight)
             return preferences.argmax(dim=1).cpu().numpy(), q.cpu().numpy()
 

@@ -163,7 +163,7 @@ class _Worker:
     def __init__(self, plan: _Plan, name: str) -> None:
         context = torch.multiprocessing.get_context("spawn")
         self._name = name
-        self._atoms = plan.network.config.atoms
+        self._target_size = plan.network.head.target_size
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_work, args=(plan, theirs), name=name, daemon=True)
         self._process.start()
@@ -181,7 +181,7 @@ class _Worker:
                 field.name: torch.from_numpy(np.array(getattr(batch, field.name))).share_memory_()
                 for field in fields(Batch)
             }
-            targets = torch.zeros(len(batch), self._atoms).share_memory_()
+            targets = torch.zeros(len(batch), self._target_size).share_memory_()
             priorities = torch.zeros(len(batch)).share_memory_()
             self.call("buffers", buffers, targets, priorities)
             self._batch = Batch(**{name: tensor.numpy() for name, tensor in buffers.items()})

@@ -94,7 +94,7 @@ class LocalUpdater:
     ) -> None:
         """Prepare steps on ``network`` and ``target``, which stay on the device that they are on."""
         self._config = config
-        self._names = [name for name, _ in network.named_parameters()]
+        self._names = [name.removeprefix("head.") for name, _ in network.named_parameters()]
         self._parameters: list[Tensor] = list(network.parameters())
         self._target_parameters: list[Tensor] = list(target.parameters())
         self._device = self._parameters[0].device
