@@ -1,5 +1,6 @@
 """Collection: what is written to the replay is what was played, at the set ratio, by the player that was chosen."""
 
+import logging
 import socket
 import threading
 import time
@@ -402,6 +403,22 @@ def test_training_accepts_the_originals_clients_as_configured():
                 source.recv()
             assert source.metrics()["collect/clients"] == welcome
         source.close()
+
+
+def test_training_reports_that_it_waits_for_clients(caplog, monkeypatch):
+    monkeypatch.setattr("tempest_rainbow.collect.client_source._SILENCE_SECONDS", 0.0)
+    caplog.set_level(logging.INFO, "tempest_rainbow")
+    source = ClientSource("127.0.0.1:0", 2, Task("tempest_gym:Tempest-v0", True))
+    source.recv()
+    host, port = source.address
+    assert f"waiting for the first client at {host}:{port}" in caplog.messages
+    with socket.create_connection(source.address, 10) as client:
+        client.sendall(b"\0\0")
+        while not source.metrics()["collect/clients"]:
+            source.recv()
+        source.recv()
+    assert f"waiting for frames from clients (1 connected) at {host}:{port}" in caplog.messages
+    source.close()
 
 
 def test_games_that_began_late_do_not_change_the_means_of_whole_games():

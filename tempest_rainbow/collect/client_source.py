@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +19,9 @@ _log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.2
 """Seconds after which ``recv`` returns with nothing, so that a run without clients can still be stopped."""
+
+_SILENCE_SECONDS = 5.0
+"""Seconds without a frame after which a line is logged; later lines follow six times as far apart."""
 
 
 def split_address(address: str) -> tuple[str, int]:
@@ -70,13 +74,23 @@ class ClientSource(Source):
         )
         self.address = self._pool.address
         _log.info("clients may connect to %s:%d", *self.address)
+        self._report_at = time.monotonic() + _SILENCE_SECONDS
         self.count = count
         self.observation_size = self._pool.observation_size
         self.action_count = self._pool.action_count
 
     def recv(self) -> Arrivals:
         """Return the clients that have arrived, possibly none after a fifth of a second."""
-        return self._pool.recv(timeout=_POLL_SECONDS)
+        arrivals = self._pool.recv(timeout=_POLL_SECONDS)
+        now = time.monotonic()
+        if len(arrivals.ids):
+            self._report_at = now + _SILENCE_SECONDS
+        elif now >= self._report_at:
+            self._report_at = now + 6 * _SILENCE_SECONDS
+            clients = len(self._pool.clients())
+            waiting = f"frames from clients ({clients} connected)" if clients else "the first client"
+            _log.info("waiting for %s at %s:%d", waiting, *self.address)
+        return arrivals
 
     def send(self, ids: NDArray[np.int64], actions: NDArray[np.int64]) -> None:
         """Give clients their actions."""
