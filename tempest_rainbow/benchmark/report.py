@@ -155,7 +155,7 @@ def _draw(track: Track, players: dict[str, list[dict[str, Any]]], path: Path) ->
             def above(values: Scores, axis: int = -1) -> Scores:
                 return np.mean(np.expand_dims(values, 0) > marks.reshape(-1, *[1] * values.ndim), axis=axis)
 
-            profiles.step(marks, above(scores.ravel()), color=colour, label=name)
+            profiles.step(marks, above(scores.ravel()), color=colour)
             if (bounds := interval(scores, above, 500)) is not None:
                 profiles.fill_between(marks, *bounds, color=colour, alpha=0.15, step="pre")
             for run in players[name]:
@@ -163,7 +163,8 @@ def _draw(track: Track, players: dict[str, list[dict[str, Any]]], path: Path) ->
                 curves.plot(points[:, 0], points[:, 2], color=colour, linewidth=1)
         bars.set(yticks=range(len(names)), yticklabels=names, xlabel=f"interquartile mean, {unit}")
         profiles.set(xlabel=unit, ylabel="share of runs above", ylim=(-0.02, 1.02))
-        profiles.legend(frameon=False)
+        for place, label in enumerate(bars.get_yticklabels()):
+            label.set_color(f"C{place % 10}")
         curves.set(xlabel="minutes of training", ylabel="score of training games")
         for axes in (bars, profiles, curves):
             axes.spines[["top", "right"]].set_visible(False)
