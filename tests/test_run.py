@@ -7,6 +7,7 @@ import json
 import pytest
 from filelock import FileLock
 
+from tempest_gym.roms import squall_rom
 from tempest_rainbow.checkpoint import Checkpoints, read_weights
 from tempest_rainbow.cli import main
 from tempest_rainbow.config.settings import TrainConfig
@@ -72,6 +73,28 @@ def test_a_run_continues_with_another_number_of_games(finished, envs):
     rows = [line for line in read_history(finished / "history.jsonl") if line["kind"] == "row"]
     assert rows[-1]["frames"] >= 800
     assert rows[-1]["values"]["collect/clients"] == envs
+
+
+def test_a_run_with_a_relative_rom_goes_on_in_another_folder_and_paths_start_at_home(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for folder in ("here", "elsewhere"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    squall_rom().write(tmp_path / "here" / "rom")
+    tempest = ["--preset", "fast-check", *QUICK[2:], "--network.encoder", "none", "--rom", "rom"]
+    assert main(["train", *tempest, "--run", "~/run"]) == 0
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert main(["train", "--resume", "~/run", "--frames", "600"]) == 0
+    settings = from_toml((tmp_path / "run" / "config.toml").read_text(), TrainConfig())
+    assert (settings.frames, settings.rom) == (600, str(tmp_path / "here" / "rom"))
+    last = newest(tmp_path / "run").relative_to(tmp_path)
+    capsys.readouterr()
+    evaluate = ["evaluate", "--games", "1", "--time-limit", "1", "--rom", "~/here/rom", "--json"]
+    assert main([*evaluate, "--policy", f"~/{last}"]) == 0
+    assert json.loads(capsys.readouterr().out)["policy"] == f"~/{last}"
+    assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
 def test_a_folder_belongs_to_one_trainer_at_a_time(finished, capsys):
