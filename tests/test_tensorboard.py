@@ -29,7 +29,7 @@ from tempest_rainbow.monitor.dashboard.charts import CARDS, CHARTS
 from tempest_rainbow.monitor.history import read_history
 from tempest_rainbow.monitor.metric_list import COLUMNS, EVALUATION, METRICS, find, markdown_table
 from tempest_rainbow.monitor.metrics import drop_reasons, sum_of_drops
-from tempest_rainbow.monitor.tensorboard import _LAYOUT
+from tempest_rainbow.monitor.tensorboard import _LAYOUT, TensorBoard
 from tempest_rainbow.replay.replay import ReplayConfig
 from tempest_rainbow.run import train
 from tempest_rainbow.training.evaluator import Film
@@ -69,13 +69,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     toy = settings(folder / "toy")
     toy = dataclasses.replace(toy, network=dataclasses.replace(toy.network, encoder="none"))
     assert train(toy) == 0
-    assert train(settings(folder / "tempest", env=TEMPEST, frames=300)) == 0
+    assert train(settings(folder / "tempest", env=TEMPEST, frames=1600)) == 0
     torch.set_num_threads(threads)
     return {name: folder / name for name in ("toy", "tempest")}
 
 
 def events(run: Path) -> EventAccumulator:
-    return EventAccumulator(str(run / "tensorboard"), size_guidance={"images": 0}).Reload()
+    return EventAccumulator(str(run), size_guidance={"images": 0}).Reload()
 
 
 def test_histograms_of_priorities_and_q_values(runs: dict[str, Path]) -> None:
@@ -107,7 +107,7 @@ def test_the_configuration_stands_beside_the_evaluation_score(runs: dict[str, Pa
 def test_an_evaluation_game_is_there_as_a_film(runs: dict[str, Path]) -> None:
     told = [line for line in read_history(runs["tempest"] / "history.jsonl") if line["kind"] == "evaluation"]
     file = (runs["tempest"] / told[-1]["result"]["film"]).read_bytes()
-    shown = events(runs["tempest"]).Images("evaluation/game")[-1]
+    shown = events(runs["tempest"]).Images("game")[-1]
     assert shown.encoded_image_string == file
     film = Image.open(io.BytesIO(file))
     assert film.size == (shown.width, shown.height) == (240, 320)
@@ -115,6 +115,24 @@ def test_an_evaluation_game_is_there_as_a_film(runs: dict[str, Path]) -> None:
     assert len(film.convert("RGB").getcolors() or []) > 2, "the first picture is empty"
     toy = [line for line in read_history(runs["toy"] / "history.jsonl") if line["kind"] == "evaluation"]
     assert toy[-1]["result"]["film"] is None
+
+
+def test_a_film_of_the_first_game_is_there_before_any_evaluation(runs: dict[str, Path]) -> None:
+    first, last = events(runs["tempest"]).Images("game")
+    assert first.step < last.step
+    film = Image.open(io.BytesIO(first.encoded_image_string))
+    assert film.n_frames == 32
+    assert "game" not in events(runs["toy"]).Tags()["images"]
+
+
+def test_tensorboard_names_a_run_by_its_folder(runs: dict[str, Path], tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
+
+    shown = EventMultiplexer().AddRunsFromDirectory(str(runs["toy"].parent)).Reload().Runs()
+    assert set(shown) == {"toy", "tempest"}
+    (tmp_path / "old" / "tensorboard").mkdir(parents=True)  # a run of version 0.1 that is resumed
+    TensorBoard(tmp_path / "old", {}, histograms=False).close()
+    assert not list((tmp_path / "old").glob("events*"))
 
 
 FAMILIES = {

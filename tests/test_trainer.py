@@ -376,7 +376,7 @@ def test_the_run_folder_records_the_whole_run(tmp_path):
 
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    curves = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
+    curves = EventAccumulator(str(tmp_path / "run")).Reload()
     assert {"speed/frames_per_second", "evaluation/mean", "episodes/agent_score"} <= set(
         curves.Tags()["scalars"]
     )

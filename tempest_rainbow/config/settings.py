@@ -331,7 +331,7 @@ class MonitorConfig:
     keyboard: bool = True
     """Read single keys where standard input is a terminal; ? lists them."""
     tensorboard: bool = True
-    """Write TensorBoard curves into <run>/tensorboard."""
+    """Write TensorBoard curves, and films of games, into the run's folder."""
     histograms: bool = True
     """Write histograms of priorities and Q-values to TensorBoard."""
 

@@ -26,6 +26,7 @@ class Row:
         values: metrics by name (``group/name``).
         histograms: raw values by name, for monitors that draw distributions.
         headline: to be shown as a row; other rows are points of curves only.
+        film: path within the run's folder of a film of a game, in one row at the start of a run.
     """
 
     frames: int
@@ -33,6 +34,7 @@ class Row:
     values: Mapping[str, float]
     histograms: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     headline: bool = True
+    film: str | None = None
 
 
 _DROPPED = "collect/dropped"

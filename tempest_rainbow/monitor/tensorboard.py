@@ -1,4 +1,4 @@
-"""TensorBoard: a curve of every metric, events as text, evaluation games as films, settings as hyperparameters."""
+"""TensorBoard: a curve of every metric, events as text, games as films, settings as hyperparameters."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from tempest_rainbow.monitor.metrics import Row
 __all__ = ["TensorBoard", "flatten"]
 
 _SCORE = "evaluation/mean"
-"""The curve whose last value stands beside the hyper-parameters."""
-
+"""The curve whose last value stands beside the hyperparameters."""
 
 _LAYOUT = {
     "1 How good": {
@@ -58,10 +57,11 @@ class TensorBoard:
     def __init__(
         self, run: Path, settings: Mapping[str, Any], *, histograms: bool, purge_step: int | None = None
     ) -> None:
-        """Open the folder ``tensorboard`` of a run.
+        """Open a file in a run's folder, whose name TensorBoard shows.
 
         Args:
-            run: the run's folder; a resumed run adds to what is there.
+            run: the run's folder; a resumed run adds to what is there, one of version 0.1 in its folder
+                ``tensorboard``.
             settings: the resolved configuration, nested.
             histograms: write distributions as well.
             purge_step: frames from which on earlier points are no longer shown; None: all are.
@@ -70,7 +70,8 @@ class TensorBoard:
         from torch.utils.tensorboard.summary import hparams
 
         self._run = run
-        self._writer = SummaryWriter(str(run / "tensorboard"), purge_step=purge_step, flush_secs=10)
+        old = run / "tensorboard"
+        self._writer = SummaryWriter(str(old if old.is_dir() else run), purge_step=purge_step, flush_secs=10)
         self._histograms = histograms
         flat = flatten(settings)
         text = "\n".join(f"    {name} = {value}" for name, value in flat.items())
@@ -82,13 +83,15 @@ class TensorBoard:
             self._add(summary, 0)
 
     def row(self, row: Row) -> None:
-        """Write a point of every curve."""
+        """Write a point of every curve, and the film if the row has one."""
         for name, value in row.values.items():
             self._writer.add_scalar(name, value, row.frames)
         if self._histograms:
             for name, values in row.histograms.items():
                 if values.size:
                     self._writer.add_histogram(name, values, row.frames)
+        if row.film:
+            self._film(row.film, row.frames)
 
     def event(self, frames: int, text: str) -> None:
         """Write what happened into the text page, so that the curves explain themselves."""
@@ -103,7 +106,7 @@ class TensorBoard:
             self._writer.add_scalar(f"evaluation/{name}_low", low, frames)
             self._writer.add_scalar(f"evaluation/{name}_high", high, frames)
         if result.get("film"):
-            self._film((self._run / result["film"]).read_bytes(), frames)
+            self._film(result["film"], frames)
         self._writer.flush()
 
     def close(self) -> None:
@@ -111,13 +114,14 @@ class TensorBoard:
         self._add(self._session_end, 0)
         self._writer.close()
 
-    def _film(self, gif: bytes, frames: int) -> None:
+    def _film(self, path: str, frames: int) -> None:
         """Write an animated GIF as it is: TensorBoard shows it among the images."""
         from tensorboard.compat.proto.summary_pb2 import Summary
 
+        gif = (self._run / path).read_bytes()
         width, height = (int.from_bytes(gif[at : at + 2], "little") for at in (6, 8))
         image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=gif)
-        self._add(Summary(value=[Summary.Value(tag="evaluation/game", image=image)]), frames)
+        self._add(Summary(value=[Summary.Value(tag="game", image=image)]), frames)
 
     def _add(self, summary: Any, frames: int) -> None:
         writer = self._writer.file_writer

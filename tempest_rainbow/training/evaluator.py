@@ -83,7 +83,7 @@ class Evaluator:
         if result["games"] < settings.games:
             return
         self.last, self.steps = result, learner.steps
-        result["film"] = self._save_film(film, frames)
+        result["film"] = self.save_film(film, frames)
         self._metrics.evaluation(frames, result)
         if checkpoint is not None and result["mean"] > self._checkpoints.best_mean():
             try:
@@ -91,13 +91,13 @@ class Evaluator:
             except OSError as error:
                 self._metrics.event(frames, f"{checkpoint} could not be marked as the best ({error})")
 
-    def _save_film(self, film: Film, frames: int) -> str | None:
-        """Write the film of an evaluation game and return its path within the run's folder, None without pictures."""
+    def save_film(self, film: Film, frames: int) -> str | None:
+        """Write the film of a game and return its path within the run's folder, None without pictures."""
         path = Path("evaluations") / f"{frames:010d}.gif"
         try:
             return str(path) if film.save(self._checkpoints.folder.parent / path) else None
         except OSError as error:
-            self._metrics.event(frames, f"the film of the evaluation could not be written: {error}")
+            self._metrics.event(frames, f"the film of a game could not be written: {error}")
             return None
 
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from tempest_rainbow.policy import network_card
 from tempest_rainbow.replay.replay import Replay
 from tempest_rainbow.training.clock import Ending, RunClock, Timetable
 from tempest_rainbow.training.curriculum import Curriculum
-from tempest_rainbow.training.evaluator import Evaluator
+from tempest_rainbow.training.evaluator import Evaluator, Film
 from tempest_rainbow.training.learner_loop import LearnerLoop
 from tempest_rainbow.training.rate_limiter import RateLimiter
 from tempest_rainbow.training.run_metrics import RunMetrics
@@ -38,6 +39,9 @@ from tempest_rainbow.training.steered_schedules import SteeredSchedules
 __all__ = ["Diverged", "Trainer"]
 
 _log = logging.getLogger(__name__)
+
+_FIRST_PICTURES = 32
+"""Pictures of the film of a run's first game: 9 seconds of play."""
 
 _CROWDED = 0.5
 """Share of the expected returns at the ends of the support from which on a run warns."""
@@ -134,6 +138,8 @@ class Trainer:
         self._collecting = threading.Lock()
         self._failure: BaseException | None = None
         self._saved_at = (-1, -1)
+        self._first_film = Film() if config.monitor.tensorboard else None
+        self._film_path: str | None = None
         self._warned_of_support = False
 
     @property
@@ -277,6 +283,7 @@ class Trainer:
         if "curriculum" in state and not self._curriculum.set_state(state["curriculum"]):
             self.controls.set("start_level", None, "the run's settings")
         self._clock.set(float(state["seconds"]))
+        self._first_film = None
         if not whole:
             self.replay.cut(np.arange(self.config.rings))
         return "; ".join([f"resumed from {checkpoint}", *notes])
@@ -322,6 +329,17 @@ class Trainer:
         self._limiter.learning = bool(self.controls["training"])
         self._limiter.samples_per_insert = self._schedules.samples_per_insert()
         self._limiter.inserted(frames)
+        if self._first_film is not None:
+            self._record(self._first_film)
+
+    def _record(self, film: Film) -> None:
+        """Film a game from the start of the run; the next row carries the film."""
+        drawable = self.collector.drawable()
+        if drawable is not None:
+            film.take(drawable[0])
+        if drawable is None or len(film.pictures) == _FIRST_PICTURES:
+            self._film_path = self._evaluator.save_film(film, self.frames)
+            self._first_film = None
 
     def _set_start_level(self, level: int) -> None:
         self.collector.statistics.highest_start = None
@@ -394,7 +412,8 @@ class Trainer:
         self._evaluator.evaluate(self.learner, self._card(), self.frames, checkpoint)
 
     def _publish_row(self, *, headline: bool = True) -> None:
-        row = self.run_metrics.row(self.seconds, self.frames, headline=headline)
+        film, self._film_path = self._film_path, None
+        row = replace(self.run_metrics.row(self.seconds, self.frames, headline=headline), film=film)
         self.metrics.publish(row)
         at_ends = row.values.get("learner/at_ends", 0.0)
         if at_ends > _CROWDED and not self._warned_of_support:
