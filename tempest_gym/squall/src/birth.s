@@ -166,7 +166,7 @@ make_enemy:
         adc     #1
         and     #15
         sta     e_edge,x
-        lda     #0              ; e_wait goes on from whoever had the slot before
+        lda     #0              ; e_wait continues from the slot's last enemy
         sta     e_loop,x
         lda     #1
         sta     e_turn,x
@@ -213,7 +213,7 @@ make_enemy:
 
 NEAR            = $20
 
-; Tanker X opens: it goes, two of its cargo come in the lanes beside it. Keeps X. Clobbers A, Y.
+; Tanker X opens: it vanishes, and two of its cargo appear in the lanes beside it. Keeps X. Clobbers A, Y.
 split_tanker:
         stx     tmp_x
         lda     e_flags,x

@@ -144,7 +144,7 @@ coin_in:
         lda     #SND_COIN
         jmp     sound_play
 
-; Interrupt: every 256 of them the clocks go on (24 bits each).
+; Interrupt: every 256 of them the clocks advance (24 bits each).
 clock_tick:
         ldx     #0
         jsr     @count
@@ -265,7 +265,7 @@ knob_wakes:
         lda     spinner
         clc
         adc     #3
-        cmp     #7              ; within -3..+3: nobody there
+        cmp     #7              ; within -3..+3: no player
         bcc     @no
         lda     #SCREEN_START
         bne     show_start

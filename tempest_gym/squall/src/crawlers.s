@@ -76,7 +76,7 @@ go_spiker:
         sta     e_edge,x
         lda     pending
         bne     @out
-        lda     e_type,x        ; the last ones come as tankers
+        lda     e_type,x        ; the last ones become tankers
         and     #$F8
         ora     #TANKER
         sta     e_type,x

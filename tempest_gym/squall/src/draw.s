@@ -60,7 +60,7 @@ draw_init:
         rts
 
 ; Builds the list of screen $01 in the buffer that is not shown, then shows it; unless the generator may still be in
-; that buffer, after a frame that came late.
+; that buffer, after a late frame.
 draw_frame:
         sec
         lda     irq_total

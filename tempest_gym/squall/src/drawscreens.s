@@ -230,7 +230,7 @@ draw_icon:
         ora     ax+1
         sta     (dl),y
         iny
-        lda     #$20            ; drawn as bright as the list says
+        lda     #$20            ; drawn with the list's brightness
         sta     ax+1
         inc     ay
         lda     ay

@@ -157,25 +157,24 @@ put_number:
         pla
         jmp     put_digit
 
-; Score, lives, level, best score from a list that is made anew when one of them changes; and what the state has to
-; say.
+; Score, lives, level, best score from a list that is rebuilt when one of them changes; and the state's message.
 draw_status:
         ldx     player_up
         lda     lives,x
         cmp     shown_lives
-        bne     @anew
+        bne     @again
         lda     level
         cmp     shown_level
-        bne     @anew
+        bne     @again
         lda     zaps
         cmp     shown_zaps
-        bne     @anew
+        bne     @again
         lda     high_scores+22
         cmp     shown_best+1
-        bne     @anew
+        bne     @again
         lda     high_scores+23
         cmp     shown_best+2
-        bne     @anew
+        bne     @again
         cpx     #0
         beq     @first
         ldx     #3
@@ -192,7 +191,7 @@ draw_status:
         jsr     at_score
         jsr     copy_score
         jmp     @built
-@anew:  jsr     keep_list
+@again:  jsr     keep_list
         jsr     build_status
 @built: lda     ax
         sta     dl

@@ -92,7 +92,7 @@ retreat:
         sta     e_depth,x
         rts
 
-; Begins a flip in the direction of b6 of the type (turned round at the ends of an open tube) and makes its first step.
+; Starts a flip in the direction of b6 of the type (turned round at the ends of an open tube) and makes its first step.
 ; Carry as from flip_step. Clobbers A, Y.
 flip_begin:
         lda     e_type,x

@@ -26,7 +26,7 @@ climb:
         sta     e_fraction,x
 @out:   rts
 
-; Enemy X stands on the rim from now on. Away from the one that is there already, else towards the player.
+; Enemy X is on the rim from now on. It moves away from the one already there, else towards the player.
 to_rim:
         lda     depth
         sta     e_depth,x
@@ -128,7 +128,7 @@ go_flipping:
         jsr     flip_step
         jmp     climb
 
-; Two flips one way, three the other, and so on; e_turn counts them, e_stage tells which way.
+; Two flips one way, three the other, and so on; e_turn counts them, e_stage holds the way.
 go_zigzag:
         lda     e_type,x
         bmi     @turning

@@ -1,5 +1,5 @@
 ; Fuseballs: up and down along the spokes, hopping across lanes (ARCADE C.5). X is the slot, kept by all.
-; At rest lane L stands for spoke L; b6 of the type is 1 for a hop to a lower lane.
+; At rest lane L means spoke L; b6 of the type is 1 for a hop to a lower lane.
 
 .include "hardware.inc"
 .include "ram.inc"
@@ -26,7 +26,7 @@ go_ball:
         cmp     e_depth,x
         bcs     @rim
         ldy     pending
-        beq     @touch          ; the last ones come straight up
+        beq     @touch          ; the last ones rise straight up
         lda     level
         cmp     #BOLD_LEVEL
         bcs     @middle
@@ -78,7 +78,7 @@ go_ball:
         bcc     hop
 @up:    sec
 
-; Begins a hop, up the lanes if carry is set.
+; Starts a hop, up the lanes if carry is set.
 hop:
         lda     e_type,x
         ora     #$80
@@ -154,7 +154,7 @@ go_hop:
         lda     #GO_BALL
         sta     e_program,x
         lda     e_flags,x
-        eor     #$80            ; and back where it came from
+        eor     #$80            ; and back to where it was
         ldy     pending
         bne     @turn
         and     #$7F

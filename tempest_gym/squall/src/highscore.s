@@ -26,7 +26,7 @@ first_names:    ; last letter first: GUS TOR MIS BOR FEN KAI SIR OCO
 
 .segment "CODE"
 
-; The list as it comes from the factory. Clobbers A, X.
+; The list as delivered. Clobbers A, X.
 list_init:
         ldx     #LIST_BYTES-1
 @copy:  lda     first_scores,x

@@ -19,7 +19,7 @@ ball_mid:       .byte $02, $05, $07
 .segment "CODE"
 
 ; All player shots against all enemies and enemy shots. Lanes with a shot of the player are stamped with the frame number
-; first, so that whoever is in another lane needs no closer look. Clobbers all.
+; first, so that enemies in other lanes need no closer look. Clobbers all.
 hit_tests:
         lda     shots_player
         beq     @out
@@ -81,7 +81,7 @@ hit_tests:
         bpl     @enemy
 @out:   rts
 
-; Shot X, just born, against whoever is near. Clobbers all.
+; Shot X, just born, against enemies near it. Clobbers all.
 hits_of_shot:
         lda     shots_enemy
         beq     @enemies
@@ -126,7 +126,7 @@ target:
         cmp     #FUSEBALL       ; one that rests on its spoke cannot
         beq     @no
         lda     e_depth,y
-        cmp     depth           ; nor one that lies flat on the rim
+        cmp     depth           ; nor one flat on the rim
         beq     @no
 @yes:   lda     reach,x
         sta     hit_reach
@@ -168,7 +168,7 @@ strike:
 @above: sta     dist
         lda     hit_reach
         cmp     dist
-        bcc     @out            ; carry tells: out of reach
+        bcc     @out            ; carry: out of reach
         jsr     drop_shot
         sty     tmp_shot
         tya

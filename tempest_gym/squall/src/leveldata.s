@@ -38,7 +38,7 @@ place_program:
         .byte   GO_RIDER, GO_AWAY, GO_FLIPPING, GO_EIGHT, GO_AWAY, GO_ZIGZAG, GO_FLIPPING, GO_AWAY
 place_spikes:   ; tips at the beginning
         .byte   0, 0, 0, $E0, $D8, $D2, $CC, $C6, $C0, $B8, $B0, $A8, $A0, $A0, $A0, $A8
-place_shape:    ; the open ones, 7-10, 13 and 15, come at the places 8 to 11, 14 and 15
+place_shape:    ; the open ones, 7-10, 13 and 15, are at the places 8 to 11, 14 and 15
         .byte   0, 1, 2, 3, 4, 5, 6, 7, 9, 13, 8, 12, 14, 10, 15, 11
 
 ; Ranges of levels: the first level-1 of each, and rows of the minimum and the maximum of flippers, pulsars, tankers,

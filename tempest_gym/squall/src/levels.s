@@ -19,7 +19,7 @@ LAST            = 98
 
 .segment "CODE"
 
-; Tube, colours and parameters of `level`. Level 99 draws its shape and the level its parameters come from.
+; Tube, colours and parameters of `level`. Level 99 draws its shape and the level whose parameters it uses.
 ; Clobbers all.
 level_params:
         lda     level
@@ -326,7 +326,7 @@ level_fresh:
         bpl     @spike
         rts
 
-; The beginning of a level or life: nobody there, nymphs drawn, pulse restarted. Clobbers all.
+; The start of a level or life: no enemies, nymphs drawn, pulse restarted. Clobbers all.
 level_begin:
         jsr     clear_shots
         jsr     clear_enemies

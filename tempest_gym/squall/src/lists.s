@@ -128,7 +128,7 @@ lists_init:
 
 .segment "DRAW"
 
-; Calls the dots of the enemies to come, which keep their lanes, and looks for them every fourth frame. They are only
+; Calls the dots of the waiting enemies, which keep their lanes, and looks for them every fourth frame. They are only
 ; drawn for the eye at rest.
 draw_dots:
         lda     view

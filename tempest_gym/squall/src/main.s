@@ -15,7 +15,7 @@
 
 .segment "RODATA"
 
-        .byte   "SQUALL"        ; whoever looks for the game's name in the ROM finds it
+        .byte   "SQUALL"        ; the game's name, to be found in the ROM
 
 handlers:                       ; by game state; a state is entered by RTS
         .word   st_start-1, st_load-1, st_play-1, st_life-1, st_end-1, st_delay-1, st_none-1

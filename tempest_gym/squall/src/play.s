@@ -38,7 +38,7 @@ st_play:
         ldx     #SLOTS-1
 @enemy: lda     e_depth,x
         cmp     #RIM+1
-        bcs     @out            ; still coming
+        bcs     @out            ; still on its way
         dex
         bpl     @enemy
         jsr     clear_shots     ; level cleared

@@ -71,7 +71,7 @@ go_pulsar:
         sta     e_loop,x
 @out:   rts
 
-; The phase goes on, pulsars or not; while it is not negative every pulsar that lies in its lane kills there.
+; The phase advances, pulsars or not; while it is not negative every pulsar flat in its lane kills there.
 ; Clobbers all.
 pulse:
         lda     pulse_phase
@@ -114,7 +114,7 @@ pulse:
         lda     e_lane,x
         cmp     lane
         bne     @next
-        lda     e_edge,x        ; also tells flipping from lying
+        lda     e_edge,x        ; also distinguishes flipping from flat
         cmp     edge
         bne     @next
         lda     #DIED_BY_SPIKE

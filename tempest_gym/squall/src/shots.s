@@ -27,7 +27,7 @@ clear_shots:
         sta     shots_enemy
         rts
 
-; A shot just born in slot X is tested where it stands. Clobbers all.
+; A shot just born in slot X is tested where it is. Clobbers all.
 born_shot_hits:
         jsr     bite_spike
         lda     state

@@ -1,4 +1,4 @@
-; Sounds on both POKEYs: eight voices, one of them stepped at each interrupt, so each goes on 31 times a second.
+; Sounds on both POKEYs: eight voices, one of them stepped at each interrupt, so each advances 31 times a second.
 ;
 ; A sound is a run of segments; a segment lasts some steps and adds to pitch and control at each. A sound has its
 ; voice, and a new one takes the voice over.

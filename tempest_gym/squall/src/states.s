@@ -46,7 +46,7 @@ reset_again:                    ; the main loop hangs: let the watchdog bite
         sei
 @wait:  jmp     @wait
 
-; $00: a game or the demo begins.
+; $00: a game or the demo starts.
 st_start:
         jsr     read_switches
         lda     #$FF
@@ -163,7 +163,7 @@ st_delay:
         sta     state
 @out:   rts
 
-; $06: a life is gone; who goes on?
+; $06: a life is lost; who plays next?
 st_life:
         ldx     player_up
         dec     lives,x
@@ -246,7 +246,7 @@ st_next:
         lda     #SND_WARP
         jmp     sound_play
 
-; $18: the new tube comes near; the player may turn.
+; $18: the new tube approaches; the player may turn.
 st_zoom:
         bit     mode
         bpl     @still

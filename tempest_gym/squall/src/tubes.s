@@ -239,7 +239,7 @@ emit_base:
         iny
         rts
 
-; The outline: lines from spoke to spoke, as far as they are joined. (dl) stands at OUTLINE.
+; The outline: lines from spoke to spoke, as far as they are joined. (dl) is at OUTLINE.
 load_outline:
         lda     #<SPOKE_BLANK
         sta     text_at
@@ -291,7 +291,7 @@ load_outline:
 @done:  emit    RETURN
         rts
 
-; num, by = vector of spoke A as it stands in vector RAM
+; num, by = vector of spoke A as in vector RAM
 read_spoke:
         sta     t1
         asl

@@ -13,7 +13,7 @@ END_SECOND      = 5
 
 .segment "CODE"
 
-; Takes the buttons; starts the zapper on a press of zap, or lets it go on. Clobbers all.
+; Takes the buttons; starts the zapper on a press of zap, or continues it. Clobbers all.
 zap_player:
         lda     #BUTTON_ZAP | BUTTON_FIRE | BUTTON_START1 | BUTTON_START2
         bit     mode
