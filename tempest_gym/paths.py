@@ -1,4 +1,4 @@
-"""Where the distribution's own data files stand, in a checkout and in an installed wheel alike."""
+"""Where the distribution's own data files are, in a checkout and in an installed wheel alike."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class ProtocolError(ValueError):
     """
 
     def __init__(self, reason: str, text: str) -> None:
-        """Take the word and the sentence."""
+        """Set the reason and the message."""
         super().__init__(text)
         self.reason = reason
 
@@ -99,7 +99,7 @@ class Command(IntEnum):
     QUIT = 7
     """End, for the reason given as text."""
     ALIVE = 8
-    """Never asked: a client of ours that waits for long sends such an empty response now and then."""
+    """Never sent: a client of ours that waits long sends an empty response of this number from time to time."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class Hello:
 
     Attributes:
         protocol: version of the commands the client understands, 0 for the original's empty hello.
-        token: what it shows to be let in.
+        token: what it presents to be admitted.
         rom: MAME's name of its ROM set.
         game: what it believes to play, ``"squall"`` or a set's name.
         mame: MAME's version.

@@ -113,5 +113,5 @@ class BoardMachine:
         return np.hstack([fields["audio"][0], np.array(control, np.uint8)])
 
     def close(self) -> None:
-        """Nothing to give up."""
+        """Do nothing: there is nothing to close."""
         self.fleet.close()

@@ -23,7 +23,7 @@ from tempest_gym.roms import RomImage
 
 
 class BoardError(RuntimeError):
-    """The program on a board ran into something that no program may do."""
+    """The program on a board did something invalid."""
 
 
 START_BRIDGE = 4
@@ -31,8 +31,7 @@ START_BRIDGE = 4
 
 
 _CHUNKS_PER_THREAD = 4
-"""Pieces of work a thread takes one after the other where rows cannot be claimed one by one, so that one long step does
-not leave others idle."""
+"""Slices of rows per thread where rows cannot be claimed one by one, so that a long step leaves no thread idle."""
 
 
 class BoardFleet:
@@ -281,7 +280,7 @@ class BoardFleet:
         return np.array([row], np.int32)
 
     def check(self, row: int) -> None:
-        """See that a board did not run into an error.
+        """Check that a board met no error.
 
         Raises:
             BoardError: it did; the message gives place and reason.

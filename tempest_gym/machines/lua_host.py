@@ -37,7 +37,7 @@ ALL_WELL = -1
 """Result if all rows found a decision frame."""
 
 _REMEMBERED = 32
-"""Arrays whose addresses a host remembers; it keeps them alive so long."""
+"""Number of arrays whose addresses a host caches; it keeps them alive."""
 
 _ANY: tuple[None] = (None,)
 """Shape of a vector of any length."""
@@ -208,7 +208,7 @@ class LuaHost:
         return isinstance(self._engine, NativeEngine) and bool(self.signals)
 
     def join(self, words: NDArray[np.int64], fleet: FleetArrays) -> None:
-        """Be ready to `lead` or `serve`.
+        """Prepare to `lead` or `serve`.
 
         Args:
             words: shared words that `machines.worker_threads` explains; they and the arrays must stay alive.
@@ -243,8 +243,8 @@ class LuaHost:
         return int(self._plan(known[1], len(rows), int(stop_at_death), skip, helpers))
 
     def lead(self, helpers: int, looks: int) -> int:
-        """Advance rows of the published plan until none is left; then look whether the first ``helpers`` are done, so
-        often at each.
+        """Advance rows of the published plan until none is left; then poll each of the first ``helpers`` up to
+        ``looks`` times for its end.
 
         Returns:
             The first row found that reached no decision frame, or -1.

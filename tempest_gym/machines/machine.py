@@ -104,7 +104,7 @@ class Machine(Protocol):
         ...
 
     def close(self) -> None:
-        """Give up processes, sockets and files; a closed machine cannot be used again."""
+        """Close processes, sockets and files; a closed machine cannot be used again."""
         ...
 
 

@@ -156,15 +156,15 @@ class MameMachine:
         return frame
 
     def random_state(self) -> tuple[int, float]:
-        """Refuse: MAME keeps the random numbers to itself."""
+        """Raise an error: MAME's random numbers cannot be read."""
         raise ValueError(_NO_RESEED)
 
     def set_random_state(self, state: tuple[int, float]) -> None:
-        """Refuse, as `random_state` does."""
+        """Raise an error, as `random_state` does."""
         raise ValueError(_NO_RESEED)
 
     def reseed(self, seed: int) -> None:
-        """Refuse, as `random_state` does."""
+        """Raise an error, as `random_state` does."""
         raise ValueError(_NO_RESEED)
 
     def ram(self) -> NDArray[np.uint8]:
@@ -211,7 +211,7 @@ class MameMachine:
     def _split(self, state: bytes) -> tuple[bool, bytes, bytes, bytes]:
         """Return the parts of a saved state: in a game, the Lua's part, MAME's part, the last packet."""
         if len(state) < _STATE.size or state[: len(_STATE_MAGIC)] != _STATE_MAGIC:
-            raise ValueError(f"{len(state)} bytes that are no saved state of MAME")
+            raise ValueError(f"{len(state)} bytes that are not a saved state of MAME")
         _, sha1, in_game, lua_size, machine_size = _STATE.unpack_from(state)
         if sha1.hex() != self._rom.sha1:
             raise ValueError(f"the state belongs to the ROM set {sha1.hex()}, not to {self._rom.sha1}")

@@ -28,7 +28,7 @@ _links: weakref.WeakSet[Link] = weakref.WeakSet()
 
 
 class LinkClosedError(Exception):
-    """The other end is gone."""
+    """The other end was closed."""
 
 
 class LinkTimeoutError(Exception):
@@ -50,7 +50,7 @@ class Link(ABC):
         """Return the next message that is not a mere sign of life.
 
         Raises:
-            LinkClosedError: MAME has closed the line.
+            LinkClosedError: MAME has closed the connection.
             LinkTimeoutError: it sent no whole message in time.
             tempest_gym.protocol.ProtocolError: it sent rubbish.
         """
@@ -68,7 +68,7 @@ class Link(ABC):
 
     @abstractmethod
     def connect(self, seconds: float) -> None:
-        """Wait until MAME is on the line; raises as `receive`."""
+        """Wait until MAME is connected; raises as `receive`."""
 
     @abstractmethod
     def send(self, data: bytes, seconds: float) -> None:

@@ -120,8 +120,8 @@ def run_board_clients(
         address: ``HOST:PORT`` of the server.
         count: number of boards.
         rom: the ROM set they run.
-        token: what they show to be let in.
-        seeds: of their games; by chance without.
+        token: what they present to be admitted.
+        seeds: of their games; None: random ones.
         stop: set it to end them all.
 
     Raises:

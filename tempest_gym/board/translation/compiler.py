@@ -13,10 +13,10 @@ from tempest_gym.board.native import host_machine
 from tempest_gym.board.translation.functions import translate
 
 _LEVEL = 1
-"""Of LLVM's optimisation; more takes longer and brings nothing here."""
+"""Level of LLVM's optimisation; higher ones take longer and gain nothing here."""
 
 _PASSES = ("sroa", "simplify_cfg", "instruction_combine", "simplify_cfg", "aggressive_dce")
-"""All that brings something, in a fifth of the time of the whole level."""
+"""The passes that gain something, in a fifth of the whole level's time."""
 
 
 def compile_program(memory: NDArray[np.uint8], targets: Iterable[int]) -> bytes:
