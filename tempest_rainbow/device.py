@@ -1,4 +1,4 @@
-"""Keeps freed memory in the process, where a step of learning asks for the same sizes over and over."""
+"""The device of the network, usable cores, and memory that every step of learning needs again."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def choose_device(name: str) -> torch.device:
     """Return the device called ``name``; "auto" takes CUDA, else Apple's MPS, else the CPU.
 
     Raises:
-        ValueError: that device is not there.
+        ValueError: that device is not available.
     """
     if name == "auto":
         if torch.cuda.is_available():

@@ -48,7 +48,7 @@ class RandomPolicy:
     name = "random"
 
     def __init__(self, action_count: int, seed: int) -> None:
-        """Draw from ``action_count`` actions."""
+        """Draw one of ``action_count`` actions for each environment."""
         self._action_count = action_count
         self._generator = np.random.default_rng(seed)
 
@@ -156,7 +156,7 @@ def find_weights(path: Path) -> Path:
     or the file itself.
 
     Raises:
-        CheckpointError: there is nothing of that kind.
+        CheckpointError: neither was found.
     """
     if path.is_file():
         return path
@@ -172,7 +172,7 @@ def load_stored(name: str, device: str = "cpu") -> NetworkPolicy:
 
     Raises:
         CheckpointError: nothing usable is stored there.
-        ValueError: the device is not there.
+        ValueError: the device is not available.
     """
     path = _stored_at(name)
     weights, card = read_weights(path)

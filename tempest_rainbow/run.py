@@ -139,7 +139,7 @@ def train(config: TrainConfig) -> int:
         start_handling_signals = stack.enter_context(stop_on_signals(controls))
         screen = make_screen(config.monitor, folder.name)
         metrics.subscribe(screen, headlines_only=not isinstance(screen, LivePanel))
-        if isinstance(screen, LivePanel):  # Others write into the log anyway.
+        if isinstance(screen, LivePanel):  # Other displays write into the log anyway.
             log = logging.Logger(__name__)
             log.addHandler(log_file)
             metrics.subscribe(Console(log), headlines_only=True)
@@ -205,10 +205,10 @@ def _failure(error: Exception, saved: str) -> str:
 
 @contextmanager
 def _claimed(folder: Path) -> Iterator[None]:
-    """Keep other trainers out of a run's folder.
+    """Lock a run's folder against other trainers.
 
     Raises:
-        ConfigError: one is at work there.
+        ConfigError: another one uses it.
     """
     lock = FileLock(folder / ".lock")
     try:
@@ -253,7 +253,7 @@ def _attach_screen(
 
 
 def _attach_dashboard(config: DashboardConfig, folder: Path, trainer: Trainer) -> None:
-    """Serve the dashboard if it is wanted, or if it is installed and not unwanted."""
+    """Serve the dashboard if it is switched on, or installed and not switched off."""
     if config.on is False or (config.on is None and not available()):
         return
     if not available():

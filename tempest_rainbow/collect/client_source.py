@@ -56,7 +56,7 @@ class ClientSource(Source):
             ValueError: the address is not valid, or open to others without a token.
             OSError: it cannot bind to the address.
         """
-        from tempest_gym.server.admission import read_token  # the game's side of the wire
+        from tempest_gym.server.admission import read_token  # the environment's side of the wire
         from tempest_gym.server.pool import ClientPool
         from tempest_gym.settings import Settings
 
@@ -93,7 +93,7 @@ class ClientSource(Source):
         return arrivals
 
     def send(self, ids: NDArray[np.int64], actions: NDArray[np.int64]) -> None:
-        """Give clients their actions."""
+        """Send clients their actions."""
         self._pool.send(ids, actions)
 
     def call(self, name: str, *arguments: Any) -> bool:

@@ -1,4 +1,4 @@
-"""What the 6502's instructions other than jumps do, as LLVM IR: the translation's counterpart of `interpreter_source`."""
+"""What the 6502's instructions other than jumps do, as LLVM IR: the counterpart of `interpreter_source`."""
 
 from __future__ import annotations
 
