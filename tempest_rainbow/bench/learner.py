@@ -13,10 +13,8 @@ import torch
 from tempest_rainbow.bench.reference import PlainLearner
 from tempest_rainbow.config.settings import NETWORK_PRESETS, LearnerConfig
 from tempest_rainbow.learner.learner import Learner
+from tempest_rainbow.networks.lane_encoder import OBSERVATION_SIZE
 from tempest_rainbow.replay.batch import Batch
-
-OBSERVATION_SIZE = 195
-
 
 ACTIONS = 44
 
