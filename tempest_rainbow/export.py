@@ -54,10 +54,10 @@ def export_safetensors(policy: NetworkPolicy, output: Path) -> float:
     network = build_network(card)
     network.load_state_dict(weights)
     samples = _samples(policy)
-    return _compare(policy.judge(samples), NetworkPolicy("export", network, card).judge(samples), output)
+    return _compare(policy.values(samples), NetworkPolicy("export", network, card).values(samples), output)
 
 
-class _Judgement(torch.nn.Module):
+class _Values(torch.nn.Module):
     """Expected returns and preferences as the policy sees them."""
 
     def __init__(self, policy: NetworkPolicy) -> None:
@@ -85,7 +85,7 @@ def export_onnx(policy: NetworkPolicy, output: Path) -> float:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns about its own internals
         torch.onnx.export(
-            _Judgement(policy).eval(),
+            _Values(policy).eval(),
             (torch.from_numpy(samples[:2]),),
             str(output),
             input_names=["observations"],
@@ -100,7 +100,7 @@ def export_onnx(policy: NetworkPolicy, output: Path) -> float:
     onnx.checker.check_model(model)
     onnx.save(model, str(output))
     session = onnxruntime.InferenceSession(str(output), providers=["CPUExecutionProvider"])
-    return _compare(policy.judge(samples), session.run(names, {"observations": samples}), output)
+    return _compare(policy.values(samples), session.run(names, {"observations": samples}), output)
 
 
 def _samples(policy: NetworkPolicy) -> NDArray[np.float32]:

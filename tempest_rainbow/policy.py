@@ -92,7 +92,7 @@ class NetworkPolicy:
         self.network = network.to(self.device).eval()
 
     @torch.inference_mode()
-    def judge(self, observations: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def values(self, observations: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return expected returns and preferences, each float32 ``(k, actions)``.
 
         Preferences are expected returns, plus the imitated policy's log-probabilities with the weight that the
@@ -119,11 +119,11 @@ class NetworkPolicy:
     def act(self, observations: NDArray[np.float32], info: Mapping[str, Any]) -> NDArray[np.int64]:
         """Return the actions of greatest preference."""
         if self.block is None:
-            return self.judge(observations)[1].argmax(axis=1)
+            return self.values(observations)[1].argmax(axis=1)
         count, block = len(observations), self.block
         padded = np.zeros((-(-count // block) * block, observations.shape[1]), np.float32)
         padded[:count] = observations
-        parts = [self.judge(padded[start : start + block])[1] for start in range(0, len(padded), block)]
+        parts = [self.values(padded[start : start + block])[1] for start in range(0, len(padded), block)]
         return np.concatenate(parts).argmax(axis=1)[:count]
 
 

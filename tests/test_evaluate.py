@@ -187,7 +187,7 @@ def test_exports_compute_what_the_policy_computes(tmp_path, policy):
     np.testing.assert_array_equal(again.act(observations, {}), policy.act(observations, {}))
     session = onnxruntime.InferenceSession(str(tmp_path / "p.onnx"))
     written = session.run(["q_values", "preferences"], {"observations": observations})
-    for values, expected in zip(written, policy.judge(observations), strict=True):
+    for values, expected in zip(written, policy.values(observations), strict=True):
         np.testing.assert_allclose(values, expected, atol=1e-3)
     with pytest.raises(ValueError, match="this environment has 9"):
         load_policy(str(tmp_path / "p.safetensors"), 9, 0)

@@ -32,7 +32,7 @@ def test_the_weights_of_version_0_1_give_the_values_that_they_gave_then():
     policy = load_stored(str(OLD / "run"))
     expected = json.loads((OLD / "values.json").read_text())
     observations = np.random.default_rng(1).uniform(-1, 1, (2, 195)).astype(np.float32)
-    values, preferences = policy.judge(observations)
+    values, preferences = policy.values(observations)
     assert np.allclose(values, expected["values"], atol=1e-4)
     assert np.allclose(preferences, expected["preferences"], atol=1e-4)
 

@@ -38,7 +38,7 @@ def test_a_look_at_a_network_is_what_it_does(network, observations):
     policy = NetworkPolicy("net", network, {})
     for observation in observations:
         insight = look(policy, observation, {"expert_action": 7})
-        q_values, preferences = policy.judge(observation[None])
+        q_values, preferences = policy.values(observation[None])
         assert insight.action == policy.act(observation[None], {})[0] == preferences.argmax()
         np.testing.assert_array_equal(insight.q_values, q_values[0])
         assert insight.expert_action == 7

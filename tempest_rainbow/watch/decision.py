@@ -64,7 +64,7 @@ def look(
     expert = int(info["expert_action"]) if info.get("expert_action", -1) >= 0 else None
     if not isinstance(policy, NetworkPolicy):
         return Insight(int(policy.act(batch, advice)[0]), expert)
-    q_values, preferences = policy.judge(batch)
+    q_values, preferences = policy.values(batch)
     return Insight(int(preferences[0].argmax()), expert, q_values[0], attention_of(policy.network, batch[0]))
 
 
