@@ -239,8 +239,8 @@ def test_equal_blocks_give_equal_values_whatever_else_is_played():
     policy = load_policy("bundled", 44, 0)
     observations = np.random.default_rng(0).uniform(-1, 1, (70, 195)).astype(np.float32)
     seen = []
-    judge = policy.judge
-    policy.judge = lambda rows: seen.append(judge(rows)) or seen[-1]
+    values = policy.values
+    policy.values = lambda rows: seen.append(values(rows)) or seen[-1]
     policy.block = 64
     together = policy.act(observations, {})
     apart = [policy.act(observations[i : i + 1], {})[0] for i in range(64)]
