@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tempest_rainbow.files import LARGEST_TEXT, read_json
+from tempest_rainbow.files import LARGEST_TEXT, read_json, sync
 from tempest_rainbow.replay.sum_tree import SumTree
 
 __all__ = [
@@ -124,10 +124,10 @@ def save(
                 np.lib.format.write_array_header_1_0(file, header)
                 for ring in range(rings):
                     file.write(np.ascontiguousarray(view[ring, :used]).data)
-        _sync(target)
+        sync(target)
     document = fresh / "replay.json"
     document.write_text(json.dumps(scalars, indent=1))
-    _sync(document)
+    sync(document)
     if directory.exists():
         old = directory.with_name(directory.name + ".old")
         if old.exists():
@@ -159,8 +159,3 @@ def load_arrays(directory: Path, arrays: dict[str, NDArray[Any]], rings: int) ->
             for ring in range(rings):
                 view[ring, :used] = stored[ring]
                 view[ring, used:] = 0
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
