@@ -46,8 +46,8 @@ class PlanOptions:
 
 
 @dataclass(frozen=True)
-class EvaluateOptions:
-    """Play whole greedy games on held-out seeds and report mean, median, IQM and 95% intervals."""
+class GameOptions:
+    """Who plays which games."""
 
     policy: str = "bundled"
     """expert, random, bundled, or a path: run folder (its best checkpoint), checkpoint, weights file."""
@@ -55,8 +55,6 @@ class EvaluateOptions:
     """Number of games."""
     seed: int = 10_000
     """Seed of the first game; the others follow."""
-    envs: int = 64
-    """Greatest number of games at once."""
     env: str | None = None
     """Gymnasium id; by default the one that the policy was trained on, Tempest for expert and random."""
     machine: Literal["board", "mame"] = "board"
@@ -67,6 +65,14 @@ class EvaluateOptions:
     """Tempest only: level at which games start."""
     frame_skip: int | None = None
     """Tempest only: game frames for which an action is held; by default as the policy was trained."""
+
+
+@dataclass(frozen=True)
+class EvaluateOptions(GameOptions):
+    """Play whole greedy games on held-out seeds and report mean, median, IQM and 95% intervals."""
+
+    envs: int = 64
+    """Greatest number of games at once."""
     device: str = "cpu"
     """Device of the network: cpu, cuda, mps."""
     prior_weight: float | None = None
@@ -85,31 +91,16 @@ class EvaluateOptions:
 
 
 @dataclass(frozen=True)
-class WatchOptions:
+class WatchOptions(GameOptions):
     """Watch a policy play, in a window or in a video file."""
 
-    policy: str = "bundled"
-    """expert, random, bundled, or a path: run folder (its best checkpoint), checkpoint, weights file."""
+    games: int = 1
     output: Path | None = None
     """Video file to write (.mp4 or .gif); without it a window opens."""
-    games: int = 1
-    """Number of games."""
     seconds: float | None = None
     """Stop after this many seconds of play."""
     panel: bool = True
     """Tempest only: show expected returns, the agent's and the expert's choice, and attention."""
-    seed: int = 10_000
-    """Seed of the first game."""
-    env: str | None = None
-    """Gymnasium id; by default the one that the policy was trained on, Tempest for expert and random."""
-    machine: Literal["board", "mame"] = "board"
-    """Tempest only: the board in process, or MAME."""
-    rom: str | None = None
-    """Tempest only: path of a ROM set."""
-    start_level: int = 1
-    """Tempest only: level at which games start."""
-    frame_skip: int | None = None
-    """Tempest only: game frames for which an action is held; by default as the policy was trained."""
     planner: bool = False
     """Tempest on boards only: plan on copies of the game, and show where they end."""
     plan: PlanOptions = field(default_factory=PlanOptions)

@@ -144,10 +144,12 @@ def _read(value: Any, hint: Any, name: str) -> Any:
 
 
 def _texts(settings: type) -> dict[str, str]:
-    """Return the text under each field of a dataclass."""
+    """Return the text under each field of a dataclass, its bases' included."""
+    if not is_dataclass(settings):
+        return {}
     (body,) = ast.parse(textwrap.dedent(inspect.getsource(settings))).body
     assert isinstance(body, ast.ClassDef)
-    return {
+    return (_texts(settings.__base__) if settings.__base__ else {}) | {
         field.target.id: str(text.value.value)
         for field, text in zip(body.body, body.body[1:], strict=False)
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
