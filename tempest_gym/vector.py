@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from copy import deepcopy
-from dataclasses import dataclass
 from functools import partial
 from os import PathLike
 from types import SimpleNamespace
@@ -13,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
@@ -22,6 +19,7 @@ from tempest_gym.actions import ACTION_COUNT, CONTROLS, MEANINGS, expert_actions
 from tempest_gym.cores import usable_cores
 from tempest_gym.display.projection import PICTURE_SIZE, enemy_positions, lane_positions
 from tempest_gym.env import TempestEnv, frames_per_second, split_state
+from tempest_gym.episode_table import EpisodeTable
 from tempest_gym.frame import FRAME_KINDS
 from tempest_gym.info import step_info
 from tempest_gym.machines.board import BoardMachine, Job
@@ -144,16 +142,8 @@ class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]])
         self._observations = Observations(self.settings, self.rom)
         self._open()
         self._rows = np.arange(self.num_envs, dtype=np.int32)
-        self._generators = np.full(self.num_envs, None, object)
-        self._generator_shared = np.zeros(self.num_envs, np.bool_)
-        self._seeds = np.zeros(self.num_envs, np.int64)
-        self._episode_frames = np.zeros(self.num_envs, np.int64)
-        self._episode_steps = np.zeros(self.num_envs, np.int64)
-        self._episode_levels = np.zeros(self.num_envs, np.int64)
-        self._last_actions = np.zeros(self.num_envs, np.int64)
-        self._playing = np.zeros(self.num_envs, np.bool_)
+        self._games = EpisodeTable(self.num_envs)
         self._all_play = False
-        self._game_goes_on = np.zeros(self.num_envs, np.bool_)
 
     def _open(self) -> None:
         self.fleet = BoardFleet(self.rom, self.num_envs, self.threads, setup=self.settings.setup)
@@ -198,13 +188,11 @@ class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]])
         start_levels = start_levels_of(options, self._start_levels)
         rows = np.flatnonzero(mask)
         for row in rows:
-            if seeds[row] is not None or self._generators[row] is None:
-                self._generators[row], _ = seeding.np_random(seeds[row])
-                self._generator_shared[row] = False
+            self._games.seed(int(row), seeds[row])
             if seeds[row] is not None or "start_level" in options:
-                self._game_goes_on[row] = False
+                self._games.game_goes_on[row] = False
         self.fleet.run([partial(self._restart, int(row), seeds[row], start_levels) for row in rows])
-        self._all_play = bool(self._playing.all())
+        self._all_play = bool(self._games.playing.all())
         return self._observations.of_fleet(self.fleet), _with_masks(_within(self._values(), mask), mask)
 
     def step(self, actions: NDArray[np.int64]) -> _Result:
@@ -221,27 +209,27 @@ class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]])
             gymnasium.error.ResetNeeded: an episode has ended, and the mode does not start another.
             ValueError: the actions have a wrong shape or value.
         """
-        fleet, settings = self.fleet, self.settings
+        fleet, games, settings = self.fleet, self._games, self.settings
         fleet.fire[:], fleet.zap[:], fleet.spinner[:] = _CONTROLS[:, self._played(self._rows, actions)]
         rows, ended, restarts = self._rows, None, []
         if not self._all_play:
-            ended = ~self._playing
+            ended = ~games.playing
             self._check_autoreset(ended)
-            rows, restarts = self._rows[self._playing], self._restarts(ended)
+            rows, restarts = self._rows[games.playing], self._restarts(ended)
         fleet.step(rows, restarts, stop_at_death=settings.ends_at_death, skip=settings.frame_skip)
 
         values = self._values()
         passed = values["frames"] if ended is None else np.where(ended, 0, values["frames"])
-        self._episode_frames += passed
+        games.frames += passed
         values["episode_frames"] += passed
         rewards = settings.reward(values["objective_reward"], values.get("subjective_reward"))
         over = self._columns[_FIELD["over"]] != 0
-        self._episode_steps += 1 if ended is None else ~ended
+        games.steps += 1 if ended is None else ~ended
         terminations, truncations = self._ends(self._rows, over, values)
         finished = terminations | truncations
         self._all_play = not finished.any()
-        self._playing = ~finished
-        self._game_goes_on = terminations & ~over & (settings.episode == "life")
+        games.playing = ~finished
+        games.game_goes_on = terminations & ~over & (settings.episode == "life")
 
         final: dict[str, Any] = {}
         if self.autoreset_mode == AutoresetMode.SAME_STEP and not self._all_play:
@@ -271,24 +259,24 @@ class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]])
             gymnasium.error.ResetNeeded: an episode among them has ended.
             ValueError: rows or actions have a wrong shape or value.
         """
-        fleet, settings = self.fleet, self.settings
+        fleet, games, settings = self.fleet, self._games, self.settings
         chosen_rows = self._checked_rows("rows", rows, self.num_envs)
         if len(np.unique(chosen_rows)) != len(chosen_rows):
             raise ValueError(f"rows must name each environment once, got {chosen_rows.tolist()}")
-        if not self._playing[chosen_rows].all():
-            self._raise_reset_needed(chosen_rows[~self._playing[chosen_rows]])
+        if not games.playing[chosen_rows].all():
+            self._raise_reset_needed(chosen_rows[~games.playing[chosen_rows]])
         controls = _CONTROLS[:, self._played(chosen_rows, actions)]
         fleet.fire[chosen_rows], fleet.zap[chosen_rows], fleet.spinner[chosen_rows] = controls
         fleet.step(chosen_rows, stop_at_death=settings.ends_at_death, skip=settings.frame_skip)
 
-        self._episode_frames[chosen_rows] += self._columns[_FIELD["frames"], chosen_rows].astype(np.int64)
+        games.frames[chosen_rows] += self._columns[_FIELD["frames"], chosen_rows].astype(np.int64)
         values = self._values(chosen_rows)
         over = self._columns[_FIELD["over"], chosen_rows] != 0
-        self._episode_steps[chosen_rows] += 1
+        games.steps[chosen_rows] += 1
         terminations, truncations = self._ends(chosen_rows, over, values)
-        self._playing[chosen_rows] = ~(terminations | truncations)
-        self._game_goes_on[chosen_rows] = terminations & ~over & (settings.episode == "life")
-        self._all_play = bool(self._playing.all())
+        games.playing[chosen_rows] = ~(terminations | truncations)
+        games.game_goes_on[chosen_rows] = terminations & ~over & (settings.episode == "life")
+        self._all_play = bool(games.playing.all())
         rewards = settings.reward(values["objective_reward"], values.get("subjective_reward"))
         infos = _with_masks(values, np.ones(len(chosen_rows), np.bool_))
         return self._observations.of_fleet(fleet, chosen_rows), rewards, terminations, truncations, infos
@@ -320,55 +308,30 @@ class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]])
         rows = self._checked_rows("targets", np.atleast_1d(targets), self.num_envs)
         if len(np.unique(rows)) != len(rows):
             raise ValueError(f"targets must name each environment once, got {rows.tolist()}")
-        games = self if origin is None else _games_of(origin)
-        from_rows = self._checked_rows("sources", np.atleast_1d(sources), len(games._playing))
+        fleet, games = (self.fleet, self._games) if origin is None else _games_of(origin)
+        from_rows = self._checked_rows("sources", np.atleast_1d(sources), len(games))
         if len(from_rows) not in (1, len(rows)):
             raise ValueError(
                 f"there are {len(from_rows)} sources for {len(rows)} targets; expected 1 or as many"
             )
-        self.fleet.fork(from_rows, rows, games.fleet)
-        for name in (
-            "_episode_frames",
-            "_episode_steps",
-            "_episode_levels",
-            "_last_actions",
-            "_playing",
-            "_game_goes_on",
-            "_seeds",
-            "_generators",
-        ):
-            getattr(self, name)[rows] = getattr(games, name)[from_rows]
-        if seeds is None:
-            games._generator_shared[from_rows] = self._generator_shared[rows] = True
-        else:
-            new = _checked_seeds(seeds, len(rows))
+        new = None if seeds is None else _checked_seeds(seeds, len(rows))
+        self.fleet.fork(from_rows, rows, fleet)
+        self._games.copy(rows, games, from_rows, new)
+        if new is not None:
             self.fleet.reseed(rows, new)
-            self._seeds[rows] = new
-            self._generators[rows] = new  # Made into generators where one is needed.
-            self._generator_shared[rows] = False
-        self._all_play = bool(self._playing.all())
+        self._all_play = bool(self._games.playing.all())
 
     def _ends(
         self, rows: NDArray[np.int32], over: _Flags, values: dict[str, NDArray[Any]]
     ) -> tuple[_Flags, _Flags]:
         """Return the terminations and truncations of a step of some rows with these infos."""
-        cleared = values["level"] - 1 > self._episode_levels[rows]
+        cleared = values["level"] - 1 > self._games.levels[rows]
         terminations, truncations = self.settings.ends(
-            over, values["life_lost"], cleared, self._episode_frames[rows]
+            over, values["life_lost"], cleared, self._games.frames[rows]
         )
         if self.max_episode_steps is not None:
-            truncations |= (self._episode_steps[rows] >= self.max_episode_steps) & ~terminations
+            truncations |= (self._games.steps[rows] >= self.max_episode_steps) & ~terminations
         return terminations, truncations
-
-    def _generator(self, row: int) -> np.random.Generator:
-        """Return the generator that a row's later games draw from, its own."""
-        generator = self._generators[row]
-        if isinstance(generator, np.random.Generator):
-            own = deepcopy(generator) if self._generator_shared[row] else generator
-        else:
-            own, _ = seeding.np_random(int(generator))
-        self._generators[row], self._generator_shared[row] = own, False
-        return own
 
     def _checked_rows(self, name: str, rows: Any, count: int) -> NDArray[np.int32]:
         chosen = np.asarray(rows)
@@ -395,16 +358,15 @@ class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]])
         chosen, probability = self._checked(actions, len(rows)), self.settings.repeat_action_probability
         if probability:
             repeats = [
-                bool(self._playing[row]) and self._generator(row).random() < probability for row in rows
+                bool(self._games.playing[row]) and self._games.generator(row).random() < probability
+                for row in rows
             ]
-            chosen = np.where(repeats, self._last_actions[rows], chosen)
-            self._last_actions[rows] = chosen
+            chosen = np.where(repeats, self._games.last_actions[rows], chosen)
+            self._games.last_actions[rows] = chosen
         return chosen
 
     def _check_autoreset(self, ended: _Flags) -> None:
-        if self.autoreset_mode == AutoresetMode.NEXT_STEP and not any(
-            each is None for each in self._generators
-        ):
+        if self.autoreset_mode == AutoresetMode.NEXT_STEP and self._games.all_seeded:
             return
         self._raise_reset_needed(np.flatnonzero(ended))
 
@@ -418,22 +380,22 @@ class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]])
     def _restart(self, row: int, seed: int | None, start_levels: tuple[int, ...], host: LuaHost) -> None:
         """Run one row to the first decision of its next episode, as `TempestEnv.reset` does."""
         fleet = self.fleet
-        going_on = bool(self._game_goes_on[row])
+        going_on = bool(self._games.game_goes_on[row])
         if going_on:
             fleet.idle(host, row)
         if not going_on or fleet.frames["over"][row]:
-            generator = self._generator(row)
+            generator = self._games.generator(row)
             game_seed = int(generator.integers(SEED_COUNT)) if seed is None else seed
-            self._seeds[row] = game_seed % SEED_COUNT
-            fleet.reset(host, row, int(self._seeds[row]), draw_level(start_levels, generator))
+            self._games.seeds[row] = game_seed % SEED_COUNT
+            fleet.reset(host, row, int(self._games.seeds[row]), draw_level(start_levels, generator))
             fleet.idle(host, row)
         frame = fleet.frames[row]
         frame["objective"] = frame["subjective"] = 0.0
         frame["life_lost"] = 0
-        self._episode_frames[row] = frame["frames"]
-        self._episode_steps[row] = self._last_actions[row] = 0
-        self._episode_levels[row] = frame["level"]
-        self._playing[row], self._game_goes_on[row] = True, False
+        self._games.frames[row] = frame["frames"]
+        self._games.steps[row] = self._games.last_actions[row] = 0
+        self._games.levels[row] = frame["level"]
+        self._games.playing[row], self._games.game_goes_on[row] = True, False
 
     def _values(self, rows: NDArray[np.int32] | None = None) -> dict[str, NDArray[Any]]:
         """Return the info of a step, of some rows or all, as new arrays."""
@@ -450,8 +412,8 @@ class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]])
         values: dict[str, NDArray[Any]] = step_info(
             frame,
             advice,
-            self._episode_frames[chosen],
-            seed=self._seeds[chosen],
+            self._games.frames[chosen],
+            seed=self._games.seeds[chosen],
         )
         return values
 
@@ -509,17 +471,7 @@ class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]])
         header = {
             "identity": self._identity(),
             "include_random": include_random,
-            "seeds": self._seeds.tolist(),
-            "episode_frames": self._episode_frames.tolist(),
-            "episode_steps": self._episode_steps.tolist(),
-            "episode_levels": self._episode_levels.tolist(),
-            "last_actions": self._last_actions.tolist(),
-            "playing": self._playing.tolist(),
-            "game_goes_on": self._game_goes_on.tolist(),
-            "generators": [
-                None if each is None else self._generator(row).bit_generator.state
-                for row, each in enumerate(self._generators)
-            ],
+            **self._games.state(),
         }
         return json.dumps(header).encode() + b"\n" + self.fleet.save_state()
 
@@ -543,29 +495,14 @@ class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]])
         if seeds is None and not header.get("include_random", True):
             kept = [self.fleet.random_state(row) for row in range(self.num_envs)]
         self.fleet.load_state(rest)
-        self._seeds[:] = header["seeds"]
-        self._episode_frames[:] = header["episode_frames"]
-        self._episode_steps[:] = header.get("episode_steps", 0)
-        self._episode_levels[:] = header.get("episode_levels", 0)
-        self._last_actions[:] = header.get("last_actions", 0)
-        self._playing[:] = header["playing"]
-        self._all_play = bool(self._playing.all())
-        self._game_goes_on[:] = header["game_goes_on"]
+        self._games.load_state(header, with_generators=seeds is None and kept is None)
+        self._all_play = bool(self._games.playing.all())
         if seeds is not None:
             self.fleet.reseed(self._rows, seeds)
-            self._seeds[:] = seeds
-            self._generators[:], self._generator_shared[:] = seeds, False
-            return
-        if kept is not None:
+            self._games.reseed(self._rows, seeds)
+        elif kept is not None:
             for row, random_state in enumerate(kept):
                 self.fleet.set_random_state(row, random_state)
-            return
-        for row, generator_state in enumerate(header["generators"]):
-            self._generators[row], self._generator_shared[row] = None, False
-            if generator_state is not None:
-                generator = np.random.default_rng()
-                generator.bit_generator.state = generator_state
-                self._generators[row] = generator
 
     def _identity(self) -> dict[str, Any]:
         return {"machine": "board", "game": self.fleet.game, "num_envs": self.num_envs}
@@ -602,43 +539,14 @@ def _checked_seeds(seeds: Any, count: int) -> NDArray[np.int64]:
     return chosen.astype(np.int64) % SEED_COUNT
 
 
-@dataclass
-class _SingleGame:
-    """A single environment as if it were a vector of one, to fork from."""
-
-    fleet: BoardFleet
-    _episode_frames: NDArray[np.int64]
-    _episode_steps: NDArray[np.int64]
-    _episode_levels: NDArray[np.int64]
-    _last_actions: NDArray[np.int64]
-    _playing: _Flags
-    _game_goes_on: _Flags
-    _seeds: NDArray[np.int64]
-    _generators: NDArray[np.object_]
-    _generator_shared: _Flags
-
-
-def _games_of(origin: TempestVectorEnv | TempestEnv) -> TempestVectorEnv | _SingleGame:
+def _games_of(origin: TempestVectorEnv | TempestEnv) -> tuple[BoardFleet, EpisodeTable]:
+    """Return the boards of another environment and where their games are."""
     if isinstance(origin, TempestVectorEnv):
-        return origin
+        return origin.fleet, origin._games
     if not isinstance(origin, TempestEnv):
         raise ValueError(
             f"origin must be a TempestEnv or a TempestVectorEnv (use .unwrapped), got {origin!r}"
         )
-    machine = getattr(origin.machine, "machine", origin.machine)  # what a recorder records
-    if not isinstance(machine, BoardMachine):
+    if not isinstance(origin.machine, BoardMachine):
         raise ValueError("games on MAME cannot be forked: play with machine='board'")
-    generators = np.full(1, None, object)
-    generators[0] = deepcopy(origin.np_random)
-    return _SingleGame(
-        machine.fleet,
-        np.array([origin._episode_frames]),
-        np.zeros(1, np.int64),
-        np.array([origin._episode_level]),
-        np.array([origin._last_action]),
-        np.array([origin._playing]),
-        np.array([origin._game_goes_on]),
-        np.array([origin._seed]),
-        generators,
-        np.zeros(1, np.bool_),
-    )
+    return origin.machine.fleet, EpisodeTable.of_env(origin)
