@@ -21,6 +21,7 @@ FLOORS = {
         ["settings"],
         ["observation"],
         ["env", "server"],
+        ["episode_table"],
         ["vector", "players"],
         ["commands"],
         ["cli"],
