@@ -186,7 +186,7 @@ class Terminal:
         return self.process.returncode, got.decode(errors="replace")
 
     def wait_for_single_keys(self) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while termios.tcgetattr(self.slave)[3] & termios.ICANON and time.monotonic() < deadline:
             time.sleep(0.01)
 

@@ -410,7 +410,7 @@ def test_killed_python_takes_mame_along(show_rom: RomImage, tmp_path: Path, link
     owner.kill()
     owner.wait()
     owner.stdout.close()
-    assert wait_until(lambda: gone(int(pid)), 10)
+    assert wait_until(lambda: gone(int(pid)), 120)
     assert not Path(folder).exists()
 
 
