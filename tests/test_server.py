@@ -42,7 +42,7 @@ from tempest_gym.settings import Settings
 
 OURS = encode_hello(Hello(PROTOCOL_VERSION, "", "tempest1", "squall", "0.251"))
 LEGACY = b"\0\0"
-WAIT = 10.0
+WAIT = 120.0
 
 ATTRACT = sample(game_mode=0, game_state=0x14, decision=False)
 DYING = sample(game_state=0x04, alive=False, decision=False)
