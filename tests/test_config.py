@@ -64,6 +64,12 @@ def test_none_on_the_command_line_goes_over_a_number_in_the_file(tmp_path, argum
     assert config.network.encoder == "none"  # a choice of that name stays one
 
 
+def test_whole_numbers_may_be_written_with_an_exponent(tmp_path):
+    (tmp_path / "my.toml").write_text("frames = 2e6\n")
+    assert repr(resolve(["--config", str(tmp_path / "my.toml")]).frames) == "2000000"
+    assert repr(resolve(["--frames", "1e6"]).frames) == "1000000"
+
+
 def test_without_arguments_tempest_trains_for_an_hour_with_the_default_preset():
     config = resolve([])
     assert config == preset("default")

@@ -75,6 +75,8 @@ def convert(value: Any, hint: Any, place: str) -> Any:
         kinds = [arguments[0]] * len(value) if arguments[-1:] == (Ellipsis,) else list(arguments)
         if len(kinds) == len(value):
             return tuple(convert(item, kind, place) for item, kind in zip(value, kinds, strict=True))
+    if hint is int and isinstance(value, float) and value.is_integer():
+        return int(value)
     if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
     if hint is Path and isinstance(value, (str, Path)):
