@@ -228,12 +228,14 @@ def test_the_report_counts_runs_not_games(tmp_path, tiny):
     for seed, result in enumerate((50.0, 150.0, 100.0)):
         written(tmp_path, "mine", seed, result)
     written(tmp_path, "expert", 0, 100.0, train=None, processor_minutes=None, curve=[])
+    written(tmp_path, "other", 0, 20.0)
     text = report.write_report(tmp_path, "tiny")
     assert (tmp_path / "tiny" / "report.md").read_text() == text
     rows = [line.strip("| ").split(" | ") for line in text.splitlines()[2:]]
     assert rows == [
         ["expert", "reference", "1.00", "100", "0.50", "50%", "-"],
         ["mine", "3", "1.00 (0.50-1.50)", "50, 150, 100", "0.50", "50%", "0.5"],
+        ["other", "1 of 3", "0.20", "20", "0.50", "50%", "0.5"],
     ]
     ElementTree.parse(tmp_path / "tiny" / "report.svg")
     picture = (tmp_path / "tiny" / "report.svg").read_text()

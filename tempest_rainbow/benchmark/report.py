@@ -104,8 +104,9 @@ def _row(track: Track, player: str, runs: list[dict[str, Any]]) -> str:
     games = sum(len(task["scores"]) for task in tasks)
     cut = sum(task["truncated"] for task in tasks) / games
     minutes = [run["processor_minutes"] for run in runs if run.get("processor_minutes") is not None]
+    count = str(len(runs)) if len(runs) >= track.runs else f"{len(runs)} of {track.runs}"
     return (
-        f"| {player} | {len(runs) if runs[0]['train'] else 'reference'} | {iqm(scores):.2f}{spread} | {shown} "
+        f"| {player} | {count if runs[0]['train'] else 'reference'} | {iqm(scores):.2f}{spread} | {shown} "
         f"| {f'{np.mean(deaths):.2f}' if deaths else '-'} | {cut:.0%} "
         f"| {f'{np.mean(minutes):.1f}' if minutes else '-'} |"
     )

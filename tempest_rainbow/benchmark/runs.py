@@ -15,7 +15,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -32,7 +33,7 @@ from tempest_rainbow.config.settings import TEMPEST
 from tempest_rainbow.evaluate import evaluate
 from tempest_rainbow.files import read_json, write_bytes
 from tempest_rainbow.monitor.history import read_history
-from tempest_rainbow.policy import TEMPEST_ACTIONS, Policy, load_policy
+from tempest_rainbow.policy import TEMPEST_ACTIONS, ExpertPolicy, Policy, load_policy
 
 __all__ = ["Player", "fill_in", "loaded", "run_track"]
 
@@ -107,6 +108,7 @@ def run_track(name: str, player: Player, seeds: tuple[int, ...], folder: Path) -
     """
     track = TRACKS[name]
     _check_game()
+    _log.info("track %s: %s", name, track.summary)
     results = []
     for seed in seeds if player.train else (0,):
         result = folder / name / f"{player.name}-{seed}.json"
@@ -187,10 +189,11 @@ def _trained(track: Track, player: Player, folder: Path, seed: int) -> dict[str,
             return known
         if player.resume:
             minutes, template = known, player.resume
+    command = fill_in(str(template), track, folder.absolute(), seed)
     if template is player.train:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-    command = fill_in(str(template), track, folder.absolute(), seed)
+        write_bytes(record, json.dumps({**minutes, "finished": False}).encode())
     _log.info("%s, seed %d: %s", player.name, seed, command)
     code = None
     try:
@@ -210,7 +213,7 @@ def _run(command: str, output: Path, minutes: dict[str, Any], *, one_core: bool)
     start = time.monotonic()
     # Scripts find python and tempest-rainbow beside this interpreter, whether or not its environment is active.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    with open(output, "ab") as file:
+    with open(output, "ab") as file, _pinned(one_core):
         process = subprocess.Popen(
             command,
             shell=True,
@@ -220,8 +223,6 @@ def _run(command: str, output: Path, minutes: dict[str, Any], *, one_core: bool)
             env={**os.environ, "PATH": path},
             start_new_session=True,
         )
-    if one_core and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(process.pid, [min(os.sched_getaffinity(0))])
     try:
         return _wait(process, minutes)
     except BaseException:
@@ -233,6 +234,20 @@ def _run(command: str, output: Path, minutes: dict[str, Any], *, one_core: bool)
         raise
     finally:
         minutes["wall_minutes"] = round(minutes["wall_minutes"] + (time.monotonic() - start) / 60, 3)
+
+
+@contextmanager
+def _pinned(one_core: bool) -> Iterator[None]:
+    """Let processes that are started within run on one core, where the system can do that."""
+    if not one_core or not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, [min(cores)])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
 
 
 def _wait(process: subprocess.Popen[bytes], minutes: dict[str, Any]) -> int:
@@ -258,6 +273,7 @@ def loaded(policy: str, folder: Path) -> Policy:
     if not colon or not function.isidentifier():
         return load_policy(policy.format(folder=folder), TEMPEST_ACTIONS, FIRST_SEED)
     if source.endswith(".py"):
+        sys.path.append(str(Path(source).absolute().parent))  # for what it imports from beside itself
         spec = importlib.util.spec_from_file_location(Path(source).stem, source)
         if spec is None or spec.loader is None or not Path(source).exists():
             raise ValueError(f"--policy {policy}: there is no file {source}")
@@ -280,7 +296,7 @@ class _Shown:
         self.name = getattr(policy, "name", type(policy).__name__)
         self._policy: Any = policy
         self._space = observation_space(Settings(**track.environment))
-        self._keys = {"episode_frames"} | ({"expert_action"} if self.name == "expert" else set())
+        self._keys = {"episode_frames"} | ({"expert_action"} if isinstance(policy, ExpertPolicy) else set())
 
     def act(self, observations: NDArray[np.float32], info: Mapping[str, Any]) -> NDArray[np.int64]:
         """Return the policy's actions."""
