@@ -125,7 +125,7 @@ class _Progress:
             if not np.isnan(levels[playing]).any():
                 text += f", mean level {levels[playing].mean():.1f}"
             text += f", mean score {np.asarray(scores)[playing].mean():,.0f}"
-        if self.finished:
+        if self.finished and self._steps:  # None were counted if every game ended with its first step.
             expected = self._games * float(np.mean([game.steps for game in self.finished.values()]))
             left = (now - self._start) * max(expected / self._steps - 1.0, 0.0)
             text += f", about {timedelta(seconds=round(left))} left"
