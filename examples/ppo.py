@@ -30,29 +30,36 @@ GAMMA, LAMBDA, CLIP, ENTROPY, VALUE = 0.99, 0.95, 0.2, 0.01, 0.5
 CURVE_POINTS = 60
 
 
+def network(inputs, outputs, width=256):
+    """Return two hidden layers with LayerNorm."""
+    hidden = [nn.Linear(inputs, width), nn.LayerNorm(width), nn.ReLU()]
+    hidden += [nn.Linear(width, width), nn.LayerNorm(width), nn.ReLU()]
+    return nn.Sequential(*hidden, nn.Linear(width, outputs))
+
+
 class Agent(nn.Module):
-    """A policy and a value on a common trunk."""
+    """A policy and a value; apart, so that the value's large gradients do not steer the policy's features."""
 
     def __init__(self, inputs, actions):
         super().__init__()
-        self.trunk = nn.Sequential(nn.Linear(inputs, 256), nn.Tanh(), nn.Linear(256, 256), nn.Tanh())
-        self.policy, self.value = nn.Linear(256, actions), nn.Linear(256, 1)
-        nn.init.orthogonal_(self.policy.weight, 0.01)
+        self.policy, self.value = network(inputs, actions), network(inputs, 1)
+        nn.init.orthogonal_(self.policy[-1].weight, 0.01)
 
     def forward(self, observations):
-        hidden = self.trunk(observations)
-        return torch.distributions.Categorical(logits=self.policy(hidden)), self.value(hidden).squeeze(-1)
+        return torch.distributions.Categorical(logits=self.policy(observations)), self.value(
+            observations
+        ).squeeze(-1)
 
     @torch.inference_mode()
     def act(self, observations, info):
         """Return the most probable actions, as an evaluation wants them."""
-        return self(torch.from_numpy(observations))[0].logits.argmax(1).numpy()
+        return self.policy(torch.from_numpy(observations)).argmax(1).numpy()
 
 
 def load(folder):
     """Return the policy that a training left in ``folder``."""
     weights = torch.load(Path(folder) / "agent.pt", weights_only=True)
-    agent = Agent(weights["trunk.0.weight"].shape[1], len(weights["policy.bias"]))
+    agent = Agent(weights["policy.0.weight"].shape[1], len(weights["policy.6.bias"]))
     agent.load_state_dict(weights)
     return agent
 
@@ -161,7 +168,8 @@ def main():
                     loss = loss - teacher_weight * policy.log_prob(advice[batch]).mean()
                 optimizer.zero_grad()
                 loss.backward()
-                nn.utils.clip_grad_norm_(agent.parameters(), 0.5)
+                nn.utils.clip_grad_norm_(agent.policy.parameters(), 0.5)
+                nn.utils.clip_grad_norm_(agent.value.parameters(), 0.5)
                 optimizer.step()
     envs.close()
 
