@@ -147,6 +147,17 @@ def test_a_deadline_ends_a_search_after_its_first_round(games, copies):
     assert planner.simulations == 2 * GAMES + 30 * planner.searches
 
 
+def test_a_search_ends_with_a_plan_that_enough_copies_outlive(games, copies):
+    observations, info = before_a_death(games)
+    tried = {}
+    for enough in (1, 1000):
+        planner = Planner(Still(), copies, PlannerConfig(guard_every=1, simulations=264, enough=enough))
+        decide(planner, games, [0], observations[[0]], info)
+        tried[enough] = len(planner.searched.lived)
+        assert (planner.searched.lived == planner.config.horizon).any()
+    assert tried == {1: 88, 1000: 88 + 22 * 4 + 5 * 17}
+
+
 def test_the_planner_outlives_its_policy(copies):
     """At level 33 games of one life, with equal seeds, last longer."""
     envs = vector(4, start_level=33, episode="life", time_limit=15)
@@ -162,6 +173,7 @@ def test_the_planner_outlives_its_policy(copies):
     [
         ({"copies": 0}, "copies must be at least 1, got 0"),
         ({"horizon": 5}, "holds must be from 1 to the horizon"),
+        ({"enough": 0}, "enough must be at least 1, got 0"),
         ({"seconds": 0.0}, "seconds must be above 0"),
         ({"seed": -1}, "seed must be 0 or more"),
     ],

@@ -58,6 +58,7 @@ class PlannerConfig:
         guard_every: decisions between two guards of a game in which no copy died.
         holds: steps for which the search holds each action before the policy plays on.
         simulations: most copies that one search plays ahead.
+        enough: copies of a plan; a search ends early where that many, all that were tried, live to the horizon.
         seconds: time after which the searches of a decision compare no more plans; None for no limit.
         seed: of the copies' random numbers.
 
@@ -70,12 +71,13 @@ class PlannerConfig:
     guard_every: int = 4
     holds: tuple[int, ...] = (3, 8)
     simulations: int = 264
+    enough: int = 1000
     seconds: float | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        for name in ("copies", "horizon", "guard_every", "simulations"):
+        for name in ("copies", "horizon", "guard_every", "simulations", "enough"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not self.holds or min(self.holds) < 1 or max(self.holds) > self.horizon:
@@ -107,6 +109,7 @@ class Planner:
         name: the policy's, with ``+planner``.
         config: the settings.
         policy: who plays where no copy dies.
+        plans: actions and the steps for which a search holds them, int64 ``(n, 2)``.
         decisions: decisions taken so far.
         simulations: copies played ahead so far.
         searches: decisions at which a rollout died, so that plans were compared.
@@ -133,7 +136,7 @@ class Planner:
         self._random = np.random.default_rng(self.config.seed)
         actions = np.arange(copies.single_action_space.n)
         plans = np.array([(action, hold) for hold in self.config.holds for action in actions])
-        self._actions, self._holds = plans.T
+        self.plans = plans
         self._plan = self._left = self._wait = np.zeros(0, np.int64)
 
     def act(
@@ -165,16 +168,16 @@ class Planner:
         self.searched = None
         due = np.flatnonzero(self._wait[places] <= 0)
         if len(due):
-            guard = self._play(games, places[due], actions[due, None], holds[due, None], self.config.copies)
+            guard = self.play(games, places[due], actions[due, None], holds[due, None], self.config.copies)
             self.futures = _flat([guard])
             died = (guard.lived < self.config.horizon).any(axis=(1, 2))
             self._wait[places[due]] = np.where(died, 1, self.config.guard_every)
             bad = due[died]
             if len(bad):
-                plans, values = self._search(games, places[bad], deadline)
+                plans, values = self.search(games, places[bad], deadline)
                 better = values > _value(guard)[died, 0]
-                actions[bad] = np.where(better, self._actions[plans], actions[bad])
-                holds[bad] = np.where(better, self._holds[plans], holds[bad])
+                actions[bad] = np.where(better, self.plans[plans, 0], actions[bad])
+                holds[bad] = np.where(better, self.plans[plans, 1], holds[bad])
         self._plan[places], self._left[places] = actions, holds - 1
         return actions
 
@@ -195,30 +198,37 @@ class Planner:
                 np.concatenate([each, more]) for each in (self._plan, self._left, self._wait)
             )
 
-    def _search(self, games: Any, rows: _Integers, deadline: float | None) -> tuple[_Integers, _Reals]:
-        """Return each game's best plan and its value: the mean steps that its copies lived."""
+    def search(self, games: Any, rows: _Integers, deadline: float | None = None) -> tuple[_Integers, _Reals]:
+        """Return each game's best of the `plans`, by its number, and the mean steps that its copies lived.
+
+        Args:
+            games: as for `act`.
+            rows: the games to search for, shape ``(k,)``.
+            deadline: `time.monotonic` after which no further round starts.
+        """
         self.searches += len(rows)
         budget = max(self.config.simulations // _ROUNDS, 1)
-        count = len(self._actions)
+        count = len(self.plans)
         order = [self._random.permutation(count) if count > budget else np.arange(count) for _ in rows]
         plans = np.stack(order)[:, :budget]
-        total, tried, played = np.zeros(plans.shape), 0, []
+        total, deaths, tried, played = np.zeros(plans.shape), np.zeros(plans.shape, np.int64), 0, []
         for _ in range(_ROUNDS):
             copies = max(budget // plans.shape[1], 1)
-            futures = self._play(games, rows, self._actions[plans], self._holds[plans], copies)
+            futures = self.play(games, rows, self.plans[plans, 0], self.plans[plans, 1], copies)
             played.append(futures)
             total += copies * _value(futures)
+            deaths += (futures.lived < self.config.horizon).sum(axis=2)
             tried += copies
             best = np.argsort(-total, axis=1, kind="stable")[:, : max(plans.shape[1] // 4, 1)]
             plans, total = np.take_along_axis(plans, best, axis=1), np.take_along_axis(total, best, axis=1)
-            if deadline is not None and time.monotonic() > deadline:
+            deaths = np.take_along_axis(deaths, best, axis=1)
+            safe = tried >= self.config.enough and not deaths[:, 0].any()
+            if safe or (deadline is not None and time.monotonic() > deadline):
                 break
         self.searched = _flat(played)
         return plans[:, 0], total[:, 0] / tried
 
-    def _play(
-        self, games: Any, rows: _Integers, actions: _Integers, holds: _Integers, copies: int
-    ) -> Futures:
+    def play(self, games: Any, rows: _Integers, actions: _Integers, holds: _Integers, copies: int) -> Futures:
         """Play plans ``(games, plans)`` ahead, each on some copies; the futures are ``(games, plans, copies)``."""
         shape = (*actions.shape, copies)
         each = [
