@@ -26,8 +26,11 @@ cp -a /etc/ssl/. "$root/etc/ssl/" 2>/dev/null || true
 [ ! -e /etc/pip.conf ] || cp /etc/pip.conf "$root/etc/"
 inside() { chroot "$root" /usr/bin/env -C /project PATH=/python/bin:/usr/bin:/bin TEMPEST_GYM_CACHE=/cache PYTHONPATH=/project PYTHONDONTWRITEBYTECODE=1 "$@"; }
 [ -x "$root/python/bin/python" ] || inside python3 -m venv /python
-inside python -m pip install -q --only-binary :all: gymnasium "numba<0.69" "llvmlite<0.51" lupa platformdirs filelock \
-    pytest hypothesis pillow
+inside python -m pip install -q hatchling pytest hypothesis pillow opencv-python-headless
+# Wheels alone: nothing is to be compiled here. Stable-Baselines3's checker is one of the environment's tests.
+inside python -m pip install -q --only-binary :all: "torch>=2.4" stable-baselines3 "numba<0.69" "llvmlite<0.51" lupa platformdirs \
+    filelock pygame
+inside python -m pip install -q --no-deps --no-build-isolation -e /project
 [ $# -gt 0 ] || set -- tests/test_processors.py tests/test_board_translation.py tests/test_env.py tests/test_vector.py
 inside python -c 'import platform; print(platform.machine(), platform.python_version())'
 inside python -m pytest -q -p no:cacheprovider "$@"
