@@ -58,12 +58,12 @@ class TempestEnv(gym.Env[NDArray[Any], Any]):
         render_mode: None, ``"rgb_array"`` (`render` returns a picture) or ``"human"`` (a window at true
             speed).
         randomness: ``"seed"``: the seed decides the game's random numbers, on both machines; ``"mame"``:
-            they are MAME's own, and a seed fixes less.
+            MAME draws its own, so a seed does not fix the whole game.
         settings: start level, episode, frame skip, rewards and time limit: the fields of
             `tempest_gym.settings.Settings`.
 
     Raises:
-        TypeError, ValueError: an argument is wrong; the message says what came and what was expected.
+        TypeError, ValueError: an argument is wrong; the message names the value and what was expected.
         tempest_gym.roms.RomError: the ROM set is incomplete or wrong.
 
     Example:
@@ -128,13 +128,12 @@ class TempestEnv(gym.Env[NDArray[Any], Any]):
     ) -> tuple[NDArray[Any], TempestInfo]:
         """Run to the first frame of an episode in which the agent acts.
 
-        After a life lost with ``episode="life"`` the game continues, unless a seed or a start level asks for a
-        new one.
+        After a life lost with ``episode="life"`` the game continues, unless a seed or a start level is given.
 
         Args:
             seed: fixes the whole game and, as usual, the games drawn after it.
-            options: ``{"start_level": n}`` starts this game at another level. Other keys are ignored, since
-                wrappers and collectors put their own there.
+            options: ``{"start_level": n}`` starts this game at another level. Other keys, such as those of
+                wrappers and collectors, are ignored.
 
         Returns:
             The observation and a `TempestInfo`.
@@ -165,8 +164,8 @@ class TempestEnv(gym.Env[NDArray[Any], Any]):
 
         Returns:
             The observation; the reward, clip(objective_scale * objective + subjective_scale * subjective);
-            terminated (game over, or what else ends an ``episode``); truncated (the time
-            limit); a `TempestInfo`.
+            terminated (game over, or what else ends an episode); truncated (the time limit);
+            a `TempestInfo`.
 
         Raises:
             gymnasium.error.ResetNeeded: the episode has ended, or none has started.
@@ -248,7 +247,7 @@ class TempestEnv(gym.Env[NDArray[Any], Any]):
         return self._window is not None and self._window.closed
 
     def picture(self, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
-        """Return the picture on the screen, as `render` does, whatever the render mode."""
+        """Return the picture on the screen as `render` does, in any render mode."""
         glow = self.settings.glow
         if size is None and glow == 1.0:
             return self.machine.picture()
@@ -266,18 +265,18 @@ class TempestEnv(gym.Env[NDArray[Any], Any]):
         """Choose the start level of later games, 1-81; among several each game draws one.
 
         Raises:
-            TypeError, ValueError: a level is not within 1-81, or there is none.
+            TypeError, ValueError: a level is not within 1-81, or none was given.
         """
         self._start_levels = checked_levels(levels)
 
     def clone_state(self, *, include_random: bool = True) -> bytes:
         """Return the whole state: machine, Lua's memory, counters, random generator.
 
-        The bytes may be kept, sent and restored in another process with the same kind of machine and ROM set.
+        The bytes can be restored in any process with the same kind of machine and ROM set.
 
         Args:
-            include_random: False leaves the random numbers out: after `restore_state` those of the environment that
-                restores go on, so that each restore lives another future.
+            include_random: False leaves the random numbers out: after `restore_state` the environment continues with
+                its own, so each restore has another future.
         """
         header = {
             "identity": self._identity(),
@@ -293,16 +292,15 @@ class TempestEnv(gym.Env[NDArray[Any], Any]):
         return json.dumps(header).encode() + b"\n" + self.machine.save_state()
 
     def restore_state(self, state: bytes, *, seed: int | None = None) -> None:
-        """Go back to a state of `clone_state`; what follows is bit for bit what followed then.
+        """Return to a state of `clone_state`; what follows is bit for bit what followed then.
 
         Args:
             state: the state.
-            seed: gives the game, the expert and the games after this one the random numbers of this seed instead of
-                the state's.
+            seed: seeds the random numbers of the game, the expert and later games, in place of the state's.
 
         Raises:
-            ValueError: the state does not come from `clone_state`, or is of another kind of machine or ROM set; or
-                MAME is asked for other random numbers than the state's.
+            ValueError: the bytes are not a state of `clone_state`, or are of another kind of machine or ROM set; or
+                MAME was given a seed.
         """
         header, machine_state = split_state(state, self._identity())
         kept = None if header.get("include_random", True) or seed is not None else self.machine.random_state()
@@ -345,9 +343,9 @@ def split_state(state: bytes, identity: dict[str, Any]) -> tuple[dict[str, Any],
     text, _, rest = bytes(state).partition(b"\n")
     try:
         header = json.loads(text)
-        came = header["identity"]
+        found = header["identity"]
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"state must come from clone_state(), got {len(state)} bytes that do not") from error
-    if came != identity:
-        raise ValueError(f"the state is of {came}, this environment of {identity}")
+    if found != identity:
+        raise ValueError(f"the state is of {found}, this environment of {identity}")
     return header, rest

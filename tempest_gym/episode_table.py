@@ -31,7 +31,7 @@ class EpisodeTable:
         levels: level - 1 at which it started.
         last_actions: the action played last.
         seeds: the game's seed.
-        playing: whether an episode is on, bool ``(count,)``.
+        playing: whether an episode is under way, bool ``(count,)``.
         game_goes_on: whether the next episode continues the same game.
     """
 
@@ -69,7 +69,7 @@ class EpisodeTable:
             self._shared[row] = False
 
     def generator(self, row: int) -> np.random.Generator:
-        """Return the generator that a game's later games draw from, its own."""
+        """Return the generator from which the games after this one are drawn, not shared with a copy."""
         generator = self._generators[row]
         if isinstance(generator, np.random.Generator):
             own = deepcopy(generator) if self._shared[row] else generator

@@ -18,14 +18,14 @@ from tempest_gym.settings import Settings
 __all__ = ["Observations", "draw_machine"]
 
 _UPRIGHT = 0x10
-"""What Tempest and Squall write to $4000 in a game of one player; MAME cannot read it back."""
+"""What Tempest and Squall write to $4000 in a game of one player; it cannot be read from MAME."""
 
 
 class Observations:
     """Makes the observations of one machine or of the boards of a fleet, each a new array.
 
     Args:
-        settings: ``obs_type`` and ``screen_size`` count.
+        settings: ``obs_type`` and ``screen_size`` are used.
         rom: the ROM set, which holds subroutines of the display list.
     """
 
@@ -36,7 +36,7 @@ class Observations:
         self._vector_rom = rom.memory[0x3000:0x4000]
 
     def of_machine(self, machine: Machine, features: NDArray[np.float32]) -> NDArray[Any]:
-        """Return the observation of a machine that shows these features now."""
+        """Return the observation of a machine whose features are these."""
         if self._kind == "features":
             return features
         if self._kind == "ram":

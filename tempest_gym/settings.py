@@ -1,7 +1,7 @@
 """The settings of a Tempest environment, checked on construction, and what follows from them alone.
 
 A new keyword of the environments is a field of `Settings` and of `SettingsArguments`, and nothing else: the
-environments' signatures, their error messages and the documentation of the keyword come from here.
+environments' signatures, their error messages and the documentation of the keyword are made from these.
 """
 
 from __future__ import annotations
@@ -92,18 +92,18 @@ class Settings:
     """How an environment plays and rewards; wrong values raise at once.
 
     Attributes:
-        machine: ``"board"`` for the hardware in process, ``"mame"`` for a MAME of your own.
+        machine: ``"board"`` for the hardware in process, ``"mame"`` for a MAME process.
         obs_type: ``"features"`` (195 numbers), ``"ram"`` (2,048 bytes), ``"rgb"`` or ``"grayscale"``.
         screen_size: height and width of an observed picture in pixels; lines are drawn at that size.
         start_level: level at which a game starts, 1-81; the menu's last entry that is not above it is chosen. Of
             several levels each game draws one.
         lives: lives of a game, 2-5.
-        difficulty: ``"easy"``, ``"medium"`` or ``"hard"``, which the game's rules interpret.
+        difficulty: ``"easy"``, ``"medium"`` or ``"hard"``; what it changes is up to the game.
         bonus_life: points from one extra life to the next, 10,000-70,000 in steps of 10,000; None for no extra lives.
         episode: ``"game"`` ends with the last life; ``"life"`` with each, and reset continues the same game;
             ``"level"`` when the level is cleared or a life lost, and reset starts another game.
         frame_skip: decision frames for which one action is held.
-        repeat_action_probability: chance that a step plays the action of the step before once more.
+        repeat_action_probability: chance that a step repeats the action of the step before.
         objective_scale: factor of the score reward, per point.
         subjective_scale: factor of the lane-shaping reward.
         reward_clip: largest absolute reward of a step.
@@ -151,7 +151,7 @@ class Settings:
         for name in arguments.keys() - cls.__dataclass_fields__.keys():
             close = get_close_matches(name, cls.__dataclass_fields__, 1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
-            # Python's own wording, which torchrl looks for to find out what it may pass.
+            # Python's own wording: torchrl searches for it to learn which keywords it may pass.
             raise TypeError(f"Tempest-v0 got an unexpected keyword argument {name!r}{hint}")
         return cls(**arguments)
 
@@ -232,7 +232,7 @@ class Settings:
 
 
 def with_settings(cls: _Class) -> _Class:
-    """Let `inspect.signature` show the settings in place of the ``**settings`` of a class."""
+    """Make `inspect.signature` show the settings in place of the ``**settings`` of a class."""
     signature = inspect.signature(cls)
     own = [each for each in signature.parameters.values() if each.kind is not each.VAR_KEYWORD]
     names = {each.name for each in own}
@@ -250,7 +250,7 @@ def with_settings(cls: _Class) -> _Class:
 def start_levels_of(options: Mapping[str, Any] | None, default: tuple[int, ...]) -> tuple[int, ...]:
     """Return the start levels to draw from: the one in reset's options, or else the usual ones.
 
-    Options that belong to others, such as those of wrappers, are ignored.
+    Other options, such as those of wrappers, are ignored.
 
     Raises:
         ValueError: the level is out of range.
@@ -262,10 +262,10 @@ def start_levels_of(options: Mapping[str, Any] | None, default: tuple[int, ...])
 
 
 def checked_levels(levels: Sequence[int]) -> tuple[int, ...]:
-    """Return start levels.
+    """Return start levels, checked.
 
     Raises:
-        ValueError: there are none, or one is out of range.
+        ValueError: the list is empty, or a level is out of range.
         TypeError: one is not a whole number.
     """
     if not levels:
@@ -284,7 +284,7 @@ def _one_of(name: str, value: object, expected: Sequence[object]) -> None:
 
 
 def whole_number(name: str, value: Any, low: int, high: int) -> int:
-    """Return the value as an int; an array without dimensions counts, as wrappers make of options.
+    """Return the value as an int; wrappers turn options into arrays without dimensions, so those count too.
 
     Raises:
         TypeError: it is not a whole number.

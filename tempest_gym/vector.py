@@ -61,7 +61,7 @@ class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]])
     """N independent games on N boards, equal step by step to N single environments.
 
     Every array returned is new. ``info`` follows Gymnasium's convention: a key holds an array over the
-    environments, and ``_key`` is True where it is set. Keys that are set alike share one such array.
+    environments, and ``_key`` is True where it is set. Keys with equal masks share one array.
 
     Vector environments can be pickled and deep-copied; the copy continues exactly where the original is.
 
@@ -77,7 +77,7 @@ class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]])
         settings: the fields of `tempest_gym.settings.Settings`.
 
     Raises:
-        TypeError, ValueError: an argument is wrong; the message says what came and what was expected.
+        TypeError, ValueError: an argument is wrong; the message names the value and what was expected.
         tempest_gym.roms.RomError: the ROM set is incomplete or wrong.
 
     Example:
@@ -289,11 +289,10 @@ class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]])
         *,
         origin: TempestVectorEnv | TempestEnv | None = None,
     ) -> None:
-        """Copy games onto other environments, within the process and without bytes in between.
+        """Copy games onto other environments within the process.
 
-        A copy is in every respect where its source is and lives the very future that its source would. With
-        ``seeds`` everything is equal but the random numbers to come: the game's, the expert's, and those from which
-        later games draw their seeds.
+        A copy equals its source in every respect and has the same future. With ``seeds`` only the later random numbers
+        differ: the game's, the expert's, and those from which later games draw their seeds.
 
         Args:
             sources: environments to copy, shape ``(k,)``, or one for all targets.
@@ -372,7 +371,7 @@ class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]])
 
     @staticmethod
     def _raise_reset_needed(rows: NDArray[np.integer]) -> None:
-        raise gym.error.ResetNeeded(f"call reset() first: no episode is on in {rows.tolist()}")
+        raise gym.error.ResetNeeded(f"call reset() first: no episode is under way in {rows.tolist()}")
 
     def _restarts(self, mask: _Flags) -> list[Job]:
         return [partial(self._restart, int(row), None, self._start_levels) for row in np.flatnonzero(mask)]
@@ -435,7 +434,7 @@ class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]])
         return tuple(self.picture(row, size) for row in range(self.num_envs))
 
     def picture(self, index: int, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
-        """Return the picture of one board, as `render` does, whatever the render mode."""
+        """Return the picture of one board as `render` does, in any render mode."""
         return self.fleet.picture(index, size or PICTURE_SIZE, self.settings.glow)
 
     def drawing(self, index: int) -> Callable[[], NDArray[np.uint8]]:
@@ -458,7 +457,7 @@ class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]])
         """Choose the start level of later games, 1-81; among several each game draws one.
 
         Raises:
-            TypeError, ValueError: a level is not within 1-81, or there is none.
+            TypeError, ValueError: a level is not within 1-81, or none was given.
         """
         self._start_levels = checked_levels(levels)
 
@@ -476,14 +475,14 @@ class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]])
         return json.dumps(header).encode() + b"\n" + self.fleet.save_state()
 
     def restore_state(self, state: bytes, *, seed: int | Sequence[int] | None = None) -> None:
-        """Go back to a state of `clone_state`; what follows is bit for bit what followed then.
+        """Return to a state of `clone_state`; what follows is bit for bit what followed then.
 
         Args:
             state: the state.
             seed: as for `TempestEnv.restore_state`; environment i gets ``seed + i``, or the i-th of a sequence.
 
         Raises:
-            ValueError: the state does not come from `clone_state`, or is of another number of environments or ROM
+            ValueError: the bytes are not a state of `clone_state`, or are of another number of environments or ROM
                 set.
         """
         header, rest = split_state(state, self._identity())

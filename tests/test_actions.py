@@ -32,7 +32,7 @@ def test_the_nearest_level_encodes_an_arbitrary_turn():
 
 
 @pytest.mark.parametrize("action", [-1, 44, 1.5, float("nan")])
-def test_a_wrong_action_is_refused_with_what_came(action):
+def test_an_error_names_the_wrong_action(action):
     with pytest.raises(ValueError, match=r"0 to 43.*got|cannot convert"):
         decode_action(action)
 

@@ -65,7 +65,7 @@ def test_the_same_seed_mixes_alike():
         (["--name", "tempest/there-v0"], "there is a data set tempest/there-v0"),
     ],
 )
-def test_a_wrong_wish_is_refused(arguments, message, capsys):
+def test_a_wrong_option_is_refused(arguments, message, capsys):
     record_dataset("random", 1, name="tempest/there-v0", steps=5)
     try:
         code = main(["dataset", "--steps", "5", *arguments])

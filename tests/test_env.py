@@ -38,7 +38,7 @@ def actions(seed, count):
 
 
 def rollout(env, chosen):
-    """Step through episodes, resetting where one ends, and return all that came back."""
+    """Step through episodes, resetting where one ends, and return every result."""
     results = []
     for action in chosen:
         result = env.step(action)
@@ -56,12 +56,12 @@ def play_until_the_end(env, action=0):
 
 
 @pytest.mark.filterwarnings("ignore:.*for Box action space.*")
-def test_gymnasium_finds_nothing_to_criticise(recwarn):
+def test_the_checker_of_gymnasium_passes(recwarn):
     check_env(gym.make("tempest_gym:Tempest-v0", render_mode="rgb_array").unwrapped)
     assert [str(warning.message) for warning in recwarn] == []
 
 
-def test_stable_baselines_finds_nothing_to_criticise(recwarn):
+def test_the_checker_of_stable_baselines_passes(recwarn):
     check_env_by_sb3(TempestEnv(), warn=True)
     assert [str(warning.message) for warning in recwarn] == []
 
@@ -104,7 +104,7 @@ def test_the_registered_name_takes_the_documented_arguments():
         ({"rom": "/nonexistent/roms"}, ValueError, "/nonexistent/roms"),
     ],
 )
-def test_a_wrong_argument_is_refused_with_what_came_and_what_was_expected(wrong, error, message):
+def test_an_error_names_the_wrong_argument_and_what_was_expected(wrong, error, message):
     with pytest.raises(error, match=message):
         TempestEnv(**wrong)
 
@@ -116,7 +116,7 @@ def test_a_wrong_action_is_refused(env, action):
         env.step(action)
 
 
-def test_options_of_others_change_nothing(env):
+def test_unknown_options_are_ignored(env):
     """Wrappers and collectors put keys of their own into reset's options."""
     expected = env.reset(seed=3)
     assert data_equivalence(env.reset(seed=3, options={"autoseed": True}), expected, exact=True)
@@ -180,7 +180,7 @@ def test_a_misspelt_keyword_is_named_with_the_right_one(make):
         make("tempest_gym:Tempest-v0", frameskip=4)
 
 
-def test_twins_with_one_seed_live_the_same_life():
+def test_two_environments_with_one_seed_play_the_same_game():
     twins = [TempestEnv() for _ in range(2)]
     starts = [env.reset(seed=11) for env in twins]
     assert data_equivalence(*starts, exact=True)
@@ -224,7 +224,7 @@ def test_a_whole_game_ends_with_the_last_life(env):
     assert lost == lives == 3
 
 
-def test_a_life_ends_at_its_death_and_the_next_goes_on_in_the_same_game():
+def test_a_life_ends_at_its_death_and_the_next_continues_the_game():
     env = TempestEnv(episode="life")
     _, info = env.reset(seed=2)
     scores = []
@@ -251,7 +251,7 @@ def test_after_a_lost_life_a_seed_or_a_level_starts_a_new_game():
         assert (info["lives"], info["score"], info["level"]) == (3, 0, level)
 
 
-def test_lives_and_the_whole_game_are_the_same_game():
+def test_episodes_of_lives_add_up_to_the_whole_game():
     by_game, by_life = TempestEnv(), TempestEnv(episode="life")
     by_game.reset(seed=4)
     by_life.reset(seed=4)
@@ -295,7 +295,7 @@ def test_the_reward_is_the_clipped_sum_of_its_scaled_parts():
     assert clipped
 
 
-def test_points_come_as_objective_reward(env):
+def test_points_are_the_objective_reward(env):
     env.reset(seed=7)
     before = 0
     for action in actions(7, 2000):
@@ -347,15 +347,15 @@ def test_one_call_of_the_board_is_many_single_frames(stop_at_death, skip):
     assert one.over
 
 
-def test_a_level_to_start_at_is_taken_for_one_game(env):
-    for wished, level in ((1, 1), (4, 3), (33, 33), (81, 81)):
-        _, info = env.reset(seed=0, options={"start_level": wished})
+def test_a_start_level_in_the_options_is_for_one_game(env):
+    for wanted, level in ((1, 1), (4, 3), (33, 33), (81, 81)):
+        _, info = env.reset(seed=0, options={"start_level": wanted})
         assert info["level"] == level
     _, info = env.reset()
     assert info["level"] == 1
 
 
-def test_another_start_level_counts_from_the_next_game_on(env):
+def test_a_new_start_level_takes_effect_with_the_next_game(env):
     env.reset(seed=0)
     env.set_start_level(9)
     assert env.step(0)[4]["level"] == 1
@@ -388,7 +388,7 @@ def test_a_restored_state_continues_bit_for_bit(env):
 
 @pytest.mark.parametrize("copy", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
 @pytest.mark.parametrize("started", [True, False], ids=["started", "fresh"])
-def test_a_copy_goes_on_bit_for_bit_and_leaves_the_original_alone(copy, started):
+def test_a_copy_continues_bit_for_bit_and_leaves_the_original_alone(copy, started):
     env = TempestEnv(episode="life", start_level=3, render_mode="rgb_array")
     env.set_start_level(1, 9, 17)
     if started:
@@ -409,7 +409,7 @@ def test_films_of_skipped_frames_play_at_the_game_s_speed(frame_skip, rate):
         assert env.metadata["render_fps"] == rate
 
 
-def test_a_state_between_two_lives_goes_on_with_the_next():
+def test_a_state_between_two_lives_continues_with_the_next():
     env = TempestEnv(episode="life")
     env.reset(seed=21)
     play_until_the_end(env)

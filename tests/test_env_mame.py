@@ -34,20 +34,20 @@ def without_machine(result):
     return (*result[:-1], {key: value for key, value in result[-1].items() if key != "machine"})
 
 
-def test_gymnasium_finds_nothing_to_criticise(recwarn):
+def test_the_checker_of_gymnasium_passes(recwarn):
     env = gym.make("tempest_gym:Tempest-v0", machine="mame", render_mode="rgb_array")
     check_env(env.unwrapped)
     env.close()
     assert [str(warning.message) for warning in recwarn] == []
 
 
-def test_stable_baselines_finds_nothing_to_criticise(env, recwarn):
+def test_the_checker_of_stable_baselines_passes(env, recwarn):
     check_env_by_sb3(env, warn=True)
     assert [str(warning.message) for warning in recwarn] == []
 
 
 @pytest.mark.parametrize(("start_level", "episode"), [(1, "game"), (33, "life")])
-def test_it_lives_the_life_of_the_board(start_level, episode):
+def test_it_plays_the_same_game_as_the_board(start_level, episode):
     settings = {"start_level": start_level, "episode": episode, "frame_skip": 2}
     envs = [TempestEnv(machine, **settings) for machine in ("board", "mame")]
     starts = [without_machine(env.reset(seed=17)) for env in envs]

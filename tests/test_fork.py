@@ -48,7 +48,7 @@ def same(first, second):
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**31), warm=st.integers(0, 60), level=st.sampled_from([1, 9, 33, 65]))
-def test_a_fork_without_a_seed_lives_the_future_of_its_source(envs, seed, warm, level):
+def test_a_fork_without_a_seed_has_the_future_of_its_source(envs, seed, warm, level):
     envs.reset(seed=seed, options={"start_level": level})
     play(envs, np.random.default_rng(seed), warm, [0])
     envs.fork(0, [3, 5])
@@ -63,7 +63,7 @@ def test_a_fork_without_a_seed_lives_the_future_of_its_source(envs, seed, warm, 
 @given(
     seed=st.integers(0, 2**31), others=st.lists(st.integers(0, 100_000), min_size=3, max_size=3, unique=True)
 )
-def test_forks_with_seeds_start_alike_and_live_other_futures(envs, seed, others):
+def test_forks_with_seeds_start_alike_and_have_other_futures(envs, seed, others):
     envs.reset(seed=seed)
     envs.fork([0, 0, 0], [1, 2, 3], seeds=others)
     ram = envs.fleet.boards.ram
@@ -97,7 +97,7 @@ def test_forks_share_nothing_with_their_source(envs):
     assert source == (envs.fleet.boards.snapshot(2), envs.fleet.frames[2], envs.fleet.features[2].tobytes())
 
 
-def test_games_after_a_fork_are_those_of_the_source_and_drawn_apart():
+def test_games_after_a_fork_are_those_of_the_source_and_drawn_separately():
     """The generator that later games draw their seeds from is copied, not shared."""
     envs = TempestVectorEnv(3, threads=1, episode="game")
     envs.reset(seed=5)
@@ -164,7 +164,7 @@ def test_an_ended_row_waits_for_a_fork_or_reset():
         *_, terminations, _, _ = envs.step_rows([0], np.array([0]))
         if terminations[0]:
             break
-    with pytest.raises(Exception, match=r"no episode is on in \[0\]"):
+    with pytest.raises(Exception, match=r"no episode is under way in \[0\]"):
         envs.step_rows([0], np.array([0]))
     envs.fork(1, 0)
     envs.step_rows([0], np.array([0]))
@@ -211,7 +211,7 @@ def test_restoring_with_a_seed_or_without_random_numbers_gives_other_futures():
     assert after(whole) == after(whole)
     assert after(whole, seed=9) == after(whole, seed=9) != after(whole)
     first, second = after(bare), after(bare)
-    assert first != second, "the random numbers go on from one restore to the next"
+    assert first != second, "the random numbers continue from one restore to the next"
     env.close()
 
 
@@ -258,7 +258,7 @@ def test_mame_refuses_what_it_cannot_do(envs):
         mame.close()
 
 
-def test_the_score_counts_on_beyond_six_digits(envs):
+def test_the_score_counts_beyond_six_digits(envs):
     """The game's BCD digits wrap from 999,999 to 0; info's score does not."""
     envs.reset(seed=0)
     envs.fleet.boards.ram[0, 0x40:0x43] = (0x50, 0x99, 0x99)

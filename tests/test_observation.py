@@ -109,7 +109,7 @@ def test_lines_keep_their_brightness_in_small_pictures(size):
     assert (small[lit] > 60).mean() > 0.9
 
 
-def test_render_draws_at_the_wished_size():
+def test_render_draws_at_any_size():
     with closing(TempestEnv(render_mode="rgb_array")) as env:
         env.reset(seed=0)
         assert env.render().shape == (640, 480, 3)
@@ -231,13 +231,13 @@ def test_every_action_has_a_meaning():
         ({"repeat_action_probability": 1.0}, "repeat_action_probability must be from 0 to below 1"),
     ],
 )
-def test_wrong_values_say_what_is_expected(settings, expected):
+def test_an_error_names_what_was_expected(settings, expected):
     with pytest.raises(ValueError, match=expected):
         Settings(**settings)
 
 
 @pytest.mark.parametrize("settings", [{"obs_type": "ram"}, {"episode": "level"}, {"start_level": (1, 2)}])
-def test_a_pool_of_clients_refuses_what_clients_cannot_play(settings):
+def test_a_pool_of_clients_refuses_settings_that_clients_cannot_play(settings):
     with pytest.raises(ValueError, match="clients"):
         ClientPool(port=0, settings=Settings(**settings))
 

@@ -128,7 +128,7 @@ def test_several_start_levels_are_drawn_as_single_environments_draw_them():
             assert infos["level"][row] == singles[row].reset()[1]["level"]
 
 
-def test_another_start_level_counts_from_the_next_game_on():
+def test_a_new_start_level_takes_effect_with_the_next_game():
     env = TempestVectorEnv(2)
     env.reset(seed=0)
     env.set_start_level(17)
@@ -253,7 +253,7 @@ def test_a_wrong_reset_mask_is_refused(mask):
         env.reset(options={"reset_mask": mask})
 
 
-def test_a_drawing_shows_the_moment_it_was_taken_in():
+def test_a_drawing_shows_the_moment_at_which_it_was_taken():
     env = TempestVectorEnv(2)
     env.reset(seed=3)
     before, drawing = env.picture(1), env.drawing(1)
@@ -296,7 +296,7 @@ envs.step(np.zeros(4, int))
 
 
 @pytest.mark.parametrize(("threads", "code"), [(1, 0), (2, 10)])
-def test_a_forked_child_steps_alone_or_is_told_why_it_cannot(threads, code):
+def test_a_forked_process_can_step_or_gets_an_error_with_the_reason(threads, code):
     """Threads do not follow into a child: waiting for them would never end."""
     command = [sys.executable, "-W", "ignore", "-c", STEP_IN_A_CHILD.format(threads=threads)]
     child = subprocess.run(command, capture_output=True, text=True, timeout=120)
@@ -304,7 +304,7 @@ def test_a_forked_child_steps_alone_or_is_told_why_it_cannot(threads, code):
 
 
 @pytest.mark.parametrize("copy", [deepcopy, lambda envs: pickle.loads(pickle.dumps(envs))])
-def test_a_copy_goes_on_bit_for_bit(copy):
+def test_a_copy_continues_bit_for_bit(copy):
     envs = TempestVectorEnv(3, threads=2, episode="life", autoreset_mode="SameStep")
     envs.reset(seed=5)
     for step in range(60):

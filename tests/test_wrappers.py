@@ -201,7 +201,7 @@ def test_a_minari_collector_records_infos_and_its_data_set_plays_back(tmp_path, 
 
 
 @pytest.mark.parametrize("frame_skip", [1, 4])
-def test_a_film_plays_at_the_game_s_speed(tmp_path, monkeypatch, frame_skip):
+def test_a_film_plays_at_the_speed_of_the_game(tmp_path, monkeypatch, frame_skip):
     """With a stand-in for moviepy, which writes the file: the pictures and their rate are what counts."""
     films = []
 
@@ -243,7 +243,7 @@ def test_wrappers_of_stable_baselines(stacked):
 
 
 @pytest.mark.parametrize("make", [gym.make, gym.make_vec])
-def test_a_library_can_find_out_by_the_error_that_a_keyword_is_unknown(make):
+def test_the_error_for_an_unknown_keyword_is_the_one_that_libraries_look_for(make):
     """torchrl offers every environment ``frameskip`` and takes it back if the error has Python's own wording."""
     with pytest.raises(TypeError, match="unexpected keyword argument 'frameskip'"):
         make("tempest_gym:Tempest-v0", frameskip=1)

@@ -26,7 +26,7 @@ _WARM_UP_STEPS = 300
 """Steps before the measurement, so that games are at different points."""
 
 _ROUNDS = 10
-"""The things measured take turns this often, so that other load on the computer hits them alike."""
+"""Number of turns of each measurement, so that other load on the computer affects all of them."""
 
 _CPU_FRAMES = 20
 """Game frames that boards run without Lua before they go back to where they were in play."""

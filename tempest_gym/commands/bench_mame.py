@@ -23,10 +23,10 @@ VIDEO_FRAMES_PER_SECOND = 60.0
 """Of MAME's Tempest, in emulated time (HARDWARE 1)."""
 
 _USUAL_SPEED = 16.0
-"""Emulated seconds per second, so that a run without Lua takes about as long as wished."""
+"""Emulated seconds per second, from which the length of a run without Lua follows."""
 
 _ROUNDS = 3
-"""The two measurements take turns this often, so that other load on the computer hits them alike."""
+"""Number of turns of each measurement, so that other load on the computer affects both."""
 
 _SPEED = re.compile(r"Average speed: ([\d.]+)%")
 _GRACE = 60.0

@@ -17,7 +17,7 @@ from tempest_gym.roms import RomImage
 __all__ = ["ObservationBench", "ObservationSpeed", "bench_observations"]
 
 _ROUNDS = 10
-"""The environments take turns this often, so that other load on the computer hits them alike."""
+"""Number of turns of each environment, so that other load on the computer affects all of them."""
 
 _BLOCK = 20
 """Steps between two looks at the clock."""
@@ -29,7 +29,7 @@ class ObservationSpeed(TypedDict):
     Attributes:
         environment: ``"Tempest-v0"``, or the one of ale-py.
         observation: what is observed, with the size of a picture.
-        single: of a single environment, None where there is none of this kind.
+        single: of a single environment, or None without one of this kind.
         vector: of a vector environment, likewise.
     """
 
