@@ -26,6 +26,8 @@ ELSEWHERE = {
     "bash tests/run.sh": "is this run",
     "python3 -m venv .venv && source .venv/bin/activate": "tests/test_package.py makes such an environment",
     'pip install ".[rainbow,dashboard,human,video]"': "tests/test_package.py installs a wheel",
+    'pip install ".[rainbow,minari]"': "tests/test_package.py installs a wheel",
+    "python examples/behaviour_cloning.py --dataset tempest/mixed-v0": "tests/test_dataset.py",
     "tempest-rainbow train": "an hour; tests/test_run.py",
     "tempest-gym play": "a person; tests/test_human.py",
     "tempest-gym play --start-level 9": "a person; tests/test_human.py",
@@ -53,6 +55,7 @@ ELSEWHERE = {
 
 # What makes a long command short.
 SHORTER = {
+    "tempest-gym dataset --policy mixed --episodes 150 --seed 1000": "--episodes 1 --steps 100",
     "tempest-rainbow watch --policy bundled": "--output watch.gif --seconds 1",
     "tempest-rainbow evaluate --policy bundled --games 100": "--games 2 --start-level 33",
     "tempest-rainbow evaluate --policy bundled --planner --games 10": "--games 1 --time-limit 2",
@@ -90,6 +93,12 @@ def place(tmp_path_factory):
     for name in ("examples", "lua"):
         (folder / name).symlink_to(ROOT / name)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def datasets(place, monkeypatch):
+    """A folder for data sets that is not the reader's."""
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(place / "minari"))
 
 
 @pytest.mark.xdist_group("readme")
