@@ -1,4 +1,4 @@
-"""PPO in one file over the native vector environment, and kickstarted PPO, which begins from the teacher.
+"""PPO in one file over the native vector environment, and kickstarted PPO, which starts from the teacher.
 
     pip install ".[rainbow]"
     python examples/ppo.py --folder runs/ppo --minutes 60

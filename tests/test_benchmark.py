@@ -104,13 +104,13 @@ def test_processor_time_of_child_processes_counts(tmp_path):
 
 
 def test_an_interrupted_training_resumes_and_its_time_is_added(tmp_path, tiny):
-    waits = "import signal, time\nprint('first', flush=True)\n(folder / 'began').touch()\ntime.sleep(600)"
+    waits = "import signal, time\nprint('first', flush=True)\n(folder / 'started').touch()\ntime.sleep(600)"
     train = command(tmp_path, waits)
     player = Player.of("tiny", "mine", train, "random", "echo again {seed}")
     work = tmp_path / "work/tiny/mine-0"
 
     def interrupt():
-        while not (work / "began").exists():
+        while not (work / "started").exists():
             time.sleep(0.01)
         signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 

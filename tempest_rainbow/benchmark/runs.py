@@ -46,7 +46,7 @@ _PACKAGES = ("tempest-gym", "gymnasium", "numpy", "torch")
 
 @dataclass(frozen=True)
 class Player:
-    """Whoever plays a track.
+    """A player of a track: how it is trained, and what then plays.
 
     Attributes:
         name: of the row in the report.
@@ -287,7 +287,7 @@ def loaded(policy: str, folder: Path) -> Policy:
 
 
 class _Shown:
-    """A policy that is shown observations in their own shape, and of ``info`` only when a game began.
+    """A policy that is shown observations in their own shape, and of ``info`` only when a game started.
 
     The teacher, a reference, sees its advice.
     """

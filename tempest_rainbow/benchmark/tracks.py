@@ -53,7 +53,7 @@ class Track:
     """A task with a budget.
 
     Attributes:
-        summary: what the track asks, in a sentence.
+        summary: the track in a sentence.
         tasks: games that a trained policy plays; each gives one number of a run.
         minutes: processor time that a training may use on one core; None: no limit.
         steps: environment steps that a training may take; None: no limit.
