@@ -2,6 +2,9 @@
 
 import json
 import logging
+import os
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -247,6 +250,56 @@ def test_equal_blocks_give_equal_values_whatever_else_is_played():
     assert [len(values) for values, _ in seen] == [64] * 66
     assert together[:64].tolist() == apart
     assert len(together) == 70
+
+
+_VALUES = """
+import sys
+import numpy as np
+import torch
+from tempest_rainbow.policy import load_policy
+
+threads, block, observations, values = sys.argv[1:]
+torch.set_num_threads(int(threads))
+rows = np.load(observations)
+policy = load_policy("bundled", 44, 0)
+np.save(values, np.concatenate([policy.values(part)[1] for part in np.array_split(rows, len(rows) // int(block))]))
+"""
+
+
+@pytest.mark.slow
+def test_threads_blocks_and_instructions_change_values_by_rounding_alone(tmp_path, record_property):
+    """The bundled agent on 12,800 states of its own games; `docs/results.md` names the figures."""
+    envs = make_vector(Task(TEMPEST, tempest=True), 64)
+    policy = load_policy("bundled", 44, 0)
+    observations, infos = envs.reset(seed=list(range(10_000, 10_064)))
+    states = []
+    for step in range(600):
+        if step % 3 == 0:
+            states.append(observations.copy())
+        observations, _, _, _, infos = envs.step(policy.act(observations, infos))
+    envs.close()
+    np.save(tmp_path / "states.npy", np.concatenate(states))
+
+    def values(threads=1, block=64, **variables):
+        file = tmp_path / "values.npy"
+        arguments = [str(threads), str(block), str(tmp_path / "states.npy"), str(file)]
+        environment = os.environ | variables
+        subprocess.run([sys.executable, "-c", _VALUES, *arguments], check=True, env=environment)
+        return np.load(file)
+
+    first = values()
+    order = np.sort(first, axis=1)
+    figures = {"decided by less than 0.0001": float(np.mean(order[:, -1] - order[:, -2] < 1e-4))}
+    for name, others in {
+        "two threads": values(threads=2),
+        "one game at a time": values(block=1),
+        "AVX2": values(ATEN_CPU_CAPABILITY="avx2", MKL_ENABLE_INSTRUCTIONS="AVX2", ONEDNN_MAX_CPU_ISA="AVX2"),
+        "SSE": values(ATEN_CPU_CAPABILITY="default", MKL_CBWR="COMPATIBLE", ONEDNN_MAX_CPU_ISA="SSE41"),
+    }.items():
+        difference = float(np.abs(others - first).max())
+        assert difference < 1e-3
+        figures[name] = difference, int(np.sum(others.argmax(axis=1) != first.argmax(axis=1)))
+    record_property("figures", figures)
 
 
 def test_random_draws_all_actions_evenly():

@@ -77,7 +77,7 @@ def after(*events, seconds=0.0, player=None):
     return player.take()
 
 
-def test_nothing_done_is_nothing():
+def test_without_input_nothing_happens():
     assert after(seconds=1.0) == (False, False, 0)
 
 
@@ -142,7 +142,7 @@ def test_one_of_two_fire_buttons_let_go_still_fires():
     assert after(player=player)[0]
 
 
-def test_the_stick_turns_as_far_as_it_is_pushed_and_a_little_play_of_it_does_nothing():
+def test_the_stick_turns_as_far_as_it_is_pushed_beyond_its_rest():
     full, half = after(stick(1.0), seconds=0.05)[2], after(stick(0.5), seconds=0.05)[2]
     assert full == 2 * half < 0
     assert after(stick(-1.0), seconds=0.05)[2] == -full
@@ -152,7 +152,7 @@ def test_the_stick_turns_as_far_as_it_is_pushed_and_a_little_play_of_it_does_not
 
 
 @pytest.mark.parametrize("event", [key("p"), key("h"), key("f"), key("F11"), pad(6), pad(7)])
-def test_what_pauses(event):
+def test_keys_and_buttons_that_pause(event):
     player = PlayerInput()
     player.handle(event)
     assert player.paused
@@ -226,22 +226,18 @@ def test_a_pause_stops_the_game(rom):
 
 def test_a_screen_that_is_slow_to_draw_does_not_slow_the_game(rom, monkeypatch):
     slow = ScriptedClock([(10.0 + COUNTDOWN, key("ESCAPE"))])
-    monkeypatch.setattr(Window, "draw", lambda *_, **__: slow.sleep(0.06))
-    window = Window()
-    monkeypatch.setattr(window, "events", pygame.event.get)
-    pygame.display.init()
-    pygame.display.set_mode((30, 40))
-    machine = BoardMachine(rom)
+    draw = Window.draw
+
+    def draw_slowly(*arguments):
+        draw(*arguments)
+        slow.sleep(0.06)
+
+    monkeypatch.setattr(Window, "draw", draw_slowly)
+    window, machine = Window(), BoardMachine(rom)
     game = HumanPlay(window, rom.memory[0x3000:0x4000], clock=slow)
-    monkeypatch.setattr(window, "events", lambda: closing(window, pygame.event.get()))
     result = game.play(machine, 1, 1)
     frames = result["frames"] - frames_before_play(rom)
     assert frames == pytest.approx(10.0 * FRAMES_PER_SECOND, rel=0.03)
-
-
-def closing(window, events):
-    window.closed = window.closed or any(event.type == pygame.KEYDOWN for event in events)
-    return events
 
 
 @pytest.mark.parametrize("smooth", [True, False])
@@ -285,7 +281,7 @@ def test_the_start_screen_offers_the_levels_of_the_game_and_shows_their_tubes(ro
 
 
 @pytest.mark.parametrize("start", [key("SPACE"), key("RETURN"), button(1), pad(0)])
-def test_what_starts_a_game(rom, start):
+def test_keys_and_buttons_that_start_a_game(rom, start):
     window = Window()
     game = HumanPlay(window, rom.memory[0x3000:0x4000], clock=ScriptedClock([(1.0, start)]))
     assert game.choose_level(BoardMachine(rom), 1, 10) == 9  # the last entry of the menu that is not above 10
@@ -363,7 +359,7 @@ def test_the_sound_of_every_frame_is_played(rom):
 
 
 def test_without_a_sound_device_a_warning_is_logged(monkeypatch, caplog):
-    monkeypatch.setenv("SDL_AUDIODRIVER", "there-is-none")
+    monkeypatch.setenv("SDL_AUDIODRIVER", "no-such-driver")
     assert open_speaker() is None
     assert "no sound" in caplog.text
 
@@ -455,7 +451,7 @@ def test_a_picture_is_drawn_as_large_as_the_window_holds(window_size, columns, h
 
 
 def test_a_window_that_nobody_would_see_is_refused(monkeypatch, caplog):
-    """SDL says nothing where it finds no display and draws into memory instead."""
+    """Without a display SDL draws into memory and reports nothing."""
     monkeypatch.delenv("SDL_VIDEODRIVER")
     monkeypatch.setattr("pygame.display.get_driver", lambda: "offscreen")
     picture = np.zeros((20, 10, 3), np.uint8)

@@ -155,7 +155,7 @@ def test_a_list_gives_its_lines() -> None:
         words(0x4000, 0xE000),
     ],
 )
-def test_lists_that_go_nowhere_end(program: bytes) -> None:
+def test_endless_lists_end(program: bytes) -> None:
     lines = display_list(memory(program), np.zeros(4096, np.uint8), COLOURS)
     assert lines.shape == (0, 8)
 
@@ -173,7 +173,7 @@ def test_random_bytes_never_hang(seed: int) -> None:
     assert picture.shape == (80, 60, 3)
 
 
-def test_a_picture_is_new_black_and_of_the_wished_size() -> None:
+def test_a_picture_is_new_black_and_of_the_size_asked_for() -> None:
     nothing = memory(words(0xE000))
     first = render_vectors(nothing, VECTOR_ROM, COLOURS, 84, 96)
     second = render_vectors(nothing, VECTOR_ROM, COLOURS, 84, 96)

@@ -75,7 +75,7 @@ def _black(self, row):
 
 
 @pytest.mark.parametrize("name", ["game.mp4", "game.gif"])
-def test_a_video_holds_the_stretch_asked_for(recorded, tmp_path, capsys, name):
+def test_a_video_holds_the_part_asked_for(recorded, tmp_path, capsys, name):
     video = tmp_path / name
     result = run(
         capsys, "replay", recorded, "--output", video, "--start", "3", "--seconds", "4", "--speed", "2.5"
@@ -109,7 +109,7 @@ def test_the_window_of_a_replay_can_be_closed(recorded, capsys, monkeypatch):
     assert (result["frames"], result["equal"]) == (1, None)
 
 
-def test_a_replay_that_ends_otherwise_says_so(recorded, tmp_path, capsys):
+def test_a_replay_that_ends_otherwise_is_reported(recorded, tmp_path, capsys):
     line, _, controls = recorded.read_bytes().partition(b"\n")
     header = json.loads(line)
     header["score"] += 1000
@@ -132,7 +132,7 @@ def test_a_replay_that_ends_otherwise_says_so(recorded, tmp_path, capsys):
         (["replay", "{recorded}", "--rom", "/nonexistent"], "/nonexistent"),
     ],
 )
-def test_what_does_not_go_is_said_in_a_sentence(arguments, words, recorded, tmp_path, capsys):
+def test_wrong_arguments_give_one_sentence(arguments, words, recorded, tmp_path, capsys):
     places = {"tmp": tmp_path, "recorded": recorded}
     result = run(capsys, *[argument.format(**places) for argument in arguments], code=1)
     assert words.format(**places) in result["error"]
@@ -142,7 +142,7 @@ def test_what_does_not_go_is_said_in_a_sentence(arguments, words, recorded, tmp_
 @pytest.mark.parametrize(
     "arguments", [["--speed", "0"], ["--speed", "nan"], ["--seconds", "-1"], ["--start", "inf"]]
 )
-def test_a_senseless_number_is_a_wrong_command_line(arguments, recorded):
+def test_a_number_out_of_range_is_an_error_of_the_command_line(arguments, recorded):
     with pytest.raises(SystemExit) as ended:
         cli.main(["replay", str(recorded), *arguments])
     assert ended.value.code == 2

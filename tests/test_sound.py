@@ -76,7 +76,7 @@ def test_no_sample_is_lost_between_frames():
     assert total == pytest.approx(300 / FRAMES_PER_SECOND * SAMPLE_RATE, abs=1)
 
 
-def test_the_game_is_heard():
+def test_a_game_makes_sound():
     machine = BoardMachine(squall_rom())
     machine.reset(1, 1)
     heard = dict.fromkeys(range(8), 0)

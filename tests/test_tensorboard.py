@@ -96,8 +96,10 @@ def test_the_configuration_stands_beside_the_evaluation_score(runs: dict[str, Pa
     experiment = HParamsPluginData.FromString(content["_hparams_/experiment"]).experiment
     metrics = [each.name.tag for each in experiment.metric_infos]
     assert metrics == ["evaluation/mean"]
-    told = [line for line in read_history(runs["tempest"] / "history.jsonl") if line["kind"] == "evaluation"]
-    assert [point.value for point in curves.Scalars("evaluation/mean")] == [told[-1]["result"]["mean"]]
+    evaluations = [
+        line for line in read_history(runs["tempest"] / "history.jsonl") if line["kind"] == "evaluation"
+    ]
+    assert [point.value for point in curves.Scalars("evaluation/mean")] == [evaluations[-1]["result"]["mean"]]
     assert (
         "batch_size = 16"
         in curves.Tensors("configuration/text_summary")[0].tensor_proto.string_val[0].decode()
@@ -105,8 +107,10 @@ def test_the_configuration_stands_beside_the_evaluation_score(runs: dict[str, Pa
 
 
 def test_an_evaluation_game_is_there_as_a_film(runs: dict[str, Path]) -> None:
-    told = [line for line in read_history(runs["tempest"] / "history.jsonl") if line["kind"] == "evaluation"]
-    file = (runs["tempest"] / told[-1]["result"]["film"]).read_bytes()
+    evaluations = [
+        line for line in read_history(runs["tempest"] / "history.jsonl") if line["kind"] == "evaluation"
+    ]
+    file = (runs["tempest"] / evaluations[-1]["result"]["film"]).read_bytes()
     shown = events(runs["tempest"]).Images("game")[-1]
     assert shown.encoded_image_string == file
     film = Image.open(io.BytesIO(file))

@@ -38,7 +38,7 @@ def test_a_gif_keeps_time(count, rate):
     assert sum(durations) == pytest.approx(1000 * count / rate, abs=5.01)
 
 
-def test_a_gif_that_grows_too_long_is_ended_in_a_sentence(tmp_path, monkeypatch):
+def test_a_gif_that_grows_too_long_ends_with_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(video, "GIF_PICTURES_MAX", 3)
     pictures = np.zeros((5, 8, 8, 3), np.uint8)
     with open_video(tmp_path / "v.gif", 25) as show:

@@ -1,4 +1,4 @@
-"""Watching: what a policy thinks is what it does, and the panel shows it where it belongs."""
+"""Watching: the decision shown is the one that is played, and the panel draws it in its place."""
 
 import gymnasium as gym
 import numpy as np
@@ -14,7 +14,7 @@ from tempest_rainbow.networks.rainbow import RainbowNetwork, attention_of
 from tempest_rainbow.planner import PlannerConfig
 from tempest_rainbow.players import make_planner, player_of
 from tempest_rainbow.policy import ExpertPolicy, NetworkPolicy, RandomPolicy, load_policy
-from tempest_rainbow.watch.decision import Insight, look
+from tempest_rainbow.watch.decision import Decision, decide
 from tempest_rainbow.watch.panel import _ALIVE, _BAR, _CHOSEN, _DEAD, _EXPERT, PANEL_WIDTH, Panel
 from tempest_rainbow.watch.watch import watch
 
@@ -34,26 +34,26 @@ def observations():
     return np.random.default_rng(0).uniform(-1, 1, (5, 195)).astype(np.float32)
 
 
-def test_a_look_at_a_network_is_what_it_does(network, observations):
+def test_the_decision_of_a_network_is_what_it_plays(network, observations):
     policy = NetworkPolicy("net", network, {})
     for observation in observations:
-        insight = look(policy, observation, {"expert_action": 7})
+        decision = decide(policy, observation, {"expert_action": 7})
         q_values, preferences = policy.values(observation[None])
-        assert insight.action == policy.act(observation[None], {})[0] == preferences.argmax()
-        np.testing.assert_array_equal(insight.q_values, q_values[0])
-        assert insight.expert_action == 7
-        assert insight.q_values.shape == (44,)
-        np.testing.assert_array_equal(insight.attention, attention_of(network, observation))
-        assert insight.attention.shape == (16, 7)
-        assert insight.attention.sum(axis=1).max() == pytest.approx(1.0, abs=1e-5)
+        assert decision.action == policy.act(observation[None], {})[0] == preferences.argmax()
+        np.testing.assert_array_equal(decision.q_values, q_values[0])
+        assert decision.expert_action == 7
+        assert decision.q_values.shape == (44,)
+        np.testing.assert_array_equal(decision.attention, attention_of(network, observation))
+        assert decision.attention.shape == (16, 7)
+        assert decision.attention.sum(axis=1).max() == pytest.approx(1.0, abs=1e-5)
 
 
-def test_a_look_at_others_has_no_values(observations):
-    insight = look(ExpertPolicy(), observations[0], {"expert_action": 23})
-    assert (insight.action, insight.expert_action) == (23, 23)
-    assert insight.q_values is None
-    assert insight.attention is None
-    assert look(RandomPolicy(3, 0), observations[0], {}).expert_action is None
+def test_decisions_without_a_network_have_no_values(observations):
+    decision = decide(ExpertPolicy(), observations[0], {"expert_action": 23})
+    assert (decision.action, decision.expert_action) == (23, 23)
+    assert decision.q_values is None
+    assert decision.attention is None
+    assert decide(RandomPolicy(3, 0), observations[0], {}).expert_action is None
 
 
 def test_a_network_without_lanes_has_no_attention():
@@ -61,8 +61,8 @@ def test_a_network_without_lanes_has_no_attention():
     assert attention_of(plain, np.zeros(8, np.float32)) is None
 
 
-def drawn(insight, lanes=NOWHERE_16, enemies=NOWHERE_7, picture=BLACK):
-    return Panel("somebody").draw(picture, insight, {"score": 12345, "level": 3}, lanes, enemies)
+def drawn(decision, lanes=NOWHERE_16, enemies=NOWHERE_7, picture=BLACK):
+    return Panel("somebody").draw(picture, decision, {"score": 12345, "level": 3}, lanes, enemies)
 
 
 def place_of(picture, colour):
@@ -73,7 +73,7 @@ def place_of(picture, colour):
 
 def test_the_game_stays_as_it_is_beside_the_panel():
     game = np.random.default_rng(1).integers(0, 256, BLACK.shape, np.uint8)
-    result = drawn(Insight(3, 4, np.arange(44, dtype=np.float32)), picture=game)
+    result = drawn(Decision(3, 4, np.arange(44, dtype=np.float32)), picture=game)
     assert result.shape == (640, 480 + PANEL_WIDTH, 3)
     np.testing.assert_array_equal(result[:, :480], game)
     assert drawn(None, picture=game).shape == result.shape
@@ -83,7 +83,7 @@ def test_the_grid_has_fire_below_and_right_turns_on_the_right():
     def at(action):
         values = np.zeros(44, np.float32)
         values[action] = 1.0
-        return place_of(drawn(Insight(action, None, values)), _CHOSEN)
+        return place_of(drawn(Decision(action, None, values)), _CHOSEN)
 
     stand, left, right, fire = at(0), at(1), at(10), at(22)
     assert left[1] < stand[1] < right[1]
@@ -98,31 +98,31 @@ def test_the_expert_is_framed_and_bars_grow_with_the_value():
 
     def bar(value):
         values[7] = value
-        return (drawn(Insight(6, None, values))[90:355, 480:] == _BAR).all(axis=2).sum()
+        return (drawn(Decision(6, None, values))[90:355, 480:] == _BAR).all(axis=2).sum()
 
     assert bar(0.2) < bar(0.8) < bar(1.6)
-    assert place_of(drawn(Insight(6, None, values)), _EXPERT) is None
-    framed = place_of(drawn(Insight(6, 6, values)), _EXPERT)
-    np.testing.assert_allclose(framed, place_of(drawn(Insight(6, None, values)), _CHOSEN), atol=1.5)
+    assert place_of(drawn(Decision(6, None, values)), _EXPERT) is None
+    framed = place_of(drawn(Decision(6, 6, values)), _EXPERT)
+    np.testing.assert_allclose(framed, place_of(drawn(Decision(6, None, values)), _CHOSEN), atol=1.5)
 
 
 @pytest.mark.parametrize("value", [0.0, -50.0])
-def test_equal_values_are_no_error(value):
-    drawn(Insight(0, 0, np.full(44, value, np.float32)))
+def test_equal_values_are_drawn(value):
+    drawn(Decision(0, 0, np.full(44, value, np.float32)))
 
 
-def test_attention_joins_the_lane_and_the_enemy_it_looks_at():
+def test_attention_joins_a_lane_and_an_enemy():
     lanes, enemies = NOWHERE_16.copy(), NOWHERE_7.copy()
     lanes[2], lanes[9], enemies[4] = (0.2, 0.5), (0.8, 0.9), (0.6, 0.5)
     attention = np.zeros((16, 7), np.float32)
     attention[2, 4] = 1.0
-    light = drawn(Insight(0, None, None, attention), lanes, enemies)[:, :480].sum(axis=2)
+    light = drawn(Decision(0, None, None, attention), lanes, enemies)[:, :480].sum(axis=2)
     assert light[320, 96] > 200  # the lane
     assert light[318:323, 190].max() > 100  # halfway to the enemy
-    assert light[576, 384] == 0  # the lane that looks nowhere
+    assert light[576, 384] == 0  # the lane without attention
     attention[2] = 0.0
     attention[2, 5] = 1.0  # no enemy is there: a dot, no line
-    assert drawn(Insight(0, None, None, attention), lanes, enemies)[318:323, 190].sum() == 0
+    assert drawn(Decision(0, None, None, attention), lanes, enemies)[318:323, 190].sum() == 0
 
 
 def test_a_planner_shows_on_which_lanes_its_copies_live_and_die():
@@ -130,7 +130,7 @@ def test_a_planner_shows_on_which_lanes_its_copies_live_and_die():
     lanes[2], lanes[9] = (0.2, 0.5), (0.8, 0.9)
     futures = np.zeros((2, 16), np.int64)
     futures[:, 2], futures[:, 9] = (6, 0), (0, 2)
-    picture = drawn(Insight(0, None, None, None, futures), lanes)
+    picture = drawn(Decision(0, None, None, None, futures), lanes)
     assert tuple(picture[320, 96]) == _ALIVE
     assert tuple(picture[576, 384]) == _DEAD
     bars = picture[430:, 480:]
@@ -138,18 +138,18 @@ def test_a_planner_shows_on_which_lanes_its_copies_live_and_die():
     assert green == pytest.approx(3 * red, rel=0.05)
 
 
-def test_a_look_at_a_planner_counts_every_copy_by_its_lane():
+def test_the_decision_of_a_planner_counts_every_copy_by_its_lane():
     env = gym.make(TEMPEST.env, start_level=33).unwrapped
     planner = make_planner(ExpertPolicy(), TEMPEST, PlannerConfig(copies=5, horizon=8, holds=(3,)), room=16)
     observation, info = env.reset(seed=1)
     for _ in range(60):
-        insight = look(planner, observation, info, env)
+        decision = decide(planner, observation, info, env)
         searched = 0 if planner.searched is None else len(planner.searched.lived)
-        assert insight.futures.sum() == 5 + searched
-        assert insight.searched == (searched > 0)
+        assert decision.futures.sum() == 5 + searched
+        assert decision.searched == (searched > 0)
         dead = (planner.futures.lived < 8).sum() + (0 if not searched else (planner.searched.lived < 8).sum())
-        assert insight.futures[1].sum() == dead
-        observation, _, terminated, _, info = env.step(insight.action)
+        assert decision.futures[1].sum() == dead
+        observation, _, terminated, _, info = env.step(decision.action)
         if terminated:
             break
     env.close()

@@ -124,7 +124,7 @@ def _recording(env: TempestEnv, file: Path | None, policy: str, rom: RomImage) -
     try:
         yield
     finally:
-        if recorder.begun:
+        if recorder.started:
             game = recorder.recording(policy, rom.sha1)
             write_recording(file, game)
             _log.info("%s: %d game frames, %d points", file, game.header.frames, game.header.score)
@@ -230,7 +230,7 @@ def replay_session(
         seconds: how many seconds of the game to show; None shows the rest, and then the end is compared.
 
     Raises:
-        tempest_gym.commands.recording.RecordingError: the file is no recording, or of another ROM set.
+        tempest_gym.commands.recording.RecordingError: the file is not a recording, or is of another ROM set.
         ValueError: the video's file name has another ending.
         gymnasium.error.DependencyNotInstalled: what opens the window or writes the video is missing.
         OSError: a file cannot be read or written.

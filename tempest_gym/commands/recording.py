@@ -243,7 +243,7 @@ class Recorder:
         self._frame: Frame | None = None
 
     @property
-    def begun(self) -> bool:
+    def started(self) -> bool:
         """Whether a game was started that can be recorded."""
         return self._frame is not None
 

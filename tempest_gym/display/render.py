@@ -78,9 +78,8 @@ def _trace(memory, colour_ram, flip_x, flip_y, lines):  # type: ignore[no-untype
     count = 0
     scale, binary, colour, bright = 0, 0, 0, 0
     x, y = 0, 0  # 1/65536 screen units from the centre, y down
-    for _ in range(
-        2
-    ):  # The first pass finds the state that the second starts with, and is enough if none counts.
+    # The first pass finds the state that the second starts with; one is enough where no line inherits any.
+    for _ in range(2):
         count = 0
         scaled = centred = coloured = lit = False
         inherits = False

@@ -96,14 +96,14 @@ class Synthesizer:
         """The signal, -1 or 1, after each of the counter's run-outs at these cycles."""
         count = len(cycles)
         if control & _NO_GATE:
-            heeded = np.ones(count, np.bool_)
+            passed = np.ones(count, np.bool_)
         else:
-            heeded = self._gate[cycles % len(self._gate)]
+            passed = self._gate[cycles % len(self._gate)]
         if control & _PURE:
-            return before * np.where(np.cumsum(heeded) % 2, -1.0, 1.0)
+            return before * np.where(np.cumsum(passed) % 2, -1.0, 1.0)
         noise = self._short if control & _SHORT_NOISE else self._long
         drawn = np.concatenate([[before], np.where(noise[cycles % len(noise)], 1.0, -1.0)])
-        newest = np.maximum.accumulate(np.where(heeded, np.arange(1, count + 1), 0))
+        newest = np.maximum.accumulate(np.where(passed, np.arange(1, count + 1), 0))
         levels: NDArray[np.float64] = drawn[newest]
         return levels
 

@@ -98,6 +98,6 @@ def _gif(path: Path, rate: float) -> Generator[None, Picture, None]:
 
 
 def gif_durations(count: int, rate: float) -> list[int]:
-    """Return how long each picture stays, in milliseconds: multiples of 10, all a .gif can say, in step with time."""
+    """Return how long each picture stays, in milliseconds: multiples of 10, the resolution of a .gif, without drift."""
     ends = [round(100 * (index + 1) / rate) for index in range(count)]
     return [10 * (end - start) for start, end in zip([0, *ends], ends, strict=False)]

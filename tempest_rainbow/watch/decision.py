@@ -1,4 +1,4 @@
-"""What a policy thinks while it plays: expected returns, choice, the teacher's choice, attention."""
+"""The decisions of a policy: expected returns, choice, the teacher's choice, attention."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from tempest_rainbow.networks.rainbow import attention_of
 from tempest_rainbow.planner import Futures, Planner
 from tempest_rainbow.policy import NetworkPolicy, Policy
 
-__all__ = ["Insight", "look"]
+__all__ = ["Decision", "decide"]
 
 
 @dataclass(frozen=True)
-class Insight:
+class Decision:
     """One decision.
 
     Attributes:
         action: what the policy chose.
-        expert_action: what the teacher would do; None if there is none.
+        expert_action: the action that the teacher advises, or None.
         q_values: expected returns, float32 ``(actions,)``; None for a policy without a network.
-        attention: how much each lane looks at each enemy slot, float32 ``(16, 7)``, mean over heads; None for a
+        attention: attention of each lane to each enemy slot, float32 ``(16, 7)``, mean over heads; None for a
             network without a lane encoder.
         futures: how many of the copies that a planner played ahead for this decision, or for its latest guard, ended
             on each lane, int64 ``(2, 16)``: alive at the horizon, and dead; None without a planner.
@@ -39,22 +39,22 @@ class Insight:
     searched: bool = False
 
 
-def look(
+def decide(
     policy: Policy | Planner, observation: NDArray[np.float32], info: Mapping[str, Any], game: Any = None
-) -> Insight:
-    """Let a policy decide, and report why.
+) -> Decision:
+    """Let a policy decide, and return the decision with what led to it.
 
     Args:
         policy: who decides.
         observation: float32 ``(size,)``.
-        info: what came with it.
+        info: that of the same step.
         game: the environment, which a planner copies.
     """
     if isinstance(policy, Planner):
         action = policy.choose(game, observation, info)
         seen = [futures for futures in (policy.futures, policy.searched) if futures is not None]
         return replace(
-            look(policy.policy, observation, info),
+            decide(policy.policy, observation, info),
             action=action,
             futures=np.sum([_by_lane(futures, policy.config.horizon) for futures in seen], axis=0),
             searched=policy.searched is not None,
@@ -63,9 +63,9 @@ def look(
     advice = {key: np.array([value]) for key, value in info.items() if key == "expert_action"}
     expert = int(info["expert_action"]) if info.get("expert_action", -1) >= 0 else None
     if not isinstance(policy, NetworkPolicy):
-        return Insight(int(policy.act(batch, advice)[0]), expert)
+        return Decision(int(policy.act(batch, advice)[0]), expert)
     q_values, preferences = policy.values(batch)
-    return Insight(int(preferences[0].argmax()), expert, q_values[0], attention_of(policy.network, batch[0]))
+    return Decision(int(preferences[0].argmax()), expert, q_values[0], attention_of(policy.network, batch[0]))
 
 
 def _by_lane(futures: Futures, horizon: int) -> NDArray[np.int64]:

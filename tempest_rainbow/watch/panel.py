@@ -1,4 +1,4 @@
-"""Draws what a policy thinks beside and over the picture of its game (Pillow, extra ``video``)."""
+"""Draws the decisions of a policy beside and over the picture of its game (Pillow, extra ``video``)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tempest_rainbow.watch.decision import Insight
+from tempest_rainbow.watch.decision import Decision
 
 __all__ = ["PANEL_WIDTH", "Panel"]
 
@@ -21,10 +21,10 @@ _TABLE_GAP, _CELL_WIDTH, _CELL_HEIGHT = 76, 40, 12
 
 _BACKGROUND, _FAINT, _TEXT = (14, 14, 22), (44, 44, 60), (205, 205, 215)
 _BAR, _CHOSEN, _EXPERT = (84, 98, 160), (255, 214, 64), (64, 224, 208)
-_LOOK = (90, 170, 255)
+_ATTENTION = (90, 170, 255)
 _ALIVE, _DEAD = (90, 210, 110), (235, 70, 60)
 _LEAST_SHOWN = 0.08
-"""Attention below this is not drawn over the tube: lines everywhere would say nothing."""
+"""Attention below this is not drawn over the tube: lines everywhere would hide the rest."""
 
 _BUTTONS = ("none", "zap", "fire", "both")
 _TURNS = (12, 9, 6, 3, 1, 0, -1, -3, -6, -9, -12)
@@ -49,7 +49,7 @@ class Panel:
     """
 
     def __init__(self, name: str) -> None:
-        """Load what draws."""
+        """Load Pillow."""
         from PIL import Image, ImageDraw, ImageFont
 
         self._image, self._draw = Image, ImageDraw
@@ -60,7 +60,7 @@ class Panel:
     def draw(
         self,
         picture: Picture,
-        insight: Insight | None,
+        decision: Decision | None,
         info: Mapping[str, Any],
         lanes: Points,
         enemies: Points,
@@ -69,7 +69,7 @@ class Panel:
 
         Args:
             picture: uint8 ``(height, width, 3)``.
-            insight: the decision taken in this picture; None: none was.
+            decision: the decision taken in this picture, or None.
             info: the environment's, for score, level and lives.
             lanes: places of the lanes, float ``(16, 2)`` in shares of the picture, NaN where there is none.
             enemies: likewise of the enemy slots, ``(7, 2)``.
@@ -80,27 +80,29 @@ class Panel:
         height, width, _ = picture.shape
         whole = self._image.new("RGB", (width + PANEL_WIDTH, height), _BACKGROUND)
         game = self._image.fromarray(picture)
-        if insight is not None and insight.futures is not None:
-            game = self._ends(game, insight.futures, lanes)
-        elif insight is not None and insight.attention is not None:
-            game = self._looks(game, insight.attention, lanes, enemies)
+        if decision is not None and decision.futures is not None:
+            game = self._ends(game, decision.futures, lanes)
+        elif decision is not None and decision.attention is not None:
+            game = self._attention_lines(game, decision.attention, lanes, enemies)
         whole.paste(game, (0, 0))
         pen = self._draw.Draw(whole)
         left = width + _MARGIN
         pen.text((left, 12), self._name, fill=_TEXT, font=self._font)
         facts = [f"{key} {info[key]:,}" for key in ("score", "level", "lives") if key in info]
         pen.text((left, 32), "   ".join(facts), fill=_TEXT, font=self._font)
-        if insight is not None:
-            self._grid(pen, left, insight)
+        if decision is not None:
+            self._grid(pen, left, decision)
             top = _GRID_TOP + len(_BUTTONS) * _ROW_HEIGHT + _TABLE_GAP
-            if insight.futures is not None:
-                self._futures(pen, left, top, insight.futures, insight.searched)
-            elif insight.attention is not None:
-                self._table(pen, left, top, insight.attention, ~np.asarray(np.isnan(enemies).any(axis=1)))
+            if decision.futures is not None:
+                self._futures(pen, left, top, decision.futures, decision.searched)
+            elif decision.attention is not None:
+                self._table(pen, left, top, decision.attention, ~np.asarray(np.isnan(enemies).any(axis=1)))
         return np.array(whole)
 
-    def _looks(self, game: Any, attention: NDArray[np.float32], lanes: Points, enemies: Points) -> Any:
-        """Lines from lanes to the enemies they look at; a lane's dot is as bright as its strongest look."""
+    def _attention_lines(
+        self, game: Any, attention: NDArray[np.float32], lanes: Points, enemies: Points
+    ) -> Any:
+        """Draw lines from lanes to enemies by attention; a lane's dot is as bright as its strongest."""
         layer = self._image.new("RGBA", game.size, (0, 0, 0, 0))
         pen = self._draw.Draw(layer)
         size = np.array(game.size, float)
@@ -112,11 +114,11 @@ class Panel:
                 weight = float(attention[lane, slot])
                 if weight >= _LEAST_SHOWN and not np.isnan(enemy).any():
                     ends = (*at, *(enemy * size))
-                    pen.line(ends, fill=(*_LOOK, round(120 * weight)), width=1 + round(weight))
+                    pen.line(ends, fill=(*_ATTENTION, round(120 * weight)), width=1 + round(weight))
             strongest = float(attention[lane].max())
             if strongest > 0.0:
                 box = (at[0] - 4, at[1] - 4, at[0] + 4, at[1] + 4)
-                pen.ellipse(box, fill=(*_LOOK, round(255 * strongest)))
+                pen.ellipse(box, fill=(*_ATTENTION, round(255 * strongest)))
         return self._image.alpha_composite(game.convert("RGBA"), layer).convert("RGB")
 
     def _ends(self, game: Any, futures: NDArray[np.int64], lanes: Points) -> Any:
@@ -131,9 +133,9 @@ class Panel:
                 pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
         return game
 
-    def _grid(self, pen: Any, left: int, insight: Insight) -> None:
+    def _grid(self, pen: Any, left: int, decision: Decision) -> None:
         """The 44 actions: a row per fire and zap pair, a column per turn, a bar per expected return."""
-        values = insight.q_values
+        values = decision.q_values
         low, high = (0.0, 1.0) if values is None else (float(values.min()), float(values.max()))
         cell = (PANEL_WIDTH - 2 * _MARGIN - _LABEL) // len(_COLUMNS)
         right = left + _LABEL + cell * len(_COLUMNS)
@@ -153,32 +155,32 @@ class Panel:
                 box = (start + 2, top, start + cell - 3, bottom)
                 pen.rectangle(box, fill=_FAINT)
                 share = 0.0 if values is None else (float(values[action]) - low) / max(high - low, 1e-9)
-                chosen = action == insight.action
+                chosen = action == decision.action
                 if values is None and chosen:
                     share = 1.0
                 if share > 0.0:
                     bar = (box[0], bottom - round(share * (bottom - top)), box[2], bottom)
                     pen.rectangle(bar, fill=_CHOSEN if chosen else _BAR)
-                if action == insight.expert_action:
+                if action == decision.expert_action:
                     pen.rectangle((box[0] - 2, top - 2, box[2] + 2, bottom + 2), outline=_EXPERT, width=2)
-        self._legend(pen, left, _GRID_TOP + len(_BUTTONS) * _ROW_HEIGHT, cell, insight)
+        self._legend(pen, left, _GRID_TOP + len(_BUTTONS) * _ROW_HEIGHT, cell, decision)
 
-    def _legend(self, pen: Any, left: int, top: int, cell: int, insight: Insight) -> None:
+    def _legend(self, pen: Any, left: int, top: int, cell: int, decision: Decision) -> None:
         for column, turn in enumerate(_TURNS):
             middle = left + _LABEL + column * cell + cell // 2
             pen.text((middle, top - 4), str(abs(turn)), fill=_TEXT, font=self._small, anchor="ma")
         pen.rectangle((left, top + 18, left + 12, top + 30), fill=_CHOSEN)
-        pen.text((left + 18, top + 17), f"chosen: {_words(insight.action)}", fill=_TEXT, font=self._small)
-        if insight.expert_action is not None:
+        pen.text((left + 18, top + 17), f"chosen: {_words(decision.action)}", fill=_TEXT, font=self._small)
+        if decision.expert_action is not None:
             pen.rectangle((left, top + 36, left + 12, top + 48), outline=_EXPERT, width=2)
-            words = f"expert: {_words(insight.expert_action)}"
+            words = f"expert: {_words(decision.expert_action)}"
             pen.text((left + 18, top + 35), words, fill=_TEXT, font=self._small)
 
     def _table(
         self, pen: Any, left: int, top: int, attention: NDArray[np.float32], used: NDArray[np.bool_]
     ) -> None:
         """Attention as a heat table: a row per lane, a column per enemy slot; slots not in use stay dark."""
-        pen.text((left, top - 18), "lane looks at enemy slot", fill=_TEXT, font=self._small)
+        pen.text((left, top - 18), "attention of each lane to each enemy slot", fill=_TEXT, font=self._small)
         for lane, row in enumerate(attention):
             y = top + lane * _CELL_HEIGHT
             pen.text((left + 16, y - 1), str(lane), fill=_TEXT, font=self._small, anchor="ra")
@@ -186,7 +188,7 @@ class Panel:
                 x = left + 24 + slot * _CELL_WIDTH
                 share = float(weight) if used[slot] else 0.0
                 pen.rectangle(
-                    (x, y, x + _CELL_WIDTH - 3, y + _CELL_HEIGHT - 3), fill=_mix(_FAINT, _LOOK, share)
+                    (x, y, x + _CELL_WIDTH - 3, y + _CELL_HEIGHT - 3), fill=_mix(_FAINT, _ATTENTION, share)
                 )
 
     def _futures(self, pen: Any, left: int, top: int, futures: NDArray[np.int64], searched: bool) -> None:

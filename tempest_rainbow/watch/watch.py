@@ -19,7 +19,7 @@ from tempest_rainbow.collect.sources import check_spaces
 from tempest_rainbow.config.settings import Task
 from tempest_rainbow.planner import Planner
 from tempest_rainbow.policy import Policy, load_policy
-from tempest_rainbow.watch.decision import Insight, look
+from tempest_rainbow.watch.decision import Decision, decide
 from tempest_rainbow.watch.panel import Panel
 
 __all__ = ["watch"]
@@ -109,14 +109,14 @@ class _Film:
         self._env, self._panel, self._show = env, panel, show
         self.open = True
 
-    def take(self, insight: Insight | None, info: dict[str, Any]) -> None:
+    def take(self, decision: Decision | None, info: dict[str, Any]) -> None:
         """Show the present picture and the decision taken in it."""
         picture = self._env.render()
         if not isinstance(picture, np.ndarray):
             raise ValueError(f"{self._env} renders no pictures")
         if self._panel is not None:
             game: Any = self._env.unwrapped
-            picture = self._panel.draw(picture, insight, info, game.lane_positions(), game.enemy_positions())
+            picture = self._panel.draw(picture, decision, info, game.lane_positions(), game.enemy_positions())
         self.open = self._show(picture)
 
 
@@ -131,9 +131,9 @@ def _play(
             policy.forget([0])
         total, ended = 0.0, False
         while not ended and film.open and (limit is None or shown < limit):
-            insight = look(policy, np.asarray(observation, np.float32).reshape(-1), info, env.unwrapped)
-            film.take(insight, info)
-            observation, reward, terminated, truncated, info = env.step(insight.action)
+            decision = decide(policy, np.asarray(observation, np.float32).reshape(-1), info, env.unwrapped)
+            film.take(decision, info)
+            observation, reward, terminated, truncated, info = env.step(decision.action)
             total += float(reward)
             ended = terminated or truncated
             shown += 1
