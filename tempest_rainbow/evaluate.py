@@ -113,7 +113,13 @@ class _Progress:
         """Take in a game that is over."""
         self.finished[game.seed] = game
 
-    def step(self, playing: NDArray[np.bool_], levels: NDArray[np.float64], scores: Any) -> None:
+    def step(
+        self,
+        playing: NDArray[np.bool_],
+        steps: NDArray[np.int64],
+        levels: NDArray[np.float64],
+        scores: Any,
+    ) -> None:
         """Count a step of the games under way, and log a line when it is time."""
         self._steps += int(playing.sum())
         now = time.monotonic()
@@ -122,13 +128,17 @@ class _Progress:
         self._next = now + min(max(now - self._start, _PROGRESS_SECONDS), _LONGEST_WAIT)
         text = f"{len(self.finished)} of {self._games} games over, {playing.sum()} under way"
         if playing.any():
+            text += f", mean step {steps[playing].mean():,.0f}"
             if not np.isnan(levels[playing]).any():
                 text += f", mean level {levels[playing].mean():.1f}"
             text += f", mean score {np.asarray(scores)[playing].mean():,.0f}"
         if self.finished and self._steps:  # None were counted if every game ended with its first step.
-            expected = self._games * float(np.mean([game.steps for game in self.finished.values()]))
-            left = (now - self._start) * max(expected / self._steps - 1.0, 0.0)
-            text += f", about {timedelta(seconds=round(left))} left"
+            usual = float(np.mean([game.steps for game in self.finished.values()]))
+            waiting = self._games - len(self.finished) - int(playing.sum())
+            expected = waiting * usual + float(np.maximum(usual - steps[playing], 0.0).sum())
+            left = (now - self._start) * expected / self._steps
+            if left >= 1.0:
+                text += f", about {timedelta(seconds=round(left))} left"
         _log.info("%s", text)
 
 
@@ -217,7 +227,7 @@ def _round(
             )
             progress.finish(game)
             playing[index] = False
-        progress.step(playing, levels, info.get("score", reward_sums))
+        progress.step(playing, steps, levels, info.get("score", reward_sums))
 
 
 def _actions(
