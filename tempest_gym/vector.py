@@ -546,6 +546,7 @@ def _games_of(origin: TempestVectorEnv | TempestEnv) -> tuple[BoardFleet, Episod
         raise ValueError(
             f"origin must be a TempestEnv or a TempestVectorEnv (use .unwrapped), got {origin!r}"
         )
-    if not isinstance(origin.machine, BoardMachine):
+    machine = getattr(origin.machine, "machine", origin.machine)  # what a recorder records
+    if not isinstance(machine, BoardMachine):
         raise ValueError("games on MAME cannot be forked: play with machine='board'")
-    return origin.machine.fleet, EpisodeTable.of_env(origin)
+    return machine.fleet, EpisodeTable.of_env(origin)

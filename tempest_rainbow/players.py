@@ -6,12 +6,12 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from tempest_gym.vector import TempestVectorEnv
 from tempest_rainbow.collect.environments import make_vector
-from tempest_rainbow.config.settings import Task
+from tempest_rainbow.config.settings import TEMPEST, Task
 from tempest_rainbow.planner import Planner, PlannerConfig
 from tempest_rainbow.policy import TEMPEST_ACTIONS, Policy, load_policy
 
@@ -67,6 +67,6 @@ def planner(env: TempestEnv, seed: int) -> Player:
         ValueError: the game cannot be copied.
     """
     settings = asdict(replace(env.settings, machine="board", episode="life", time_limit=None))
-    copies: Any = TempestVectorEnv(_ROOM, rom=env.rom, **settings)
+    copies: Any = gym.make_vec(TEMPEST, num_envs=_ROOM, rom=env.rom, **settings).unwrapped
     plans = Planner(load_policy("bundled", TEMPEST_ACTIONS, seed), copies, PlannerConfig(seed=seed))
     return partial(plans.choose, env)
