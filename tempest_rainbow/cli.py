@@ -39,6 +39,8 @@ class PlanOptions:
     """Decisions between two such checks while no copy dies."""
     simulations: int = 264
     """Most copies that a search for a better plan plays ahead."""
+    enough: int = 1000
+    """Copies of a plan; a search ends early where that many, all that were tried, live."""
     seconds: float | None = None
     """Seconds after which a decision compares no more plans; none: no limit."""
     room: int = 512
@@ -337,6 +339,7 @@ def _planner(options: Any, task: Any, policy: Any) -> Any:
         horizon=plan.horizon,
         guard_every=plan.every,
         simulations=plan.simulations,
+        enough=plan.enough,
         seconds=plan.seconds,
         holds=tuple(hold for hold in PlannerConfig.holds if hold <= plan.horizon) or (1,),
     )
