@@ -409,6 +409,8 @@ class Trainer:
         self._limiter.resume()
 
     def _evaluate(self, checkpoint: Path | None) -> None:
+        if self._film_path is not None:  # The first game's film comes before an evaluation's.
+            self._publish_row(headline=False)
         self._evaluator.evaluate(self.learner, self._card(), self.frames, checkpoint)
 
     def _publish_row(self, *, headline: bool = True) -> None:
