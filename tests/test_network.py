@@ -165,19 +165,17 @@ def test_kernels_equal_the_stock_operations(monkeypatch):
     roots = [0.3 * torch.randn(8, 8), 0.3 * torch.randn(13, 13)]
     spreads = [(root @ root.T + torch.eye(len(root))).requires_grad_() for root in roots]
     agreement = torch.randn(2, 9, 14, requires_grad=True)
-    tokens, shares = torch.randn(9, 16, 3, requires_grad=True), torch.rand(9, 16)
     weight, bias = torch.randn(6, 3, 4, requires_grad=True), torch.randn(6, 3, requires_grad=True)
     rows, hidden = torch.randint(0, 6, (9,)), torch.randn(9, 4, requires_grad=True)
-    learnt = [*spreads, agreement, tokens, weight, bias, hidden]
+    learnt = [*spreads, agreement, weight, bias, hidden]
     results = []
     for kernels in (True, False):
         monkeypatch.setattr(cpu_kernels, "usable", lambda _, answer=kernels: answer)
         joint, weights = cpu_kernels.lane_codes(lanes, enemies, used, *spreads, agreement, 1e-5)
-        pooled = cpu_kernels.relu_pool(tokens, shares)
         selected = cpu_kernels.select_rows(weight, bias, rows, hidden)
         scale = torch.linspace(-1, 1, joint.numel()).reshape(joint.shape)
-        total = (joint * scale).sum() + (selected**2).sum() + (pooled**2).sum()
-        results.append([joint, weights, pooled, selected, *torch.autograd.grad(total, learnt)])
+        total = (joint * scale).sum() + (selected**2).sum()
+        results.append([joint, weights, selected, *torch.autograd.grad(total, learnt)])
     for one, two in zip(*results, strict=True):
         torch.testing.assert_close(one, two, atol=1e-4, rtol=1e-4)
 

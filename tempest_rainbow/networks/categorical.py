@@ -123,16 +123,22 @@ class CategoricalHead(nn.Module):
         return total
 
     def q_of(self, features: Tensor) -> Tensor:
-        """Return the expected return (B, A) of every action from the trunk's output; without gradient on a CPU."""
-        if len(self.factors) > 2 or torch.is_grad_enabled() or not cpu_kernels.usable(features):
+        """Return the expected return (B, A) of every action from the trunk's output; without gradient on a CPU.
+
+        With two factors an atom's probability is a product of two numbers, so that the sums over the atoms are two
+        matrix products: 15 rows of exponentials instead of 44.
+        """
+        if len(self.factors) != 2 or torch.is_grad_enabled() or not cpu_kernels.usable(features):
             return self.mean(self(features))
-        advantage = self.advantage_out(torch.relu(self.advantage_hidden(features)))
-        return cpu_kernels.expected_returns(
-            self._value(features),
-            advantage.reshape(features.shape[0], -1, self.target_size),
-            self.factors[0],
-            self.support,
-        )
+        flat = self.advantage_out(torch.relu(self.advantage_hidden(features))).float()
+        first, second = flat.reshape(len(features), -1, self.target_size).split(self.factors, dim=1)
+        shared = self._value(features).float() - first.mean(dim=1) - second.mean(dim=1)
+        left, right = _peaks_at_one(first + shared.unsqueeze(1)), _peaks_at_one(second).transpose(1, 2)
+        with torch.autocast("cpu", enabled=False):
+            total = torch.bmm(left, right)
+            if total.amin() < 1e-20:  # Two peaks lie so far apart that float32 loses their product.
+                return self.mean(self(features))
+            return (torch.bmm(left * self.support, right) / total).flatten(1)
 
     def mean(self, prediction: Tensor) -> Tensor:
         """Return the expected returns (...) of predictions (..., K)."""
@@ -157,6 +163,11 @@ class CategoricalHead(nn.Module):
     def _value(self, features: Tensor) -> Tensor:
         value: Tensor = self.value_out(torch.relu(self.value_hidden(features)))
         return value
+
+
+def _peaks_at_one(logits: Tensor) -> Tensor:
+    """Return exponentials (..., K) of logits (..., K), scaled so that the largest is 1."""
+    return (logits - logits.amax(dim=-1, keepdim=True)).exp()
 
 
 def _choices(factors: tuple[int, ...]) -> Tensor:

@@ -1,7 +1,7 @@
 """Products too small and irregular for the stock matrix routines, as compiled CPU kernels with gradients.
 
-`lane_codes` and `relu_pool` are the core of the lane encoder, `select_rows` is one row of an output layer per
-sample. On other devices, and inside torch.compile, the equivalent stock operations are used.
+`lane_codes` is the core of the lane encoder; `select_rows` computes one row of an output layer per sample. On other
+devices, and inside torch.compile, the equivalent stock operations are used.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tempest_gym.code_cache import compiled
-from tempest_rainbow.networks import value_kernels
 from tempest_rainbow.networks.lane_kernels import (
     ENEMY_TERMS,
     ENEMY_WIDTH,
@@ -25,7 +24,7 @@ from tempest_rainbow.networks.lane_kernels import (
     gather_codes_backward,
 )
 
-__all__ = ["expected_returns", "lane_codes", "relu_pool", "select_rows", "usable"]
+__all__ = ["lane_codes", "select_rows", "usable"]
 
 
 def usable(tensor: Tensor) -> bool:
@@ -33,30 +32,6 @@ def usable(tensor: Tensor) -> bool:
     if torch.compiler.is_compiling() or torch.jit.is_tracing():
         return False
     return tensor.device.type == "cpu"
-
-
-@compiled(nogil=True, fastmath=True, error_model="numpy", boundscheck=False)
-def _relu_pool(tokens: NDArray[np.float32], shares: NDArray[np.float32], out: NDArray[np.float32]) -> None:
-    out[:] = 0.0
-    for b in range(tokens.shape[0]):
-        for i in range(tokens.shape[1]):
-            share = shares[b, i]
-            for c in range(tokens.shape[2]):
-                out[b, c] += share * max(tokens[b, i, c], np.float32(0.0))
-
-
-@compiled(nogil=True, fastmath=True, error_model="numpy", boundscheck=False)
-def _relu_pool_backward(
-    grad: NDArray[np.float32],
-    tokens: NDArray[np.float32],
-    shares: NDArray[np.float32],
-    grad_tokens: NDArray[np.float32],
-) -> None:
-    for b in range(tokens.shape[0]):
-        for i in range(tokens.shape[1]):
-            share = shares[b, i]
-            for c in range(tokens.shape[2]):
-                grad_tokens[b, i, c] = share * grad[b, c] if tokens[b, i, c] > 0.0 else np.float32(0.0)
 
 
 @compiled(nogil=True, fastmath=True, error_model="numpy", boundscheck=False)
@@ -99,15 +74,6 @@ def _select_rows_backward(
                 grad_hidden[b, i] += slope * weight[row, k, i]
 
 
-def expected_returns(value: Tensor, advantage: Tensor, split: int, support: Tensor) -> Tensor:
-    """Return the means (B, A) of all actions' distributions; arguments as in `value_kernels`, no gradient."""
-    batch, rows, _ = advantage.shape
-    out = torch.empty(batch, split * max(rows - split, 1))
-    arrays = [_array(tensor.float()) for tensor in (value, advantage, support)]
-    value_kernels.expected_returns(arrays[0], arrays[1], split, arrays[2], out.numpy())
-    return out
-
-
 def _array(tensor: Tensor) -> NDArray[Any]:
     array: NDArray[Any] = tensor.detach().contiguous().numpy()
     return array
@@ -143,24 +109,6 @@ class _LaneCodes(torch.autograd.Function):
         gather: Any = gather_codes_backward
         gather(_array(grads[0]), *ctx.arrays, *results)
         return None, None, None, lane_spread, enemy_spread, bilinear, None
-
-
-class _ReluPool(torch.autograd.Function):
-    @staticmethod
-    @torch.amp.custom_fwd(device_type="cpu", cast_inputs=torch.float32)
-    def forward(ctx: Any, tokens: Tensor, shares: Tensor) -> Tensor:
-        out = tokens.new_empty(tokens.shape[0], tokens.shape[2])
-        ctx.arrays = _array(tokens), _array(shares)
-        _relu_pool(ctx.arrays[0], ctx.arrays[1], out.numpy())
-        return out
-
-    @staticmethod
-    @torch.amp.custom_bwd(device_type="cpu")
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        tokens, shares = ctx.arrays
-        grad_tokens = torch.empty(tokens.shape)
-        _relu_pool_backward(_array(grads[0]), tokens, shares, grad_tokens.numpy())
-        return grad_tokens, None
 
 
 class _SelectRows(torch.autograd.Function):
@@ -231,14 +179,6 @@ def _scaled(values: Tensor, spread: Tensor, epsilon: float) -> Tensor:
     """Return values (B, T, n) divided by the deviation that ``spread`` gives them, and a 1: (B, T, n + 1)."""
     variance = (torch.matmul(values, spread) * values).sum(dim=2, keepdim=True)
     return torch.cat([values * torch.rsqrt(variance + epsilon), torch.ones_like(values[:, :, :1])], dim=2)
-
-
-def relu_pool(tokens: Tensor, shares: Tensor) -> Tensor:
-    """Return the mean (B, C) of relu(tokens) (B, L, C), weighted by shares (B, L) float32."""
-    if usable(tokens):
-        pooled: Tensor = _ReluPool.apply(tokens, shares)
-        return pooled
-    return (torch.relu(tokens) * shares.unsqueeze(2)).sum(dim=1)
 
 
 def select_rows(weight: Tensor, bias: Tensor, rows: Tensor, hidden: Tensor) -> Tensor:

@@ -140,7 +140,7 @@ class LaneEncoder(nn.Module):
         """Return codes (B, size)."""
         joint, _, shares, maps = self._gather(observations)
         tokens = torch.matmul(joint.reshape(joint.shape[0], -1).T, maps).reshape(-1, LANES, self.size)
-        code: Tensor = self.out_norm(cpu_kernels.relu_pool(tokens, shares))
+        code: Tensor = self.out_norm(torch.bmm(shares.unsqueeze(1), torch.relu(tokens)).squeeze(1))
         return code
 
     def attention(self, observations: Tensor) -> Tensor:
