@@ -89,6 +89,8 @@ VECTOR = {
         envs, lambda x: (x + 1) / 2, single_observation_space=UNIT
     ),
     "FlattenObservation": vector_wrappers.FlattenObservation,
+    "GrayscaleObservation": vector_wrappers.GrayscaleObservation,
+    "ResizeObservation": lambda envs: vector_wrappers.ResizeObservation(envs, (30, 40)),
     "ReshapeObservation": lambda envs: vector_wrappers.ReshapeObservation(envs, (13, 15)),
     "RescaleObservation": lambda envs: vector_wrappers.RescaleObservation(envs, np.float32(0), np.float32(1)),
     "DtypeObservation": lambda envs: vector_wrappers.DtypeObservation(envs, np.float64),
@@ -101,10 +103,9 @@ VECTOR = {
     "HumanRendering": vector_wrappers.HumanRendering,
     "NumpyToTorch": lambda envs: vector_wrappers.NumpyToTorch(envs),
 }
+OF_PICTURES = {"GrayscaleObservation", "ResizeObservation"}
 VECTOR_ELSEWHERE = {
     "FilterObservation": "for observations that are dictionaries",
-    "GrayscaleObservation": "for observations that are pictures",
-    "ResizeObservation": "for observations that are pictures",
     "ClipAction": "for continuous actions",
     "RescaleAction": "for continuous actions",
     "RecordVideo": "its own test",
@@ -151,6 +152,8 @@ def test_a_wrapper_around_a_vector_environment(name, autoreset_mode, monkeypatch
         max_episode_steps=12,
         render_mode="rgb_array",
         autoreset_mode=autoreset_mode,
+        obs_type="rgb" if name in OF_PICTURES else "features",
+        screen_size=(84, 84),
     )
     same_step = autoreset_mode == AutoresetMode.SAME_STEP and name.endswith("Observation")
     if same_step or (name == "NormalizeObservation" and autoreset_mode == AutoresetMode.DISABLED):
@@ -200,14 +203,14 @@ def test_a_minari_collector_records_infos_and_its_data_set_plays_back(tmp_path, 
         observation, *_ = again.step(action)
 
 
-@pytest.mark.parametrize("frame_skip", [1, 4])
-def test_a_film_plays_at_the_speed_of_the_game(tmp_path, monkeypatch, frame_skip):
-    """With a stand-in for moviepy, which writes the file: the pictures and their rate are what counts."""
+@pytest.fixture
+def films(monkeypatch):
+    """The pictures and the rate of each recorded film, by a stand-in for moviepy, which writes the file."""
     films = []
 
     class Clip:
         def __init__(self, pictures, fps):
-            films.append((len(pictures), fps))
+            films.append((list(pictures), fps))
 
         def write_videofile(self, *_, **__):
             pass
@@ -216,6 +219,11 @@ def test_a_film_plays_at_the_speed_of_the_game(tmp_path, monkeypatch, frame_skip
     for name in names:
         monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
     sys.modules[names[-1]].ImageSequenceClip = Clip
+    return films
+
+
+@pytest.mark.parametrize("frame_skip", [1, 4])
+def test_a_film_plays_at_the_speed_of_the_game(tmp_path, films, frame_skip):
     env = gym.make("tempest_gym:Tempest-v0", render_mode="rgb_array", frame_skip=frame_skip)
     env = wrappers.RecordVideo(env, str(tmp_path), video_length=56 // frame_skip, disable_logger=True)
     env.reset(seed=0)
@@ -223,7 +231,75 @@ def test_a_film_plays_at_the_speed_of_the_game(tmp_path, monkeypatch, frame_skip
         env.step(0)
     env.close()
     ((pictures, rate),) = films
-    assert pictures / rate == pytest.approx(pictures * frame_skip / 27.34, rel=0.03)
+    assert len(pictures) == 56 // frame_skip + 1
+    assert rate == pytest.approx(27.34 / frame_skip, rel=0.03)
+
+
+@pytest.mark.parametrize("autoreset_mode", AutoresetMode)
+def test_a_film_of_a_vector_environment_shows_its_games_side_by_side(tmp_path, films, autoreset_mode):
+    options = {"render_mode": "rgb_array", "max_episode_steps": 10, "autoreset_mode": autoreset_mode}
+    envs = gym.make_vec("tempest_gym:Tempest-v0", num_envs=4, **options)
+    envs = vector_wrappers.RecordVideo(envs, str(tmp_path), episode_trigger=lambda number: number == 0)
+    envs.reset(seed=0)
+    height, width, _ = envs.unwrapped.render()[0].shape
+    for _ in range(25):
+        _, _, terminations, truncations, _ = envs.step(np.zeros(4, int))
+        if autoreset_mode == AutoresetMode.DISABLED and (terminations | truncations).any():
+            envs.reset(options={"reset_mask": terminations | truncations})
+    envs.close()
+    ((pictures, rate),) = films
+    # The first episode has eleven pictures; a reset within the last step takes the place of the last one.
+    assert len(pictures) == (10 if autoreset_mode == AutoresetMode.SAME_STEP else 11)
+    assert pictures[0].shape == (2 * height, 2 * width, 3)
+    assert rate == pytest.approx(27.34, rel=0.03)
+
+
+def test_recorded_statistics_are_the_sums_of_the_rewards():
+    """Around one environment, the native vector environment, and Gymnasium's own vector of ours."""
+    arguments = {"max_episode_steps": 30, "episode": "life"}
+    actions = np.random.default_rng(1).integers(44, size=30)
+    found = []
+    env = wrappers.RecordEpisodeStatistics(gym.make("tempest_gym:Tempest-v0", **arguments))
+    env.reset(seed=5)
+    rewards = []
+    for action in actions:
+        _, reward, *_, info = env.step(action)
+        rewards.append(reward)
+    found.append((info["episode"]["r"], info["episode"]["l"]))
+    for mode in ("vector_entry_point", "sync"):
+        envs = gym.make_vec("tempest_gym:Tempest-v0", 2, vectorization_mode=mode, **arguments)
+        envs = vector_wrappers.RecordEpisodeStatistics(envs)
+        envs.reset(seed=5)
+        for action in actions:
+            *_, infos = envs.step([action, action])
+        found.append((infos["episode"]["r"][0], infos["episode"]["l"][0]))
+    assert found == [(pytest.approx(sum(rewards), abs=1e-3), 30)] * 3
+
+
+def test_normalised_rewards_of_one_environment_and_of_a_vector_of_one_are_equal():
+    actions = np.random.default_rng(1).integers(44, size=200)
+    env = wrappers.NormalizeReward(gym.make("tempest_gym:Tempest-v0"))
+    envs = vector_wrappers.NormalizeReward(gym.make_vec("tempest_gym:Tempest-v0", 1))
+    env.reset(seed=5)
+    envs.reset(seed=5)
+    single = [env.step(action)[1] for action in actions]
+    assert np.std(single) > 0.0
+    assert single == pytest.approx([envs.step([action])[1][0] for action in actions], rel=1e-5)
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_stacked_frames_of_gymnasiums_vectors_of_ours_are_the_last_observations(mode):
+    """`FrameStackObservation` has no vector form in Gymnasium; this is the one that its users have."""
+    make = {"vectorization_mode": mode, "wrappers": [lambda env: wrappers.FrameStackObservation(env, 4)]}
+    stacked = gym.make_vec("tempest_gym:Tempest-v0", 2, **make)
+    native = gym.make_vec("tempest_gym:Tempest-v0", 2)
+    assert stacked.single_observation_space.shape == (4, 195)
+    seen = [native.reset(seed=3)[0]] * 4
+    np.testing.assert_array_equal(stacked.reset(seed=3)[0][:, -1], seen[-1])
+    for action in range(10):
+        seen = [*seen[1:], native.step([action, 43 - action])[0]]
+        np.testing.assert_array_equal(stacked.step([action, 43 - action])[0], np.stack(seen, 1))
+    stacked.close()
 
 
 @pytest.mark.parametrize("stacked", [False, True])
