@@ -9,6 +9,7 @@ import minari
 import numpy as np
 import pytest
 
+from tempest_gym.actions import MEANINGS
 from tempest_gym.cli import main
 from tempest_gym.commands.dataset import KEPT_INFO, mixed_player, record_dataset
 
@@ -55,6 +56,12 @@ def test_the_same_seed_mixes_alike():
     games = [[player(None, {"expert_action": 50}) for _ in range(500)] for player in players]
     assert games[0] == games[1] != games[2]
     assert 0.8 < np.mean(np.equal(games[0], 50)) < 1.0
+
+
+def test_random_actions_of_mixed_games_leave_the_superzapper_to_the_expert():
+    player = mixed_player(0)
+    taken = {player(None, {"expert_action": 50}) for _ in range(5000)} - {50}
+    assert taken == {action for action in range(44) if "ZAP" not in MEANINGS[action]}
 
 
 @pytest.mark.parametrize(

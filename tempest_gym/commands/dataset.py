@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium.error import DependencyNotInstalled
 
 import tempest_gym
-from tempest_gym.actions import ACTION_COUNT
+from tempest_gym.actions import CONTROLS
 from tempest_gym.commands.progress import with_progress
 from tempest_gym.extras import missing_extra
 from tempest_gym.players import OWN_PLAYERS, Player, make_player
@@ -23,6 +23,8 @@ KEPT_INFO = ("expert_action", "score", "level", "lives", "life_lost", "seed")
 
 _EXPERT_STRETCH, _RANDOM_STRETCH = 40, 4
 """Mean lengths, in steps, of the stretches in which each of two players of mixed games acts."""
+
+_WITHOUT_ZAP = [action for action, (_, zap, _) in enumerate(CONTROLS) if not zap]
 
 
 class DatasetResult(TypedDict):
@@ -121,7 +123,8 @@ def record_dataset(
 def mixed_player(seed: int) -> Player:
     """Return a player in which the expert and random actions alternate in stretches, 40 and 4 steps on average.
 
-    Its games leave the expert's own paths, and the advice says how the expert would return to them.
+    Its games leave the expert's own paths, and the advice shows how the expert returns to them. The random actions
+    leave out the superzapper: its two uses would be spent before the expert could advise one.
     """
     generator = np.random.default_rng(seed)
     expert, left = False, 0
@@ -132,6 +135,6 @@ def mixed_player(seed: int) -> Player:
             expert = not expert
             left = int(generator.geometric(1 / (_EXPERT_STRETCH if expert else _RANDOM_STRETCH)))
         left -= 1
-        return int(info["expert_action"]) if expert else int(generator.integers(ACTION_COUNT))
+        return int(info["expert_action"]) if expert else int(generator.choice(_WITHOUT_ZAP))
 
     return choose
