@@ -146,6 +146,9 @@ def test_only_squall_is_played(tmp_path, tiny, monkeypatch):
 def test_a_player_needs_a_name_and_a_command_that_can_be_filled_in(tmp_path):
     with pytest.raises(ValueError, match="needs a --name"):
         Player.of("core-hour", train="train.sh")
+    with pytest.raises(ValueError, match=r"--name must be usable as a file name, got 'a/b'"):
+        Player.of("core-hour", "a/b", policy="random")
+    assert Player.of("core-hour", policy="my/player.py:load").name == "my-player-py-load"
     with pytest.raises(ValueError, match="'pixels': give --train"):
         Player.of("pixels")
     with pytest.raises(ValueError, match=r"'steps'.*knows \{folder\}, \{seed\}, \{minutes\}$"):
@@ -158,6 +161,14 @@ def test_a_player_needs_a_name_and_a_command_that_can_be_filled_in(tmp_path):
 def test_a_policy_that_does_not_exist_is_named(policy, tmp_path):
     with pytest.raises(ValueError, match=r"--policy .*missing"):
         loaded(policy, tmp_path)
+
+
+def test_a_function_that_returns_no_player_is_named(tmp_path):
+    (tmp_path / "mine.py").write_text("def load(folder):\n    pass\n")
+    with pytest.raises(
+        ValueError, match=r"load must return an object with act\(observations, info\), got None"
+    ):
+        loaded(f"{tmp_path / 'mine.py'}:load", tmp_path)
 
 
 @pytest.mark.parametrize("name", OURS)

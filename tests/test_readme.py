@@ -92,6 +92,8 @@ def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("reader")
     for name in ("examples", "lua"):
         (folder / name).symlink_to(ROOT / name)
+    page = ROOT / "tempest_rainbow" / "docs" / "benchmark.md"
+    (folder / "mine.py").write_text(next(text for language, text in blocks(page) if language == "python"))
     return folder
 
 

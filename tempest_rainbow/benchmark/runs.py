@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import platform
+import re
 import shlex
 import shutil
 import signal
@@ -73,8 +74,11 @@ class Player:
         """Return the player that the command line means, by default the default trainer.
 
         Raises:
-            ValueError: it has no name, or the default trainer has no settings for the track.
+            ValueError: it has no name or one that cannot be a file's, or the default trainer has no settings for the
+                track.
         """
+        if name is not None and Path(name).name != name:
+            raise ValueError(f"--name must be usable as a file name, got {name!r}")
         if train is None and policy is None:
             if track not in OURS:
                 raise ValueError(
@@ -84,7 +88,7 @@ class Player:
             return cls(name or "ours", OURS[track], "{folder}", continues)
         if train is None:
             assert policy is not None
-            return cls(name or policy, None, policy)
+            return cls(name or re.sub(r"\W+", "-", policy), None, policy)
         if name is None:
             raise ValueError("--train needs a --name for its row")
         return cls(name, train, policy or "{folder}", resume)
@@ -267,7 +271,7 @@ def loaded(policy: str, folder: Path) -> Policy:
     """Return the policy that a player's ``policy`` names.
 
     Raises:
-        ValueError: there is no such function.
+        ValueError: the file or function does not exist, or what it returns cannot play.
     """
     source, colon, function = policy.rpartition(":")
     if not colon or not function.isidentifier():
@@ -283,7 +287,12 @@ def loaded(policy: str, folder: Path) -> Policy:
         module = importlib.import_module(source)
     if not hasattr(module, function):
         raise ValueError(f"--policy {policy}: {source} has no function {function}")
-    return getattr(module, function)(folder)
+    player: Policy = getattr(module, function)(folder)
+    if not callable(getattr(player, "act", None)):
+        raise ValueError(
+            f"--policy {policy}: {function} must return an object with act(observations, info), got {player!r}"
+        )
+    return player
 
 
 class _Shown:
