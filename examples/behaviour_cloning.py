@@ -1,6 +1,6 @@
 """Behaviour cloning: a network learns from a Minari data set to play as the teacher does.
 
-    pip install ".[rainbow,minari]"
+    pip install "tempest-gym[rainbow,minari]"
     tempest-gym dataset --policy mixed --episodes 150 --seed 1000
     python examples/behaviour_cloning.py --dataset tempest/mixed-v0
 

@@ -1,6 +1,6 @@
 """Plays with the bundled agent and looks ahead on copies of the game, without knowing its dice.
 
-    pip install ".[rainbow]"
+    pip install "tempest-gym[rainbow]"
     python examples/planner.py --start-level 33 --steps 2000
 
 `tempest_rainbow.planner` is the full version of this.

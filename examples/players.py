@@ -1,6 +1,6 @@
 """Two players to compare an agent with: one that acts at random and the scripted expert.
 
-    pip install ".[rainbow]"
+    pip install "tempest-gym[rainbow]"
     python examples/players.py --games 10
 
 `tempest-gym play --policy expert` and `tempest-rainbow evaluate --policy expert` do the same in one line, the latter

@@ -1,6 +1,6 @@
 """PPO in one file over the native vector environment, and kickstarted PPO, which starts from the teacher.
 
-    pip install ".[rainbow]"
+    pip install "tempest-gym[rainbow]"
     python examples/ppo.py --folder runs/ppo --minutes 60
     python examples/ppo.py --folder runs/kickstarted --minutes 60 --teacher 1
 

@@ -1,6 +1,6 @@
 """PQN in one file: Q-learning on many games at once, with neither replay nor target network.
 
-    pip install ".[rainbow]"
+    pip install "tempest-gym[rainbow]"
     python examples/pqn.py --folder runs/pqn --minutes 60
 
 Gallici et al. 2024, "Simplifying Deep Temporal Difference Learning". LayerNorm keeps the estimates from diverging;

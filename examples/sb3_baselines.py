@@ -1,6 +1,6 @@
 """Trains DQN or PPO of Stable-Baselines3 on Tempest, for a track of the benchmark.
 
-    pip install ".[rainbow,sb3]"
+    pip install "tempest-gym[rainbow,sb3]"
     python examples/sb3_baselines.py --algorithm ppo --folder runs/sb3-ppo --minutes 60
 
 The games run on boards in this process; `tempest_rainbow.sb3.GymnasiumVecEnv` is all that lies between. `load` returns

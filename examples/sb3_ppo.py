@@ -1,6 +1,6 @@
 """Trains PPO of Stable-Baselines3 on Tempest.
 
-pip install ".[sb3]"
+pip install "tempest-gym[sb3]"
 python examples/sb3_ppo.py --steps 1000000
 """
 
@@ -20,9 +20,17 @@ def main():
     options = parser.parse_args()
 
     envs = make_vec_env("tempest_gym:Tempest-v0", n_envs=options.envs, seed=options.seed)
-    model = PPO("MlpPolicy", envs, n_steps=256, batch_size=512, gamma=0.99, seed=options.seed, device="cpu")
-    model.learn(options.steps)
-    mean, deviation = evaluate_policy(model, envs, n_eval_episodes=options.games)
+    model = PPO(
+        "MlpPolicy", envs, n_steps=256, batch_size=512, gamma=0.99, seed=options.seed, device="cpu", verbose=1
+    )
+    model.learn(options.steps, log_interval=10)
+
+    def show_game(variables, _):
+        if variables["done"]:
+            print(f"a game of {variables['current_lengths'][variables['i']]:,} steps is over", flush=True)
+
+    print(f"evaluating {options.games} games ...", flush=True)
+    mean, deviation = evaluate_policy(model, envs, n_eval_episodes=options.games, callback=show_game)
     print(f"reward per game after {options.steps} steps: {mean:.1f} +- {deviation:.1f}")
 
 

@@ -286,7 +286,13 @@ def _found(values: Iterable[Any]) -> str:
 
 
 def _show_doctor(result: dict[str, Any]) -> str:
-    lines = [f"{key:9} {_found(result[key].values())}" for key in ("mame", "rom", "lua")]
+    from tempest_gym.machines.mame_process import INSTALL_MAME
+
+    lines = [f"{key:9} {_found(result[key].values())}" for key in ("rom", "lua")]
+    if result["mame"]["path"] is None:
+        lines.append(f"mame      not found; only machine='mame' and MAME clients need it: {INSTALL_MAME}")
+    else:
+        lines.append(f"mame      {_found(result['mame'].values())}")
     lines.append(
         "versions  " + ", ".join(f"{name} {version}" for name, version in result["versions"].items())
     )

@@ -9,6 +9,7 @@ import pytest
 from tiny_rom import HANG, SHOW, tiny_rom
 
 from tempest_gym.board.layout import MODELS
+from tempest_gym.cli import main
 from tempest_gym.commands.doctor import examine
 from tempest_gym.machines import mame_process
 
@@ -26,7 +27,18 @@ def test_a_whole_installation_has_no_problems() -> None:
     assert found["lua"]["runtime"] in ("luajit", "lua54", "lua53")
 
 
-def test_missing_mame_is_a_problem_with_a_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_computer_without_mame_has_no_problem_and_is_shown_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("MAME", raising=False)
+    monkeypatch.setattr(mame_process.shutil, "which", lambda _: None)
+    assert main(["doctor"]) == 0
+    shown = capsys.readouterr().out
+    assert "apt-get install mame" in shown
+    assert shown.endswith("no problems\n")
+
+
+def test_a_mame_that_is_named_and_missing_is_a_problem_with_a_cure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAME", "/nowhere/mame")
     found = examine()
     assert found["mame"] == {"path": None, "version": None, "board_model": None}

@@ -364,6 +364,16 @@ def test_without_a_sound_device_a_warning_is_logged(monkeypatch, caplog):
     assert "no sound" in caplog.text
 
 
+def test_without_a_library_of_the_mixer_a_warning_is_logged(monkeypatch, caplog):
+    def init(*_, **__):
+        """Fail as pygame's stand-in for a mixer that cannot be loaded."""
+        raise NotImplementedError("mixer module not available")
+
+    monkeypatch.setattr(pygame.mixer, "init", init)
+    assert open_speaker() is None
+    assert "no sound: mixer module not available" in caplog.text
+
+
 def test_the_window_shows_the_picture_and_text_on_it():
     window = Window(rate=0)
     picture = np.zeros((60, 80, 3), np.uint8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from tempest_gym.commands.verify import matching_model
 from tempest_gym.extras import EXTRAS
 from tempest_gym.machines.lua_host import LuaHost
 from tempest_gym.machines.mame import MameMachine
-from tempest_gym.machines.mame_process import MameError, find_mame, mame_version
+from tempest_gym.machines.mame_process import MameError, MameMissingError, find_mame, mame_version
 from tempest_gym.paths import lua_directory
 from tempest_gym.roms import RomError, RomImage, RomWarning, resolve_rom
 
@@ -52,7 +53,7 @@ class ExtraFound(TypedDict):
 
 
 class Diagnosis(TypedDict):
-    """What `examine` found; ``problems`` is empty if all is well.
+    """What `examine` found; ``problems`` is empty if all is well. A MAME that is not installed is not a problem.
 
     ``versions`` has Python, the package and what it needs; ``torch`` is its version and the device that ``auto`` takes,
     or None; ``cache`` the folder of compiled code, None if no folder can be written to.
@@ -118,7 +119,8 @@ def _mame(problems: list[str]) -> MameFound:
         path = find_mame()
         return MameFound(path=str(path), version=mame_version(path), board_model=None)
     except MameError as error:
-        problems.append(f"{error}. Only machine='mame' and MAME clients need it; the board works without")
+        if not isinstance(error, MameMissingError) or os.environ.get("MAME"):
+            problems.append(str(error))
         return MameFound(path=str(path) if path else None, version=None, board_model=None)
 
 

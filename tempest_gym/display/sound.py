@@ -8,6 +8,7 @@ Tempest nor Squall uses, are left out.
 from __future__ import annotations
 
 import logging
+import warnings
 from typing import Any
 
 import numpy as np
@@ -113,6 +114,7 @@ class Speaker:
 
     Raises:
         pygame.error: there is no sound device.
+        NotImplementedError: this system lacks a library that the mixer needs.
     """
 
     def __init__(self) -> None:
@@ -137,9 +139,13 @@ class Speaker:
 
 
 def open_speaker() -> Speaker | None:
-    """Return a speaker; without a sound device log a warning and return None."""
+    """Return a speaker; without a sound device or its libraries log a warning and return None."""
     try:
-        return Speaker()
-    except import_pygame().error as error:
+        with warnings.catch_warnings():
+            warnings.filterwarnings(
+                "ignore", "use mixer", RuntimeWarning
+            )  # The error below has the same words.
+            return Speaker()
+    except (import_pygame().error, NotImplementedError) as error:
         logging.getLogger(__name__).warning("no sound: %s", error)
         return None

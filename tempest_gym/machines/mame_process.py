@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from tempest_gym.paths import lua_directory
 from tempest_gym.roms import RomImage
 
-__all__ = ["MameError", "MameMissingError", "MameProcess", "find_mame", "mame_version"]
+__all__ = ["INSTALL_MAME", "MameError", "MameMissingError", "MameProcess", "find_mame", "mame_version"]
 
 _USUAL_PLACES = (
     "/usr/games/mame",
@@ -28,7 +28,7 @@ _USUAL_PLACES = (
     "C:/mame/mame.exe",
     "C:/Program Files/mame/mame.exe",
 )
-_INSTALL = (
+INSTALL_MAME = (
     "install MAME 0.251 or newer (Debian, Ubuntu: apt-get install mame; macOS: brew install mame; Windows: "
     "mamedev.org), or put the path of its program into the environment variable MAME"
 )
@@ -66,13 +66,13 @@ def find_mame(mame: str | os.PathLike[str] | None = None) -> Path:
     if wanted:
         found = shutil.which(os.path.expanduser(wanted))
         if not found:
-            raise MameMissingError(f"{wanted} cannot be run; {_INSTALL}")
+            raise MameMissingError(f"{wanted} cannot be run; {INSTALL_MAME}")
         return Path(found)
     for place in ("mame", *_USUAL_PLACES):
         found = shutil.which(place)
         if found:
             return Path(found)
-    raise MameMissingError(f"MAME was not found; {_INSTALL}")
+    raise MameMissingError(f"MAME was not found; {INSTALL_MAME}")
 
 
 def mame_version(mame: Path) -> str:
@@ -84,11 +84,11 @@ def mame_version(mame: Path) -> str:
     try:
         run = subprocess.run([mame, "-version"], capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise MameError(f"{mame} -version does not work ({error}); {_INSTALL}") from error
+        raise MameError(f"{mame} -version does not work ({error}); {INSTALL_MAME}") from error
     found = re.search(r"\d+\.\d+", run.stdout)
     if not found:
         raise MameError(
-            f"{mame} -version printed {run.stdout[:80]!r}, which is not a MAME version; {_INSTALL}"
+            f"{mame} -version printed {run.stdout[:80]!r}, which is not a MAME version; {INSTALL_MAME}"
         )
     return found.group()
 
@@ -158,7 +158,7 @@ class MameProcess:
                 )
         except OSError as error:
             self._remove()
-            raise MameError(f"{program} cannot be started: {error}; {_INSTALL}") from error
+            raise MameError(f"{program} cannot be started: {error}; {INSTALL_MAME}") from error
         except BaseException:
             self._remove()
             raise
