@@ -27,7 +27,6 @@ ELSEWHERE = {
     "python3 -m venv .venv && source .venv/bin/activate": "tests/test_package.py makes such an environment",
     'pip install ".[rainbow,dashboard,human,video]"': "tests/test_package.py installs a wheel",
     'pip install "tempest-gym[rainbow,minari]"': "tests/test_package.py installs a wheel",
-    'pip install "tempest-gym[sb3]"': "tests/test_package.py installs a wheel",
     "python examples/behaviour_cloning.py --dataset tempest/mixed-v0": "tests/test_dataset.py",
     "tempest-rainbow train": "an hour; tests/test_run.py",
     "tempest-gym play": "a person; tests/test_human.py",
