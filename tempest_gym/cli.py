@@ -435,11 +435,12 @@ def _verify(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
     from tempest_gym.commands.verify import matching_model, verify
     from tempest_gym.machines.board import BoardMachine
     from tempest_gym.machines.mame import MameMachine
+    from tempest_gym.machines.setup import Setup
     from tempest_gym.roms import resolve_rom
 
     rom = resolve_rom(options.rom)
     with contextlib.closing(MameMachine(rom)) as mame:
-        board = BoardMachine(rom, matching_model(mame, rom))
+        board = BoardMachine(rom, Setup(board_model=matching_model(mame, rom)))
         result = verify(mame, board, options.frames, options.seed)
     return dict(result), 0 if result["equal"] else 1
 

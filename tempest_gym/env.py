@@ -219,6 +219,7 @@ class TempestEnv(gym.Env[NDArray[Any], Any]):
             advised_action(frame) if self.settings.teacher else None,
             self._episode_frames,
             seed=self._seed,
+            mame_version=self.machine.mame_version,
         )
         return info
 

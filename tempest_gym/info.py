@@ -31,6 +31,8 @@ class TempestInfo(TypedDict, total=False):
         frames: game frames that this step took.
         episode_frames: game frames since the episode started, those before its first decision included.
         seed: seed of the game; a server's clients do not report it.
+        mame_version: 251 for MAME 0.251: the MAME that plays, or after which the board's model is named. Where these
+            differ, a seed gives another game. A server's clients do not report it.
     """
 
     expert_action: int
@@ -46,9 +48,10 @@ class TempestInfo(TypedDict, total=False):
     frames: int
     episode_frames: int
     seed: int
+    mame_version: int
 
 
-def step_info(frame: Any, expert_action: Any, episode_frames: Any, **seed: Any) -> Any:
+def step_info(frame: Any, expert_action: Any, episode_frames: Any, **origin: Any) -> Any:
     """Return the info of a step.
 
     Args:
@@ -56,7 +59,7 @@ def step_info(frame: Any, expert_action: Any, episode_frames: Any, **seed: Any) 
             each an array.
         expert_action: the expert's joint action or actions; None without a teacher, whose keys are then left out.
         episode_frames: game frames since the episode started.
-        seed: ``seed``, the game's, where it is known.
+        origin: ``seed`` and ``mame_version``, where they are known.
 
     Returns:
         A `TempestInfo`; for many environments its keys with arrays.
@@ -79,11 +82,15 @@ def step_info(frame: Any, expert_action: Any, episode_frames: Any, **seed: Any) 
         "life_lost": frame.life_lost,
         "frames": frame.frames,
         "episode_frames": episode_frames,
-        **seed,
+        **origin,
     }
 
 
 _DTYPES: dict[type, type[np.generic]] = {int: np.int64, float: np.float64, bool: np.bool_}
 
-INFO_DTYPES = {name: _DTYPES[kind] for name, kind in get_type_hints(TempestInfo).items() if name != "seed"}
+INFO_DTYPES = {
+    name: _DTYPES[kind]
+    for name, kind in get_type_hints(TempestInfo).items()
+    if name not in ("seed", "mame_version")
+}
 """The keys that a server's clients have too, and the dtypes of their arrays."""

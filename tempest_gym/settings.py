@@ -18,6 +18,7 @@ import numpy as np
 from gymnasium import spaces
 
 from tempest_gym.actions import ACTION_COUNT
+from tempest_gym.board.layout import DEFAULT_MODEL, MODELS, BoardModel
 from tempest_gym.frame import FEATURE_COUNT, FRAMES_PER_SECOND
 from tempest_gym.machines.machine import MACHINES, MachineName
 from tempest_gym.machines.setup import BONUS_LIVES, DIFFICULTIES, LIVES, Setup
@@ -76,6 +77,7 @@ class SettingsArguments(TypedDict, total=False):
     lives: int
     difficulty: Difficulty
     bonus_life: int | None
+    board_model: BoardModel
     episode: EpisodeKind
     frame_skip: int
     repeat_action_probability: float
@@ -100,6 +102,8 @@ class Settings:
         lives: lives of a game, 2-5.
         difficulty: ``"easy"``, ``"medium"`` or ``"hard"``; what it changes is up to the game.
         bonus_life: points from one extra life to the next, 10,000-70,000 in steps of 10,000; None for no extra lives.
+        board_model: the MAME that the board equals in when it takes an interrupt: ``"mame-0.251"`` or ``"mame-0.276"``
+            (and later ones). A seed gives another game on each. With ``machine="mame"`` that MAME decides.
         episode: ``"game"`` ends with the last life; ``"life"`` with each, and reset continues the same game;
             ``"level"`` when the level is cleared or a life lost, and reset starts another game.
         frame_skip: decision frames for which one action is held.
@@ -131,6 +135,7 @@ class Settings:
     lives: int = 3
     difficulty: Difficulty = "medium"
     bonus_life: int | None = 20_000
+    board_model: BoardModel = DEFAULT_MODEL
     episode: EpisodeKind = "game"
     frame_skip: int = 1
     repeat_action_probability: float = 0.0
@@ -180,7 +185,7 @@ class Settings:
     def setup(self) -> Setup:
         """How the environment wants its machine."""
         features = self.obs_type == "features"
-        return Setup(self.lives, self.difficulty, self.bonus_life, features, self.teacher)
+        return Setup(self.lives, self.difficulty, self.bonus_life, features, self.teacher, self.board_model)
 
     @property
     def ends_at_death(self) -> bool:
@@ -215,6 +220,7 @@ class Settings:
         _one_of("lives", self.lives, sorted(LIVES))
         _one_of("difficulty", self.difficulty, DIFFICULTIES)
         _one_of("bonus_life", self.bonus_life, BONUS_LIVES)
+        _one_of("board_model", self.board_model, MODELS)
         probability = _number("repeat_action_probability", self.repeat_action_probability)
         if not 0.0 <= probability < 1.0:
             raise ValueError(f"repeat_action_probability must be from 0 to below 1, got {probability!r}")

@@ -16,6 +16,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from tempest_gym.actions import ACTION_COUNT, CONTROLS, MEANINGS, expert_actions
+from tempest_gym.board.layout import MODEL, VERSIONS
 from tempest_gym.cores import usable_cores
 from tempest_gym.display.projection import PICTURE_SIZE, enemy_positions, lane_positions
 from tempest_gym.env import TempestEnv, frames_per_second, split_state
@@ -413,6 +414,7 @@ class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]])
             advice,
             self._games.frames[chosen],
             seed=self._games.seeds[chosen],
+            mame_version=VERSIONS[self.fleet.boards.state[chosen, MODEL]],
         )
         return values
 

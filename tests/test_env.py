@@ -11,7 +11,6 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env, data_equivalence
-from stable_baselines3.common.env_checker import check_env as check_env_by_sb3
 
 from tempest_gym.actions import ACTION_COUNT, CONTROLS
 from tempest_gym.display.projection import enemy_positions, lane_positions
@@ -62,6 +61,9 @@ def test_the_checker_of_gymnasium_passes(recwarn):
 
 
 def test_the_checker_of_stable_baselines_passes(recwarn):
+    from stable_baselines3.common.env_checker import check_env as check_env_by_sb3
+
+    recwarn.clear()
     check_env_by_sb3(TempestEnv(), warn=True)
     assert [str(warning.message) for warning in recwarn] == []
 
@@ -418,6 +420,22 @@ def test_a_state_between_two_lives_continues_with_the_next():
     other = TempestEnv(episode="life")
     other.restore_state(state)
     assert data_equivalence(future, other.reset(), exact=True)
+
+
+@pytest.mark.parametrize("cls", [TempestEnv, TempestVectorEnv])
+def test_seeds_and_states_name_the_board_model(cls):
+    """The same seed gives another game on another model; a restored state keeps its own."""
+    older, newer, other = cls(), cls(board_model="mame-0.276"), cls()
+    infos = [env.reset(seed=4)[1] for env in (older, newer)]
+    assert [np.ravel(info["mame_version"]).tolist() for info in infos] == [[251], [276]]
+    action = np.int64(22) if cls is TempestEnv else np.array([22])
+    results = [[env.step(action)[0] for _ in range(60)] for env in (older, newer)]
+    assert not data_equivalence(*results)
+    other.restore_state(newer.clone_state())
+    for _ in range(100):
+        ours, theirs = other.step(action), newer.step(action)
+        assert data_equivalence(ours, theirs, exact=True)
+        assert np.ravel(ours[4]["mame_version"]).tolist() == [276]
 
 
 @pytest.mark.parametrize("state", [b"", b"nothing of the kind", b'{"identity": 1}\n', b"\xff\n"])

@@ -1,5 +1,7 @@
 """The environment on real MAME: the same rules, and step by step the same life as on the board."""
 
+import re
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -7,7 +9,12 @@ from gymnasium.utils.env_checker import check_env, data_equivalence
 from stable_baselines3.common.env_checker import check_env as check_env_by_sb3
 
 from tempest_gym.actions import ACTION_COUNT
+from tempest_gym.commands.verify import matching_model
 from tempest_gym.env import TempestEnv
+from tempest_gym.machines.mame_process import find_mame, mame_version
+
+MAGIC_AND_SHA1 = 28
+"""Bytes of a state of MAME before the version of its MAME."""
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +37,8 @@ def rollout(env, chosen):
     return results
 
 
-def without_machine(result):
-    return (*result[:-1], {key: value for key, value in result[-1].items() if key != "machine"})
+def without_version(result):
+    return (*result[:-1], {key: value for key, value in result[-1].items() if key != "mame_version"})
 
 
 def test_the_checker_of_gymnasium_passes(recwarn):
@@ -48,15 +55,16 @@ def test_the_checker_of_stable_baselines_passes(env, recwarn):
 
 @pytest.mark.parametrize(("start_level", "episode"), [(1, "game"), (33, "life")])
 def test_it_plays_the_same_game_as_the_board(start_level, episode):
-    settings = {"start_level": start_level, "episode": episode, "frame_skip": 2}
-    envs = [TempestEnv(machine, **settings) for machine in ("board", "mame")]
-    starts = [without_machine(env.reset(seed=17)) for env in envs]
+    mame = TempestEnv("mame", start_level=start_level, episode=episode, frame_skip=2)
+    model = matching_model(mame.machine, mame.rom)
+    envs = mame, TempestEnv(start_level=start_level, episode=episode, frame_skip=2, board_model=model)
+    starts = [without_version(env.reset(seed=17)) for env in envs]
     assert data_equivalence(*starts, exact=True)
     for action in actions(17, 700):
-        results = [without_machine(env.step(action)) for env in envs]
+        results = [without_version(env.step(action)) for env in envs]
         assert data_equivalence(*results, exact=True)
         if results[0][2]:
-            starts = [without_machine(env.reset()) for env in envs]
+            starts = [without_version(env.reset()) for env in envs]
             assert data_equivalence(*starts, exact=True)
     for env in envs:
         env.close()
@@ -76,6 +84,18 @@ def test_a_state_of_the_other_machine_is_refused(env):
     board.reset(seed=0)
     with pytest.raises(ValueError, match=r"board.*mame"):
         env.restore_state(board.clone_state())
+
+
+def test_a_state_names_the_version_of_its_mame(env):
+    _, info = env.reset(seed=5)
+    state = env.clone_state()
+    assert info["mame_version"] == int(re.match(r"0\.(\d+)", mame_version(find_mame()))[1])
+    header, rest = state.split(b"\n", 1)
+    place = MAGIC_AND_SHA1
+    assert int.from_bytes(rest[place : place + 4], "big") == info["mame_version"]
+    other = rest[:place] + (289_000).to_bytes(4, "big") + rest[place + 4 :]
+    with pytest.raises(ValueError, match=rf"saved by MAME 0\.289000, this is MAME 0\.{info['mame_version']}"):
+        env.restore_state(header + b"\n" + other)
 
 
 def test_mames_own_random_numbers_are_left_alone_on_request():

@@ -31,6 +31,7 @@ from tempest_gym.commands.replay import recorded_rom, replay_game
 from tempest_gym.env import TempestEnv
 from tempest_gym.machines import make_machine
 from tempest_gym.machines.board import BoardMachine
+from tempest_gym.machines.setup import Setup
 from tempest_gym.roms import squall_rom
 
 HASHES = st.text("0123456789abcdef", min_size=40, max_size=40)
@@ -108,7 +109,7 @@ def test_a_game_that_version_0_1_recorded_is_played_again():
 
 @pytest.mark.parametrize("model", MODELS)
 def test_a_recording_is_played_again_on_its_board_model(model, tmp_path):
-    board = BoardMachine(squall_rom(), model)
+    board = BoardMachine(squall_rom(), Setup(board_model=model))
     recorder = Recorder(board, model)
     recorder.reset(5, 1)
     for _ in range(400):

@@ -1,5 +1,6 @@
 """The comparison of two machines finds what differs, where and when; here the board stands in for MAME."""
 
+import os
 import subprocess
 from contextlib import closing
 from pathlib import Path
@@ -11,6 +12,7 @@ from tempest_gym.board.layout import MODELS
 from tempest_gym.commands.verify import GAME_FRAMES, matching_model, verify
 from tempest_gym.machines.board import BoardMachine
 from tempest_gym.machines.mame import MameMachine
+from tempest_gym.machines.setup import Setup
 from tempest_gym.roms import squall_rom
 
 
@@ -95,19 +97,21 @@ def test_the_model_of_a_machine_is_found_by_its_play(model):
         """A board that does not name its model, in place of a MAME."""
 
         def __init__(self):
-            board = BoardMachine(squall_rom(), model)
+            board = BoardMachine(squall_rom(), Setup(board_model=model))
             self.reset, self.step, self.ram = board.reset, board.step, board.ram
 
     assert matching_model(Unnamed(), squall_rom()) == model
 
 
 def test_board_models_play_different_games():
-    result = verify(BoardMachine(squall_rom()), BoardMachine(squall_rom(), MODELS[1]), 100, seed=5)
+    result = verify(
+        BoardMachine(squall_rom()), BoardMachine(squall_rom(), Setup(board_model=MODELS[1])), 100, seed=5
+    )
     assert (result["board_model"], result["equal"]) == (MODELS[1], False)
 
 
 def test_a_saved_state_keeps_its_board_model(board):
-    newer = BoardMachine(squall_rom(), MODELS[1])
+    newer = BoardMachine(squall_rom(), Setup(board_model=MODELS[1]))
     newer.reset(5, 1)
     restored = BoardMachine(squall_rom())
     restored.load_state(newer.save_state())
@@ -120,19 +124,29 @@ def test_a_saved_state_keeps_its_board_model(board):
 
 def test_an_unknown_board_model_is_refused():
     with pytest.raises(ValueError, match=r"one of 'mame-0.251', 'mame-0.276', got 'mame-0.1'"):
-        BoardMachine(squall_rom(), "mame-0.1")
+        BoardMachine(squall_rom(), Setup(board_model="mame-0.1"))
+
+
+def check_mame(program):
+    """Compare a MAME with the board of its model over some games' openings."""
+    rom = squall_rom()
+    with closing(MameMachine(rom, mame=program)) as mame:
+        model = matching_model(mame, rom)
+        result = verify(mame, BoardMachine(rom, Setup(board_model=model)), 3_000, seed=5)
+        newest = [name for name in MODELS if int(name.rpartition(".")[2]) <= mame.mame_version][-1]
+    assert (result["equal"], model) == (True, newest), result
+
+
+@pytest.mark.parametrize("program", [None, *filter(None, os.environ.get("MAMES", "").split(os.pathsep))])
+def test_every_mame_at_hand_equals_the_board(program):
+    """The usual MAME, and those that the variable ``MAMES`` names, separated as in ``PATH``."""
+    check_mame(program)
 
 
 @pytest.mark.newer_mame
 @pytest.mark.parametrize("suite", ["trixie", "sid"])
-def test_newer_mames_equal_the_board(suite, monkeypatch):
+def test_newer_mames_equal_the_board(suite):
     """Fetches MAME 0.276 and the newest of Debian, as root: ``pytest -m newer_mame``."""
     script = Path(__file__).parent / "newer_mame.sh"
     run = subprocess.run(["bash", script, suite], stdout=subprocess.PIPE, text=True, check=True)
-    monkeypatch.setenv("MAME", run.stdout.strip())
-    rom = squall_rom()
-    with closing(MameMachine(rom)) as mame:
-        model = matching_model(mame, rom)
-        assert model == MODELS[1]
-        result = verify(mame, BoardMachine(rom, model), 3_000, seed=5)
-    assert result["equal"], result
+    check_mame(run.stdout.strip())

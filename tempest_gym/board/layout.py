@@ -7,6 +7,8 @@ other parts of the package (and the Lua host) use directly.
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,7 +39,9 @@ ROM_BYTES = 0x10000
 LINK = 0x8800
 """Where a `Boards`' ROM image keeps the address of its translation's table, or 0; the CPU cannot see it."""
 
-MODELS = ("mame-0.251", "mame-0.276")
+BoardModel = Literal["mame-0.251", "mame-0.276"]
+
+MODELS: tuple[BoardModel, ...] = get_args(BoardModel)
 """Board models, each named after the oldest MAME that it was measured equal to; their index is the row's ``model``.
 
 They differ in when an interrupt is taken. With the first, an opcode fetch sees a line asserted before it; a device
@@ -46,9 +50,12 @@ clears the line. With the second, an opcode fetch sees a line asserted up to its
 acknowledgement in the cycle before counts; the line survives the watchdog.
 """
 
-DEFAULT_MODEL = MODELS[0]
+DEFAULT_MODEL: BoardModel = MODELS[0]
 """The NMOS 6502 decides before an instruction's last cycle, so an acknowledgement in that cycle is too late there
 too. Neither model, and no MAME, has the chip's delay by an instruction after a taken branch within a page."""
+
+VERSIONS = np.array([int(model.rpartition(".")[2]) for model in MODELS])
+"""The version of MAME in the name of each model, without its ``0.``."""
 
 # Fields after the memories, all int64 so that compiled code reaches them through one view.
 WORDS = (

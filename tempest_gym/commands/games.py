@@ -27,6 +27,7 @@ class PlayResult(TypedDict):
 
     policy: str
     machine: str
+    mame_version: int
     game: str
     games: list[GameResult]
     mean_score: float | None
@@ -66,6 +67,7 @@ def summary(env: TempestEnv, policy: str, games: list[GameResult]) -> PlayResult
     return PlayResult(
         policy=policy,
         machine=env.machine.name,
+        mame_version=env.machine.mame_version,
         game=env.machine.game,
         games=games,
         mean_score=fmean(scores) if scores else None,

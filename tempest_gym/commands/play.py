@@ -26,6 +26,7 @@ from tempest_gym.machines import make_machine
 from tempest_gym.machines.board import BoardMachine
 from tempest_gym.machines.machine import Machine, MachineName
 from tempest_gym.machines.seeding import SEED_COUNT
+from tempest_gym.machines.setup import Setup
 from tempest_gym.observation import draw_machine
 from tempest_gym.players import make_player, player_names
 from tempest_gym.roms import RomImage, resolve_rom
@@ -244,7 +245,7 @@ def replay_session(
     last = None if seconds is None else first + round(seconds * FRAMES_PER_SECOND)
     play = partial(replay_game, recording, every=every, first=first, last=last)
     image, model = recorded_rom(recording, rom), recording.header.board_model
-    with contextlib.closing(make_machine(machine, image, board_model=model)) as game:
+    with contextlib.closing(make_machine(machine, image, setup=Setup(board_model=model))) as game:
         if (other := matching_model(game, image)) != model:
             _log.warning("This game was recorded on a board of model %s, this MAME equals %s.", model, other)
         if not visible:

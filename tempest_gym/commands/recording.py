@@ -243,6 +243,11 @@ class Recorder:
         self._frame: Frame | None = None
 
     @property
+    def mame_version(self) -> int:
+        """That of the machine."""
+        return self.machine.mame_version
+
+    @property
     def started(self) -> bool:
         """Whether a game was started that can be recorded."""
         return self._frame is not None

@@ -15,6 +15,7 @@ from tempest_gym.commands.progress import with_progress
 from tempest_gym.frame import Frame
 from tempest_gym.machines.board import BoardMachine
 from tempest_gym.machines.machine import Machine
+from tempest_gym.machines.setup import Setup
 from tempest_gym.roms import RomImage
 
 __all__ = ["GAME_FRAMES", "Difference", "VerifyResult", "matching_model", "verify"]
@@ -65,7 +66,7 @@ def matching_model(machine: Machine, rom: RomImage) -> str:
         return machine.model
     for model in MODELS:
         machine.reset(0, 1)
-        with closing(BoardMachine(rom, model)) as board:
+        with closing(BoardMachine(rom, Setup(board_model=model))) as board:
             board.reset(0, 1)
             for _ in range(_MODEL_FRAMES):
                 machine.step(False, False, 0)

@@ -17,7 +17,6 @@ def make_machine(
     name: str,
     rom: RomImage,
     randomness: Randomness = "seed",
-    board_model: str | None = None,
     setup: Setup = DEFAULT_SETUP,
 ) -> Machine:
     """Build a machine by name.
@@ -26,8 +25,7 @@ def make_machine(
         name: ``"board"`` (in process) or ``"mame"``.
         rom: the ROM set to run.
         randomness: ``"seed"``, or ``"mame"`` for MAME's own random numbers.
-        board_model: the model of a board, one of `tempest_gym.board.layout.MODELS`; None is the default.
-        setup: the operator's switches and what the Lua computes.
+        setup: the operator's switches, what the Lua computes, and the board's model.
 
     Raises:
         ValueError: no machine has that name, or it cannot give that randomness.
@@ -35,10 +33,9 @@ def make_machine(
     if name == "board":
         if randomness != "seed":
             raise ValueError(f"randomness must be 'seed' on the board, got {randomness!r}")
-        from tempest_gym.board.layout import DEFAULT_MODEL
         from tempest_gym.machines.board import BoardMachine
 
-        return BoardMachine(rom, board_model or DEFAULT_MODEL, setup)
+        return BoardMachine(rom, setup)
     if name == "mame":
         from tempest_gym.machines.mame import MameMachine
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tempest_gym.board.layout import DEFAULT_MODEL, MODEL, MODELS
+from tempest_gym.board.layout import MODEL, MODELS, VERSIONS
 from tempest_gym.frame import Frame
 from tempest_gym.machines.fleet import BoardFleet
 from tempest_gym.machines.setup import DEFAULT_SETUP, Setup
@@ -23,8 +23,7 @@ class BoardMachine:
 
     Args:
         rom: the ROM set.
-        model: the board model, one of `tempest_gym.board.layout.MODELS`.
-        setup: the operator's switches and what the Lua computes.
+        setup: the operator's switches, what the Lua computes, and the board's model.
 
     Attributes:
         fleet: the board as a fleet of one.
@@ -32,9 +31,9 @@ class BoardMachine:
 
     name = "board"
 
-    def __init__(self, rom: RomImage, model: str = DEFAULT_MODEL, setup: Setup = DEFAULT_SETUP) -> None:
+    def __init__(self, rom: RomImage, setup: Setup = DEFAULT_SETUP) -> None:
         """Power the board on and start its Lua."""
-        self.fleet = BoardFleet(rom, 1, model=model, setup=setup)
+        self.fleet = BoardFleet(rom, 1, setup=setup)
         self.game = self.fleet.game
         self._host = self.fleet.hosts[0]
         self._rows = np.zeros(1, np.int32)
@@ -43,6 +42,11 @@ class BoardMachine:
     def model(self) -> str:
         """The board model; a loaded state brings its own."""
         return MODELS[self.fleet.boards.state[0, MODEL]]
+
+    @property
+    def mame_version(self) -> int:
+        """The version of the MAME after which the model is named, without its ``0.``."""
+        return int(VERSIONS[self.fleet.boards.state[0, MODEL]])
 
     def reset(self, seed: int, start_level: int) -> Frame:
         """Power on, seed, and return the first frame."""

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tempest_gym.board import STATE_DTYPE, Boards
-from tempest_gym.board.layout import DEFAULT_MODEL
 from tempest_gym.display.projection import PICTURE_SIZE
 from tempest_gym.frame import FEATURE_COUNT, FRAME_DTYPE, FRAME_KINDS, Frame
 from tempest_gym.machines.lua_host import LuaHost
@@ -41,8 +40,7 @@ class BoardFleet:
         rom: the ROM set.
         count: number of boards.
         threads: number of threads that share the work.
-        model: the board model, one of `tempest_gym.board.layout.MODELS`.
-        setup: the operator's switches and what the Lua computes.
+        setup: the operator's switches, what the Lua computes, and the boards' model.
 
     Attributes:
         features: float32 ``(count, 195)``, what was observed last.
@@ -56,12 +54,11 @@ class BoardFleet:
         rom: RomImage,
         count: int,
         threads: int = 1,
-        model: str = DEFAULT_MODEL,
         setup: Setup = DEFAULT_SETUP,
     ) -> None:
         """Power every board on and start the Luas."""
         self.game = rom.name
-        self.boards = Boards(rom, count, translate=True, model=model)
+        self.boards = Boards(rom, count, translate=True, model=setup.board_model)
         self.hosts = [LuaHost(features=setup.features, teacher=setup.teacher) for _ in range(threads)]
         self._memory = np.zeros((count, self.hosts[0].memory_size), np.float64)
         self.features = np.zeros((count, FEATURE_COUNT), np.float32)

@@ -30,6 +30,11 @@ class Machine(Protocol):
     game: str
     """Name of the ROM set."""
 
+    @property
+    def mame_version(self) -> int:
+        """The version of MAME, without its ``0.``, whose timing the games have: 251 for 0.251; 0 if unknown."""
+        ...
+
     def reset(self, seed: int, start_level: int) -> Frame:
         """Power on, seed, and return the first frame (attract mode; the pilot starts a game from there)."""
         ...

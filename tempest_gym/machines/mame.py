@@ -33,8 +33,8 @@ __all__ = ["MameError", "MameMachine", "MameMissingError"]
 
 _RESET = struct.Struct(">IIB")
 _SIZES = struct.Struct(">HH")
-_STATE = struct.Struct(">8s20sBII")
-_STATE_MAGIC = b"TGMAME01"
+_STATE = struct.Struct(">8s20sIBII")
+_STATE_MAGIC = b"TGMAME02"
 _RAM, _COLOUR, _VECTOR = 2048, 16, 4096
 _LUA_LIMIT, _PICTURE_LIMIT = 1 << 16, 1 << 24
 _NO_RESEED = "a state of MAME includes its random numbers; for others use machine='board'"
@@ -94,13 +94,18 @@ class MameMachine:
         self._frames = FrameDecoder()
         self._packet = b""
         self._memories: NDArray[np.uint8] | None = None
-        self._saves = 0
+        self._saves = self._version = 0
         self._start()
 
     @property
     def pid(self) -> int | None:
         """Process id of MAME, None while it is not running."""
         return self._link.process.pid if self._link else None
+
+    @property
+    def mame_version(self) -> int:
+        """The version of this MAME without its ``0.``, 0 if it is not of that form."""
+        return self._version
 
     def reset(self, seed: int, start_level: int) -> Frame:
         """Power on, seed, and return the first frame (bridge point 4)."""
@@ -132,6 +137,7 @@ class MameMachine:
         head = _STATE.pack(
             _STATE_MAGIC,
             bytes.fromhex(self._rom.sha1),
+            self._version,
             self._frames.in_game,
             len(lua),
             len(machine),
@@ -142,7 +148,7 @@ class MameMachine:
         """Go back to a saved state, of this or another process, and return its frame.
 
         Raises:
-            ValueError: it is not a state of MAME with this ROM set.
+            ValueError: it is not a state of this version of MAME with this ROM set.
         """
         in_game, lua, machine, packet = self._split(state)
         name = self._new_name()
@@ -211,10 +217,12 @@ class MameMachine:
     def _split(self, state: bytes) -> tuple[bool, bytes, bytes, bytes]:
         """Return the parts of a saved state: in a game, the Lua's part, MAME's part, the last packet."""
         if len(state) < _STATE.size or state[: len(_STATE_MAGIC)] != _STATE_MAGIC:
-            raise ValueError(f"{len(state)} bytes that are not a saved state of MAME")
-        _, sha1, in_game, lua_size, machine_size = _STATE.unpack_from(state)
+            raise ValueError(f"{len(state)} bytes that are not a saved state of MAME, or of an older version")
+        _, sha1, version, in_game, lua_size, machine_size = _STATE.unpack_from(state)
         if sha1.hex() != self._rom.sha1:
             raise ValueError(f"the state belongs to the ROM set {sha1.hex()}, not to {self._rom.sha1}")
+        if version != self._version:
+            raise ValueError(f"the state was saved by MAME 0.{version}, this is MAME 0.{self._version}")
         lua_end = _STATE.size + lua_size
         machine_end = lua_end + machine_size
         if len(state) != machine_end + PACKET_BYTES:
@@ -230,6 +238,8 @@ class MameMachine:
             hello = self._link.receive(_START_SECONDS)
             if not isinstance(hello, Hello) or not hello.protocol:
                 self._fail("MAME's Lua did not introduce itself")
+            version = re.match(r"0\.(\d{1,5})\b", hello.mame)
+            self._version = int(version[1]) if version else 0
             self._next_frame()
         except LinkTimeoutError:
             self._fail(f"MAME did not start within {_START_SECONDS:.0f} seconds")

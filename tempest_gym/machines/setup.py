@@ -1,8 +1,10 @@
-"""How an environment wants its machine: the operator's switches (HARDWARE 1) and what the Lua computes."""
+"""How an environment wants its machine: the operator's switches, what the Lua computes, and the board's model."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
+
+from tempest_gym.board.layout import DEFAULT_MODEL
 
 __all__ = ["BONUS_LIVES", "DEFAULT_SETUP", "DIFFICULTIES", "LIVES", "Setup"]
 
@@ -25,6 +27,7 @@ class Setup(NamedTuple):
         bonus_life: one of `BONUS_LIVES`.
         features: compute the features; MAME always does.
         teacher: compute the teacher's advice and the lane-shaping reward; MAME always does.
+        board_model: one of `tempest_gym.board.layout.MODELS`; a MAME is what it is.
     """
 
     lives: int = 3
@@ -32,6 +35,7 @@ class Setup(NamedTuple):
     bonus_life: int | None = 20_000
     features: bool = True
     teacher: bool = True
+    board_model: str = DEFAULT_MODEL
 
     @property
     def dip2(self) -> int:
