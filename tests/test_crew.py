@@ -11,12 +11,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from resources import wait_for
 from tiny_rom import SHOW, tiny_rom
 
 from tempest_gym.machines.fleet import BoardFleet
 from tempest_gym.machines.lua_host import LuaHost, NoDecisionError
-from tempest_gym.machines.worker_threads import ASLEEP, Crew
+from tempest_gym.machines.worker_threads import ASLEEP, Crew, Pace
 from tempest_gym.roms import squall_rom
 
 GAMES = 12
@@ -75,8 +77,9 @@ def test_what_a_job_raises_is_raised(where: Any) -> None:
 
 
 @pytest.fixture
-def fleets() -> Iterator[tuple[BoardFleet, BoardFleet]]:
-    """The same games twice: on one thread, and on three that share them."""
+def fleets(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[BoardFleet, BoardFleet]]:
+    """The same games twice: on one thread, and on three that share them, however busy the computer is."""
+    monkeypatch.setattr(Pace, "add", lambda *_: None)
     pair = BoardFleet(squall_rom(), GAMES), BoardFleet(squall_rom(), GAMES, 3)
     for fleet in pair:
         for row in range(GAMES):
@@ -106,6 +109,30 @@ def test_shared_steps_give_what_one_thread_gives(
     alone, shared = fleets
     play(alone, steps, 1)
     play(shared, steps, 1, pause)
+    assert alone.save_state() == shared.save_state()
+
+
+@given(st.floats(0.5, 1.5), st.integers(0, 1000))
+@settings(max_examples=15)
+def test_the_faster_way_is_found_whenever_the_load_changes(helped: float, seed: int) -> None:
+    """Steps take hardly longer than always the faster way, whatever helpers are worth."""
+    pace, chance = Pace(), np.random.default_rng(seed)
+    for seconds in ({True: helped, False: 1.0}, {True: 0.55, False: 1.0}, {True: helped, False: 1.0}):
+        noise = chance.lognormal(sigma=0.5, size=60_000)
+        taken = 0.0
+        for factor in noise.tolist():
+            step = seconds[pace.helped] * factor
+            pace.add(step, 64)
+            taken += step
+        assert taken <= 1.08 * min(seconds.values()) * noise.sum()
+
+
+def test_steps_with_helpers_and_without_take_turns(fleets: tuple[BoardFleet, BoardFleet]) -> None:
+    alone, shared = fleets
+    for seed in range(300):
+        shared._crew._pace.helped = seed % 7 < 4
+        for fleet in fleets:
+            play(fleet, 1, seed)
     assert alone.save_state() == shared.save_state()
 
 

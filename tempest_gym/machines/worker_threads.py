@@ -3,6 +3,9 @@
 A step of 64 boards takes half a millisecond, so a helper that slept would be late for each. Helpers therefore stay
 inside Lua for a moment after their work, without the interpreter's lock, and look for the next: the leader publishes
 a plan, every thread claims one row after the other by an atomic counter, and words of memory hold each thread's state.
+
+On a busy computer a helper may lose its core in the middle of a row, and the whole step then waits for milliseconds.
+The crew therefore measures whether its helpers save time, and works without them while they do not.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
@@ -35,6 +39,12 @@ _LINE = 8
 _LOOKS = 6000
 """Polls for work, or for its end, before a thread goes to sleep: some 150 microseconds."""
 
+_BLOCK = 64
+"""Steps with helpers, or without, that are timed together."""
+
+_TRIAL_AFTER = 8, 64
+"""Blocks after which the slower way is tried again: at least, and at most if it was slower each time."""
+
 _EXCHANGE = ctypes.PYFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64)
 _COMPARE_EXCHANGE = ctypes.PYFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
 
@@ -52,6 +62,7 @@ class Crew:
         self._host, self._owner = hosts[0], os.getpid()
         self._words = np.zeros((1 + len(hosts), _LINE), np.int64)
         self._looks = _LOOKS if len(hosts) <= usable_cores() else 0
+        self._pace = Pace()
         if fleet is not None:
             for host in hosts:
                 host.join(self._words, fleet)
@@ -80,7 +91,8 @@ class Crew:
             NoDecisionError: a program never reached play.
         """
         self._check_process()
-        helpers = self._helpers[: max(len(rows) - 1, 0)]
+        helpers = self._helpers[: max(len(rows) - 1, 0)] if self._pace.helped else []
+        start = time.perf_counter()
         try:
             if self._host.plan(rows, stop_at_death, skip, len(helpers)):
                 for helper in helpers:
@@ -93,6 +105,8 @@ class Crew:
                 helper.wake()
             errors = [helper.wait() for helper in helpers]
         _raise_first(errors)
+        if self._helpers and len(rows) > 1:
+            self._pace.add(time.perf_counter() - start, len(rows))
         lost = max([lost, *(helper.lost for helper in helpers)])
         if lost != ALL_WELL:
             raise NoDecisionError(lost)
@@ -109,6 +123,45 @@ class Crew:
         for helper in self._helpers:
             helper.close()
         self._helpers = []
+
+
+class Pace:
+    """Chooses between steps with helpers and without by the time that they take.
+
+    Attributes:
+        helped: whether helpers take part in the next step.
+    """
+
+    def __init__(self) -> None:
+        """Start with the helpers."""
+        self.helped = self._chosen = True
+        self._seconds = self._rows = 0.0
+        self._steps = self._blocks = 0
+        self._row_seconds: dict[bool, float] = {}
+        self._trial_after = _TRIAL_AFTER[0]
+
+    def add(self, seconds: float, rows: int) -> None:
+        """Add the time that a step of some rows took."""
+        self._seconds += seconds
+        self._rows += rows
+        self._steps += 1
+        if self._steps == _BLOCK:
+            self._end_block()
+
+    def _end_block(self) -> None:
+        times, measured = self._row_seconds, self._seconds / self._rows
+        self._seconds = self._rows = self._steps = 0
+        trial = self.helped != self._chosen
+        times[self.helped] = (times.get(self.helped, measured) + measured) / 2
+        self._blocks += 1
+        faster = min(times, key=times.__getitem__)
+        if trial:
+            shortest, longest = _TRIAL_AFTER
+            self._trial_after = shortest if faster != self._chosen else min(2 * self._trial_after, longest)
+            self.helped = self._chosen = faster
+            self._blocks = 0
+        elif self._blocks >= self._trial_after or faster != self._chosen:
+            self.helped = not self.helped
 
 
 class _Helper:
