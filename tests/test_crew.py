@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,6 +22,7 @@ from tempest_gym.machines.fleet import BoardFleet
 from tempest_gym.machines.lua_host import LuaHost, NoDecisionError
 from tempest_gym.machines.worker_threads import ASLEEP, Crew, Pace
 from tempest_gym.roms import squall_rom
+from tempest_gym.vector import TempestVectorEnv
 
 GAMES = 12
 
@@ -134,6 +137,32 @@ def test_steps_with_helpers_and_without_take_turns(fleets: tuple[BoardFleet, Boa
         for fleet in fleets:
             play(fleet, 1, seed)
     assert alone.save_state() == shared.save_state()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("busy", [1, 2])
+def test_beside_busy_processes_two_threads_are_no_slower_than_one(
+    busy: int, record_property: Callable[[str, object], None]
+) -> None:
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(busy)]
+    envs = {threads: TempestVectorEnv(64, threads=threads) for threads in (1, 2)}
+    infos = {threads: env.reset(seed=0)[1] for threads, env in envs.items()}
+    steps, seconds = {1: 0, 2: 0}, {1: 0.0, 2: 0.0}
+    try:
+        for _ in range(24):  # in turns, so that other load affects both
+            for threads, env in envs.items():
+                start = time.perf_counter()
+                while time.perf_counter() < start + 1.0:
+                    infos[threads] = env.step(infos[threads]["expert_action"])[4]
+                    steps[threads] += 64
+                seconds[threads] += time.perf_counter() - start
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+    rates = {threads: round(steps[threads] / seconds[threads]) for threads in steps}
+    record_property("figures", rates)
+    assert rates[2] > 0.95 * rates[1]
 
 
 def test_threads_that_outnumber_rows_and_cores_do_no_harm() -> None:
