@@ -1,4 +1,4 @@
-"""What a process holds at a moment, read from /proc, and how long a soak lasts."""
+"""What a process holds at a moment, read from /proc; clocks and waiting."""
 
 from __future__ import annotations
 
@@ -7,8 +7,21 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass
 from pathlib import Path
+from typing import Any
 
 MIB = 1 << 20
+
+
+class Clock:
+    """Stands for a module's ``time``; tests set it forward instead of waiting."""
+
+    ahead = 0.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.ahead
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(time, name)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from resources import wait_for
 
 from tempest_gym.machines import mame_process
 from tempest_gym.roms import squall_rom
@@ -86,10 +87,7 @@ def test_clients_wait_for_their_server(started: list[mame_process.MameProcess]) 
     pool.close()
     running = Running(pool, 1)
     try:
-        end = time.monotonic() + 240
-        while len(started) < 2:
-            assert time.monotonic() < end
-            time.sleep(0.1)
+        wait_for(lambda: len(started) >= 2)
         with closing(ClientPool(*address)) as later:
             play_until(later, lambda: np.any([c["frames"] > 5 for c in later.clients()]))
             later.close("the run is over")

@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from ray.cluster_utils import Cluster
-from resources import wait_for
+from resources import Clock, wait_for
 from training_process import Training
 
 from tempest_rainbow.bench.learner import random_batch
@@ -238,18 +238,29 @@ def test_a_killed_runner_restarts_with_its_settings_and_loses_what_was_in_flight
     assert collecting.replay.dropped <= dropped + RINGS * collecting.replay.config.n_step
 
 
-def test_a_runner_that_hangs_is_killed_and_replaced(nodes: Cluster, pair: Pair) -> None:
+def test_a_runner_that_hangs_is_killed_and_replaced(
+    nodes: Cluster, pair: Pair, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """Only the stopped one: fragments that arrive between two steps count as a sign of life."""
-    collecting = collector(nodes.address, FakeLearner(), runners=1, patience=3.0)
+    clock = Clock()
+    monkeypatch.setattr("tempest_rainbow.collect.cluster.time", clock)
+    collecting = collector(nodes.address, FakeLearner(), runners=1, patience=3600.0)
+
+    def lost() -> bool:
+        if "is killed" not in caplog.text:
+            clock.ahead += 3601.0
+        return collecting.lost == 1
+
     try:
         collect_until(collecting, all_play(collecting))
-        time.sleep(4)
+        assert ray.wait([collecting._places[0].awaited], timeout=240)[0]
+        clock.ahead = 3601.0
         collecting.step(CALM)
         assert collecting.lost == 0
         (before,) = collecting.sessions()
         assert before is not None
         os.kill(before.process, signal.SIGSTOP)
-        collect_until(collecting, lambda: collecting.lost == 1)
+        collect_until(collecting, lost)
         collect_until(collecting, all_play(collecting))
         assert collecting.sessions() != [before]
         collecting.replay.check_valid()

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+from resources import wait_for
 
 from tempest_rainbow.monitor.controls import Controls
 from tempest_rainbow.monitor.keyboard import KEYS, Keyboard
@@ -186,9 +187,7 @@ class Terminal:
         return self.process.returncode, got.decode(errors="replace")
 
     def wait_for_single_keys(self) -> None:
-        deadline = time.monotonic() + 240
-        while termios.tcgetattr(self.slave)[3] & termios.ICANON and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_for(lambda: not termios.tcgetattr(self.slave)[3] & termios.ICANON)
 
     def press(self, key: str) -> None:
         os.write(self.master, key.encode())

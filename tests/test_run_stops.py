@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 
 import pytest
-from resources import wait_for
+from resources import Clock, wait_for
 from test_trainer import make, settings
 from test_trainer_faults import CARTPOLE
 from training_process import Training
@@ -70,7 +70,9 @@ def test_signals_in_quick_succession_are_one_stop_that_saves(tmp_path, first, th
         training.kill()
 
 
-def test_a_later_interrupt_ends_at_once_and_hang_ups_never_do():
+def test_a_later_interrupt_ends_at_once_and_hang_ups_never_do(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr("tempest_rainbow.run.time", clock)
     before = signal.getsignal(signal.SIGINT)
     controls = Controls()
     with stop_on_signals(controls) as start:
@@ -78,7 +80,7 @@ def test_a_later_interrupt_ends_at_once_and_hang_ups_never_do():
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.raise_signal(number)
         wait_for(lambda: controls.pending("quit"))
-        time.sleep(1.1)
+        clock.ahead = 1.1
         signal.raise_signal(signal.SIGHUP)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
