@@ -321,7 +321,7 @@ local function observe()
 end
 
 local suspended -- what to do once the CPU continues after the bridge point
-local go_on -- tap that notices it
+local resume_tap -- the tap that notices it
 local waited -- accesses since then
 local loading -- a load was asked for and has not been seen yet
 local at_rest -- name of the saved state that the machine is in, until the game continues
@@ -342,10 +342,10 @@ end
 -- with `continue` before the game does anything. $60CC is a register of POKEY that does nothing.
 local function suspend(continue)
   suspended, waited = continue, 0
-  if go_on then
-    go_on:reinstall()
+  if resume_tap then
+    resume_tap:reinstall()
   else
-    go_on = on_read(0x9000, 0xFFFF, function()
+    resume_tap = on_read(0x9000, 0xFFFF, function()
       if not suspended then
         return
       end
@@ -359,7 +359,7 @@ local function suspend(continue)
       end
       local continue_now = suspended
       suspended, loading = nil, false
-      go_on:remove()
+      resume_tap:remove()
       continue_now()
     end)
   end
@@ -497,7 +497,7 @@ commands[6] = function()
 end
 
 commands[7] = function(payload)
-  finish(payload == "" and 0 or 5, payload ~= "" and "the server says: " .. payload or nil)
+  finish(payload == "" and 0 or 5, payload ~= "" and "the server's reason: " .. payload or nil)
 end
 
 --- Take the reply to the last packet, and before it any commands.

@@ -30,7 +30,7 @@ _Command = Callable[[argparse.Namespace], tuple[dict[str, Any], int]]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; 0 is success, 1 a problem found or met, 2 a wrong command line, 130 an interruption."""
+    """Run a command; 0 is success, 1 a problem, 2 a wrong command line, 130 an interruption."""
     parser = _parser()
     given = sys.argv[1:] if arguments is None else arguments
     if not given:
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(given)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
     try:
-        # Whatever a library prints must not get between the JSON and its reader.
+        # Nothing that a library prints may mix with the JSON.
         with contextlib.redirect_stdout(sys.stderr):
             result, code = options.command(options)
     except (OSError, ValueError, RuntimeError, GymnasiumError) as error:
@@ -100,7 +100,9 @@ def _parser() -> argparse.ArgumentParser:
     play.add_argument(
         "--render", action="store_true", help="show a policy's games in a window, at true speed"
     )
-    play.add_argument("--record", type=Path, metavar="FILE", help="keep the game for `tempest-gym replay`")
+    play.add_argument(
+        "--record", type=Path, metavar="FILE", help="record the game here for `tempest-gym replay`"
+    )
     play.add_argument("--mute", action="store_true", help="by hand: no sound")
     play.add_argument(
         "--mouse",
@@ -133,14 +135,14 @@ def _parser() -> argparse.ArgumentParser:
         "--speed", type=_number(0.05, 100), default=1.0, metavar="X", help="times true speed (default 1)"
     )
     replay.add_argument(
-        "--start", type=_seconds, default=0.0, metavar="S", help="second of the game to begin at"
+        "--start", type=_seconds, default=0.0, metavar="S", help="second of the game to start at"
     )
     replay.add_argument(
         "--seconds", type=_seconds, metavar="S", help="seconds of the game to show (default all)"
     )
     _machine_options(replay)
 
-    bench = command("bench", _bench, _show_bench, "measure how fast a machine is here")
+    bench = command("bench", _bench, _show_bench, "measure the speed of a machine on this computer")
     bench.add_argument("--envs", type=_positive, default=64, help="boards (default 64)")
     bench.add_argument("--threads", type=_positive, default=1, help="threads for the boards (default 1)")
     bench.add_argument("--instances", type=_positive, default=1, help="MAMEs (default 1)")
@@ -186,7 +188,7 @@ def _parser() -> argparse.ArgumentParser:
         "client", _client, _show_values, "let machines here play for a training server elsewhere"
     )
     client.add_argument("--connect", required=True, metavar="HOST:PORT", help="the server")
-    client.add_argument("--instances", type=_positive, default=1, help="how many (default 1)")
+    client.add_argument("--instances", type=_positive, default=1, help="number of clients (default 1)")
     client.add_argument(
         "--token-file", type=Path, help="file with the server's token (default: $TEMPEST_TOKEN)"
     )
@@ -490,8 +492,7 @@ def _mame(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 @contextlib.contextmanager
 def _termination_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM, and SIGHUP when the terminal goes, end a command as Ctrl-C does: with everything it
-    started."""
+    """Make SIGTERM, and SIGHUP when the terminal closes, end a command and all that it started, as Ctrl-C does."""
     numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
     if threading.current_thread() is not threading.main_thread():
         numbers = []

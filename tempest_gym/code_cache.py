@@ -1,4 +1,4 @@
-"""The cache of compiled code: each file is named by all that it depends on, and compiled once.
+"""The cache of compiled code: a file's name covers all that it depends on, and it is compiled once.
 
 There are two folders: the one in ``TEMPEST_GYM_CACHE``, or else the user's cache folder; and a private one among the
 temporary files. Code is read from either, even where it cannot be written, and written to the first that allows it.
@@ -78,7 +78,7 @@ def find(name: str) -> Path | None:
 
 
 def _is_safe(folder: Path) -> bool:
-    """Whether no other user can have written code into a folder: a temporary one must be ours alone."""
+    """Whether no other user can have written code into a folder: a temporary one must belong to this user alone."""
     if folder != _temporary_folder() or not hasattr(os, "getuid"):
         return True
     status = folder.lstat()
@@ -113,7 +113,7 @@ def build_once(name: str, compile_code: Callable[[], bytes], announcement: str) 
     Args:
         name: file name, with the key in it.
         compile_code: makes the file's content.
-        announcement: what is about to take time, for a line on standard error.
+        announcement: what takes the time, for a line on standard error.
     """
     path = find(name)
     if path is not None:
@@ -169,7 +169,7 @@ def compiled(**options: Any) -> Callable[[Any], Any]:
 
 
 class _FunctionCache:
-    """What numba asks of the cache of a function: the parts of its own `numba.core.caching.Cache` that it calls.
+    """What numba requires of the cache of a function: the parts of its own `numba.core.caching.Cache` that it calls.
 
     The key covers the texts of the function's whole folder, so that functions it calls there are covered too.
     """

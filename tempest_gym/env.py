@@ -103,7 +103,7 @@ class TempestEnv(gym.Env[NDArray[Any], Any]):
         self._seed = 0
         self._episode_frames = self._episode_level = self._last_action = 0
         self._playing = False
-        self._game_goes_on = False
+        self._game_continues = False
 
     def _open(self) -> None:
         self.machine: Machine = make_machine(
@@ -141,7 +141,7 @@ class TempestEnv(gym.Env[NDArray[Any], Any]):
         super().reset(seed=seed)
         start_levels = start_levels_of(options, self._start_levels)
         frame = None
-        if self._game_goes_on and seed is None and "start_level" not in (options or {}):
+        if self._game_continues and seed is None and "start_level" not in (options or {}):
             frame = self._advance(False, False, 0, False, 1)
         if frame is None or frame.over:
             game_seed = int(self.np_random.integers(SEED_COUNT)) if seed is None else seed
@@ -149,7 +149,7 @@ class TempestEnv(gym.Env[NDArray[Any], Any]):
             self._show(self.machine.reset(self._seed, draw_level(start_levels, self.np_random)))
             frame = self._advance(False, False, 0, False, 1)
         self._episode_frames, self._episode_level, self._last_action = frame.frames, frame.level, 0
-        self._playing, self._game_goes_on = True, False
+        self._playing, self._game_continues = True, False
         frame.objective = frame.subjective = 0.0
         frame.life_lost = False
         return self._observations.of_machine(self.machine, frame.features), self._info(frame)
@@ -192,7 +192,7 @@ class TempestEnv(gym.Env[NDArray[Any], Any]):
         )
         if terminated or truncated:
             self._playing = False
-            self._game_goes_on = terminated and not frame.over and settings.episode == "life"
+            self._game_continues = terminated and not frame.over and settings.episode == "life"
         reward = settings.reward(frame.objective, frame.subjective)
         observation = self._observations.of_machine(self.machine, frame.features)
         return observation, reward, terminated, truncated, self._info(frame)
@@ -287,7 +287,7 @@ class TempestEnv(gym.Env[NDArray[Any], Any]):
             "episode_level": self._episode_level,
             "last_action": self._last_action,
             "playing": self._playing,
-            "game_goes_on": self._game_goes_on,
+            "game_continues": self._game_continues,
             "np_random": self.np_random.bit_generator.state,
         }
         return json.dumps(header).encode() + b"\n" + self.machine.save_state()
@@ -310,7 +310,7 @@ class TempestEnv(gym.Env[NDArray[Any], Any]):
         self._episode_frames = header["episode_frames"]
         self._episode_level, self._last_action = header.get("episode_level", 0), header.get("last_action", 0)
         self._playing = header["playing"]
-        self._game_goes_on = header["game_goes_on"]
+        self._game_continues = header["game_continues"]
         if seed is not None:
             self._seed = seed % SEED_COUNT
             self.machine.reseed(self._seed)

@@ -16,7 +16,7 @@ __all__ = ["EpisodeTable"]
 
 _ARRAYS = {
     **dict.fromkeys(("frames", "steps", "levels", "last_actions", "seeds"), np.int64),
-    **dict.fromkeys(("playing", "game_goes_on"), np.bool_),
+    **dict.fromkeys(("playing", "game_continues"), np.bool_),
 }
 
 
@@ -32,13 +32,13 @@ class EpisodeTable:
         last_actions: the action played last.
         seeds: the game's seed.
         playing: whether an episode is under way, bool ``(count,)``.
-        game_goes_on: whether the next episode continues the same game.
+        game_continues: whether the next episode continues the same game.
     """
 
     def __init__(self, count: int) -> None:
         """Start with no episodes."""
         self.frames, self.steps, self.levels, self.last_actions, self.seeds = np.zeros((5, count), np.int64)
-        self.playing, self.game_goes_on = np.zeros((2, count), np.bool_)
+        self.playing, self.game_continues = np.zeros((2, count), np.bool_)
         # Of each game: None, a generator, or the seed of one that has not been needed yet.
         self._generators = np.full(count, None, object)
         self._shared = np.zeros(count, np.bool_)
@@ -49,7 +49,7 @@ class EpisodeTable:
         table = cls(1)
         table.frames[0], table.levels[0] = env._episode_frames, env._episode_level
         table.last_actions[0], table.seeds[0] = env._last_action, env._seed
-        table.playing[0], table.game_goes_on[0] = env._playing, env._game_goes_on
+        table.playing[0], table.game_continues[0] = env._playing, env._game_continues
         table._generators[0] = deepcopy(env.np_random)
         return table
 

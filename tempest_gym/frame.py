@@ -40,7 +40,7 @@ class Frame:
         features: float32 array of shape ``(195,)``, each within [-1, 1].
         subjective: lane-shaping reward of this frame, within [-5, 5].
         objective: score change and penalties of this frame, in points.
-        score: player 1's score in points; it counts on where the game's six digits wrap.
+        score: player 1's score in points; it keeps counting where the game's six digits wrap.
         frame: number of processed frames, modulo 65,536.
         game_state: RAM $00.
         game_mode: RAM $05 (bit 7: a real game is on).

@@ -1,4 +1,4 @@
-"""Who plays when nobody does: the expert, chance, and players that other packages bring."""
+"""Players other than a person: the expert, random actions, and players that other packages register."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def make_player(name: str, env: TempestEnv, seed: int) -> Player:
     Args:
         name: ``"expert"`` follows the scripted expert, ``"random"`` draws from the 44 actions evenly, other names are
             entry points of the group `ENTRY_POINTS`.
-        env: the environment it is going to play in.
+        env: the environment it will play in.
         seed: of its random numbers.
 
     Raises:

@@ -116,7 +116,7 @@ def squall_rom() -> RomImage:
 
 
 def resolve_rom(rom: str | os.PathLike[str] | RomImage | None = None) -> RomImage:
-    """Return the ROM set a user means.
+    """Return the ROM set that an argument names.
 
     Args:
         rom: a set already loaded; a folder or zip file; ``"squall"``; a set's name such as ``"tempest"``,

@@ -183,7 +183,7 @@ class Settings:
 
     @property
     def setup(self) -> Setup:
-        """How the environment wants its machine."""
+        """How the environment's machine is set up."""
         features = self.obs_type == "features"
         return Setup(self.lives, self.difficulty, self.bonus_life, features, self.teacher, self.board_model)
 

@@ -191,7 +191,7 @@ class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]])
         for row in rows:
             self._games.seed(int(row), seeds[row])
             if seeds[row] is not None or "start_level" in options:
-                self._games.game_goes_on[row] = False
+                self._games.game_continues[row] = False
         self.fleet.run([partial(self._restart, int(row), seeds[row], start_levels) for row in rows])
         self._all_play = bool(self._games.playing.all())
         return self._observations.of_fleet(self.fleet), _with_masks(_within(self._values(), mask), mask)
@@ -230,7 +230,7 @@ class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]])
         finished = terminations | truncations
         self._all_play = not finished.any()
         games.playing = ~finished
-        games.game_goes_on = terminations & ~over & (settings.episode == "life")
+        games.game_continues = terminations & ~over & (settings.episode == "life")
 
         final: dict[str, Any] = {}
         if self.autoreset_mode == AutoresetMode.SAME_STEP and not self._all_play:
@@ -276,7 +276,7 @@ class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]])
         games.steps[chosen_rows] += 1
         terminations, truncations = self._ends(chosen_rows, over, values)
         games.playing[chosen_rows] = ~(terminations | truncations)
-        games.game_goes_on[chosen_rows] = terminations & ~over & (settings.episode == "life")
+        games.game_continues[chosen_rows] = terminations & ~over & (settings.episode == "life")
         self._all_play = bool(games.playing.all())
         rewards = settings.reward(values["objective_reward"], values.get("subjective_reward"))
         infos = _with_masks(values, np.ones(len(chosen_rows), np.bool_))
@@ -380,10 +380,10 @@ class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]])
     def _restart(self, row: int, seed: int | None, start_levels: tuple[int, ...], host: LuaHost) -> None:
         """Run one row to the first decision of its next episode, as `TempestEnv.reset` does."""
         fleet = self.fleet
-        going_on = bool(self._games.game_goes_on[row])
-        if going_on:
+        continues = bool(self._games.game_continues[row])
+        if continues:
             fleet.idle(host, row)
-        if not going_on or fleet.frames["over"][row]:
+        if not continues or fleet.frames["over"][row]:
             generator = self._games.generator(row)
             game_seed = int(generator.integers(SEED_COUNT)) if seed is None else seed
             self._games.seeds[row] = game_seed % SEED_COUNT
@@ -395,7 +395,7 @@ class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]])
         self._games.frames[row] = frame["frames"]
         self._games.steps[row] = self._games.last_actions[row] = 0
         self._games.levels[row] = frame["level"]
-        self._games.playing[row], self._games.game_goes_on[row] = True, False
+        self._games.playing[row], self._games.game_continues[row] = True, False
 
     def _values(self, rows: NDArray[np.int32] | None = None) -> dict[str, NDArray[Any]]:
         """Return the info of a step, of some rows or all, as new arrays."""

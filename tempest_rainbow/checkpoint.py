@@ -48,7 +48,7 @@ _NAME = re.compile(r"\d{12}(-\d{3})?")
 
 
 class CheckpointError(ValueError):
-    """A checkpoint is missing, incomplete or of another kind; the message names it and the cure."""
+    """A checkpoint is missing, incomplete or of another kind; the message names it and what to do."""
 
 
 def _split(tree: Any, tensors: dict[str, torch.Tensor]) -> Any:

@@ -32,7 +32,7 @@ class PlanOptions:
     """How a planner plans; used with --planner only."""
 
     copies: int = 8
-    """Copies of a game that the policy plays ahead to find out whether one dies."""
+    """Copies of a game that the policy plays ahead to see whether one dies."""
     horizon: int = 40
     """Decisions that a copy is played ahead."""
     every: int = 4
@@ -74,7 +74,7 @@ class EvaluateOptions(GameOptions):
     """Play whole greedy games on held-out seeds and report mean, median, IQM and 95% intervals."""
 
     envs: int = 64
-    """Greatest number of games at once."""
+    """Most games at once."""
     device: str = "cpu"
     """Device of the network: cpu, cuda, mps."""
     prior_weight: float | None = None
@@ -131,19 +131,20 @@ class BenchmarkOptions:
     name: str | None = None
     """Name of the player in the report; by default ours, or the policy's name."""
     train: str | None = None
-    """Shell command that trains the player: {folder}, {seed}, {minutes}, {steps} and {levels} are filled in. By
-    default that of the trainer."""
+    """Shell command that trains the player: {folder}, {seed}, {minutes}, {steps} and {levels} are filled in.
+    By default the command of the default trainer."""
     resume: str | None = None
-    """Shell command that continues an interrupted training, filled in alike; without it the training restarts."""
+    """Shell command that continues an interrupted training, with the same placeholders; without it the
+    training restarts."""
     policy: str | None = None
-    """What then plays: expert, random, bundled, a path, or FILE.py:FUNCTION, which is called with the folder and
-    returns an object with act(observations, info). Without --train it plays as it is."""
+    """The policy that is evaluated: expert, random, bundled, a path, or FILE.py:FUNCTION, which is called
+    with the folder and returns an object with act(observations, info). Without --train it is evaluated untrained."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Seed of each training."""
     folder: Path = Path("benchmark")
     """Folder of the results, TRACK/NAME-SEED.json."""
     report: bool = False
-    """Write table and plots of the results in the folder instead."""
+    """Write a table and plots of the results in the folder instead of running."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -187,7 +188,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         needs = missing_extra(f"tempest-rainbow {given[0]}", EXTRA_OF.get(error.name, "rainbow"))
         sys.stderr.write(f"{error.name} is not installed; {needs}\n")
         return 1
-    except BrokenPipeError:  # whoever read the output has enough
+    except BrokenPipeError:  # the reader of the output has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (ValueError, OSError, RuntimeError, MemoryError, GymnasiumError) as error:

@@ -100,7 +100,7 @@ class Game:
 
 
 class _Progress:
-    """Logs how far an evaluation has got: games that are over and under way, and the time left."""
+    """Logs the progress of an evaluation: games that are over and under way, and the time left."""
 
     def __init__(self, games: int) -> None:
         self.finished: dict[int, Game] = {}
@@ -110,7 +110,7 @@ class _Progress:
         self._next = self._start + _PROGRESS_SECONDS
 
     def finish(self, game: Game) -> None:
-        """Take in a game that is over."""
+        """Record a game that is over."""
         self.finished[game.seed] = game
 
     def step(
@@ -168,7 +168,7 @@ def play_games(
         policy: who plays; a planner plays on copies of these environments' games.
         games: number of episodes.
         seed: of the first episode.
-        stop: asked at every step; True gives the evaluation up, which returns the finished games.
+        stop: asked at every step; True stops the evaluation, which returns the finished games.
         watch: called before every step of the first game, which environment 0 plays.
     """
     progress = _Progress(games)
@@ -237,7 +237,7 @@ def _actions(
     observations: NDArray[np.float32],
     info: dict[str, Any],
 ) -> NDArray[np.int64]:
-    """Return everyone's actions; a planner plans only for those that play."""
+    """Return the actions of all games; a planner plans only for those still played."""
     if not isinstance(policy, Planner):
         return policy.act(observations, info)
     actions = np.zeros(envs.num_envs, np.int64)
@@ -309,7 +309,7 @@ def play_share(
     """Play ``games`` games; the arguments are those of `evaluate`.
 
     Raises:
-        RuntimeError: given up before the first game ended.
+        RuntimeError: stopped before the first game ended.
         ValueError: fewer than one game was asked for.
     """
     if games < 1:
@@ -317,7 +317,7 @@ def play_share(
     with _closing(make_envs(min(games, envs))) as vector:
         finished = play_games(vector, policy, games, seed, stop, watch)
     if not finished:
-        raise RuntimeError("the evaluation was given up before a game had ended")
+        raise RuntimeError("the evaluation was stopped before a game had ended")
     planned = (policy.decisions, policy.simulations) if isinstance(policy, Planner) else (0, 0)
     return Share(policy.name, finished, *planned)
 
@@ -350,11 +350,11 @@ def evaluate(
         games: number of games.
         seed: of the first game; game i has seed + i.
         envs: greatest number of games at once.
-        stop: asked at every step; True gives the evaluation up.
+        stop: asked at every step; True stops the evaluation.
         watch: called before every step of the first game, which environment 0 plays.
 
     Raises:
-        RuntimeError: given up before the first game ended.
+        RuntimeError: stopped before the first game ended.
         ValueError: fewer than one game was asked for.
     """
     start = time.monotonic()

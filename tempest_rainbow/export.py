@@ -67,7 +67,7 @@ class _Values(torch.nn.Module):
 
     def forward(self, observations: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         inputs = observations
-        if self.network.encoder is not None:  # its quick form has kernels that no exporter can follow
+        if self.network.encoder is not None:  # its fast form has kernels that no exporter can trace
             inputs = torch.cat([observations, self.network.encoder.forward_textbook(observations)], dim=1)
         features = self.network.trunk(inputs)
         q = self.network.head.mean(self.network.head(features))

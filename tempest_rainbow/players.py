@@ -1,4 +1,4 @@
-"""Players made of several parts: a policy that plans on boards, and the players that ``tempest-gym play`` offers."""
+"""Policies as players: with a planner on boards, and for ``tempest-gym play``."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Players for evaluation, watching and export: a trained network, the environment's own teacher, or
-chance."""
+"""Players for evaluation, watching and export: a trained network, the environment's teacher, or random actions."""
 
 from __future__ import annotations
 
@@ -58,7 +57,7 @@ class RandomPolicy:
 
 
 class ExpertPolicy:
-    """Does what the environment's teacher advises."""
+    """Plays as the environment's teacher advises."""
 
     name = "expert"
 
@@ -111,7 +110,9 @@ class NetworkPolicy:
             ValueError: the weight is negative or not finite, or the network imitates no policy.
         """
         if not 0.0 <= weight < float("inf"):
-            raise ValueError(f"the weight of the imitated policy is a number from 0 on, got {weight:g}")
+            raise ValueError(
+                f"the weight of the imitated policy must be a number of 0 or more, got {weight:g}"
+            )
         if weight > 0.0 and not self.network.config.policy_head:
             raise ValueError(f"{self.name} has no policy head, so no imitated policy can guide it")
         self.card["prior_weight"] = weight
@@ -230,10 +231,10 @@ def load_policy(
 
     Args:
         name: of the policy.
-        action_count: actions of the environment it is to play in.
+        action_count: actions of the environment it will play in.
         seed: of ``random``.
-        device: where a network is to live.
-        observation_size: values of the environment's observations, to be compared with a network's.
+        device: of a network.
+        observation_size: values of the environment's observations, checked against a network's.
 
     Raises:
         CheckpointError: nothing usable is stored there.

@@ -66,12 +66,12 @@ def make_folder(config: TrainConfig) -> Path:
         except FileExistsError:
             continue
         return folder
-    raise ConfigError(f"there are a thousand folders runs/{stem}-* already")
+    raise ConfigError(f"there are already a thousand folders runs/{stem}-*")
 
 
 @contextmanager
 def stop_on_signals(controls: Controls) -> Iterator[Callable[[], None]]:
-    """Give a function from whose call on Ctrl-C, SIGTERM and SIGHUP (a closed terminal) save and end the run.
+    """Yield a function; once it is called, Ctrl-C, SIGTERM and SIGHUP (a closed terminal) save and end the run.
 
     Signals within a second are one request, since process groups and wrappers send several. A later Ctrl-C or SIGTERM
     ends the run at once, as ``KeyboardInterrupt``, so that the terminal is restored. Under ``nohup`` SIGHUP stays
@@ -103,7 +103,7 @@ def stop_on_signals(controls: Controls) -> Iterator[Callable[[], None]]:
     try:
         yield start
     finally:
-        if requested:  # What belongs to the same request must not meet the handlers of before.
+        if requested:  # Signals of the same request must not reach the restored handlers.
             time.sleep(max(requested[0] + _ONE_REQUEST_SECONDS - time.monotonic(), 0.0))
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -214,7 +214,7 @@ def _claimed(folder: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise ConfigError(f"another process trains in {folder} at this moment") from None
+        raise ConfigError(f"another process is training in {folder}") from None
     try:
         yield
     finally:

@@ -167,7 +167,7 @@ def test_pictures_saves_every_screen(tmp_path):
     ]
 
 
-def test_without_json_a_person_reads_it():
+def test_without_json_the_output_is_text():
     done = tempest_gym("play", "--policy", "random")
     assert done.returncode == 0
     assert "score" in done.stdout
@@ -187,7 +187,7 @@ def test_an_error_is_one_sentence(json_wanted):
 
 
 @pytest.mark.parametrize("address", ["nowhere", "host:", ":9999", "host:99999"])
-def test_a_client_wants_a_server(address):
+def test_a_client_needs_a_server(address):
     done = tempest_gym("client", "--json", "--connect", address)
     assert done.returncode == 1
     assert "HOST:PORT" in json.loads(done.stdout)["error"]

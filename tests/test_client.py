@@ -1,4 +1,4 @@
-"""Clients connect, are started again when they fall, and go when they are sent away."""
+"""Clients connect, restart when they fail, and end when they are dismissed."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[mame_process.MameProcess]:
     return processes
 
 
-def test_fallen_clients_rise_again(started: list[mame_process.MameProcess]) -> None:
+def test_killed_clients_are_restarted(started: list[mame_process.MameProcess]) -> None:
     with closing(ClientPool(port=0, token=TOKEN)) as pool:
         running = Running(pool, 2, token=TOKEN)
         try:

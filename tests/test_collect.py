@@ -27,7 +27,7 @@ from tempest_rainbow.replay.batch import ACTOR_EXPERT, ACTOR_POLICY, ACTOR_RANDO
 from tempest_rainbow.training.rate_limiter import RateLimiter
 
 
-class Notebook:
+class RecordingReplay:
     """A replay that only records what it is given, environment by environment."""
 
     def __init__(self, count):
@@ -64,24 +64,24 @@ def sources():
     }
 
 
-def collector(source, notebook, *, unit="frame", **changes):
+def collector(source, recorded, *, unit="frame", **changes):
     act = lambda observations: np.full(len(observations), 2)  # noqa: E731
     options = {"life_ends": True, "seed": 0, **changes}
-    return LocalCollector(source, act, notebook, EpsilonSchedule(), ExpertSchedule(unit=unit), **options)
+    return LocalCollector(source, act, recorded, EpsilonSchedule(), ExpertSchedule(unit=unit), **options)
 
 
 @pytest.mark.parametrize("name", ["vector", "serial", "threads", "threads together"])
 def test_the_rows_of_each_environment_replay_its_games(name):
     source = sources()[name]
-    notebook = Notebook(3)
-    collecting = collector(source, notebook)
+    recorded = RecordingReplay(3)
+    collecting = collector(source, recorded)
     total = 0
     for _ in range(120):
         frames, _ = collecting.step(Exploration(epsilon=0.5, expert_ratio=0.3))
         total += frames
     source.close()
-    assert total == sum(map(len, notebook.rows)) == collecting.frames
-    for index, rows in enumerate(notebook.rows):
+    assert total == sum(map(len, recorded.rows)) == collecting.frames
+    for index, rows in enumerate(recorded.rows):
         twin = LadderEnv()
         observation, info = twin.reset(seed=7 + index)
         lives = 0
@@ -102,12 +102,12 @@ def test_the_rows_of_each_environment_replay_its_games(name):
 
 def test_a_lost_life_may_leave_the_episode_alone():
     source = sources()["vector"]
-    notebook = Notebook(3)
-    collecting = collector(source, notebook, life_ends=False)
+    recorded = RecordingReplay(3)
+    collecting = collector(source, recorded, life_ends=False)
     for _ in range(60):
         collecting.step(Exploration(epsilon=1.0, expert_ratio=0.0))
     source.close()
-    for index, rows in enumerate(notebook.rows):
+    for index, rows in enumerate(recorded.rows):
         twin = LadderEnv()
         twin.reset(seed=7 + index)
         for row in rows:
@@ -118,13 +118,13 @@ def test_a_lost_life_may_leave_the_episode_alone():
 
 
 def test_a_life_costs_its_price_outside_the_environments_reward():
-    source, notebook = sources()["vector"], Notebook(3)
-    collecting = collector(source, notebook, life_price=40.0)
+    source, recorded = sources()["vector"], RecordingReplay(3)
+    collecting = collector(source, recorded, life_price=40.0)
     for _ in range(60):
         collecting.step(Exploration(epsilon=1.0, expert_ratio=0.0))
     source.close()
     lost = 0
-    for index, rows in enumerate(notebook.rows):
+    for index, rows in enumerate(recorded.rows):
         twin = LadderEnv()
         twin.reset(seed=7 + index)
         for row in rows:
@@ -138,12 +138,12 @@ def test_a_life_costs_its_price_outside_the_environments_reward():
 
 def shares(unit, epsilon, ratio, steps=1500):
     source = sources()["vector"]
-    notebook = Notebook(3)
-    collecting = collector(source, notebook, unit=unit)
+    recorded = RecordingReplay(3)
+    collecting = collector(source, recorded, unit=unit)
     for _ in range(steps):
         collecting.step(Exploration(epsilon=epsilon, expert_ratio=ratio))
     source.close()
-    rows = [row for rows in notebook.rows for row in rows]
+    rows = [row for rows in recorded.rows for row in rows]
     for row in rows:
         if row["actor"] == ACTOR_EXPERT:
             assert row["action"] == row["expert_action"]
@@ -169,7 +169,7 @@ def test_whole_episodes_give_the_teacher_the_same_share(ratio):
     assert shares("episode", epsilon=0.1, ratio=ratio, steps=4000)["expert"] == pytest.approx(ratio, abs=0.05)
 
 
-def test_seats_follow_the_ratio_although_the_teachers_episodes_are_longer():
+def test_assignments_follow_the_ratio_although_the_teachers_episodes_are_longer():
     generator = np.random.default_rng(0)
     seats = ExpertAssignment(20)
     left = np.zeros(20, int)
@@ -201,8 +201,8 @@ def test_random_actions_are_uniform_where_there_are_not_44():
 def test_a_deterministic_source_and_a_restored_collector_repeat_themselves(split):
     def play(steps, state=None, split=None):
         source = make_source(Task(LADDER, tempest=False), 3, 11, deterministic=True)
-        notebook = Notebook(3)
-        collecting = collector(source, notebook, unit="episode", seed=3)
+        recorded = RecordingReplay(3)
+        collecting = collector(source, recorded, unit="episode", seed=3)
         if state is not None:
             assert collecting.set_state(state) is None
         for i in range(steps):
@@ -210,7 +210,7 @@ def test_a_deterministic_source_and_a_restored_collector_repeat_themselves(split
                 state = collecting.get_state()
             collecting.step(Exploration(epsilon=0.3, expert_ratio=0.4))
         source.close()
-        return notebook.rows, state, collecting.statistics.metrics()
+        return recorded.rows, state, collecting.statistics.metrics()
 
     whole, state, statistics = play(90, split=split)
     rest, _, statistics_of_rest = play(90 - split, state)
@@ -225,24 +225,24 @@ def test_a_deterministic_source_and_a_restored_collector_repeat_themselves(split
 def test_where_environments_cannot_be_cloned_episodes_restart_and_streams_are_cut():
     def make():
         source = make_source(Task("CartPole-v1", tempest=False), 2, 0, deterministic=True)
-        notebook = Notebook(2)
+        recorded = RecordingReplay(2)
         act = lambda observations: np.zeros(len(observations), np.int64)  # noqa: E731
         return (
             LocalCollector(
-                source, act, notebook, EpsilonSchedule(), ExpertSchedule(), life_ends=True, seed=0
+                source, act, recorded, EpsilonSchedule(), ExpertSchedule(), life_ends=True, seed=0
             ),
-            notebook,
+            recorded,
         )
 
     collecting, _ = make()
     for _ in range(5):
         collecting.step(Exploration(0.0, 0.0))
-    again, notebook = make()
+    again, recorded = make()
     assert again.set_state(collecting.get_state()) == "these environments cannot be put into a saved state"
-    assert notebook.cuts == [[0, 1]]
+    assert recorded.cuts == [[0, 1]]
     assert again.frames == collecting.frames
     again.step(Exploration(0.0, 0.0))
-    assert notebook.rows == [[], []], "the first observation after a restart completes nothing"
+    assert recorded.rows == [[], []], "the first observation after a restart completes nothing"
 
 
 def test_one_slow_environment_does_not_hold_up_the_others():
@@ -421,7 +421,7 @@ def test_training_reports_that_it_waits_for_clients(caplog, monkeypatch):
     source.close()
 
 
-def test_games_that_began_late_do_not_change_the_means_of_whole_games():
+def test_games_that_started_late_do_not_change_the_means_of_whole_games():
     statistics = EpisodeStatistics(1)
     whole, late = (Episode(level, 10, 100.0 * level, level + 3.0, 0.0, level) for level in (1.0, 17.0))
     statistics.highest_start = 1
@@ -439,7 +439,7 @@ def test_games_that_began_late_do_not_change_the_means_of_whole_games():
     assert again.metrics() == statistics.metrics()
 
 
-def test_an_episode_knows_the_level_it_began_at():
+def test_an_episode_knows_the_level_it_started_at():
     source = SerialSource([lambda: LadderEnv()], seed=0)
     statistics = EpisodeStatistics(1)
     levels = iter((5.0, 5.0, 6.0, 7.0))
@@ -486,11 +486,11 @@ def test_a_departure_and_a_fault_are_bootstrapped_but_only_a_time_limit_ends_a_g
             return arrivals_of(step[0], first=step[1], score=104_276.0, level=9.0, expert_action=1)
 
     script = iter([([0, 0, 0], True), (ways, False)])
-    source, notebook = Ends([LadderEnv] * 3, seed=0), Notebook(3)
-    collecting = collector(source, notebook, unit="episode")
+    source, recorded = Ends([LadderEnv] * 3, seed=0), RecordingReplay(3)
+    collecting = collector(source, recorded, unit="episode")
     collecting.step(Exploration(epsilon=0.0, expert_ratio=1.0))
     _, ended = collecting.step(Exploration(epsilon=0.0, expert_ratio=1.0))
-    assert [row["truncated"] for rows in notebook.rows for row in rows] == [True] * 3
+    assert [row["truncated"] for rows in recorded.rows for row in rows] == [True] * 3
     assert [(episode.score, episode.truncated) for episode in ended] == [(104_276.0, True)]
     metrics = collecting.statistics.metrics()
     assert (metrics["episodes/count"], metrics["episodes/truncated"]) == (1.0, 1.0)

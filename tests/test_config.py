@@ -1,4 +1,4 @@
-"""Settings: presets, TOML and command line, and errors that name the cure."""
+"""Settings: presets, TOML and command line, and errors that say how to fix them."""
 
 import dataclasses
 from pathlib import Path

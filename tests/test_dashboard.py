@@ -116,7 +116,7 @@ class Run:
         self.controls.listen(lambda event: self.dashboard.event(1000 * self.count, str(event)))
         wait_until(lambda: answers(self.port))
 
-    def go_on(self, rows: int = 1) -> None:
+    def proceed(self, rows: int = 1) -> None:
         for _ in range(rows):
             self.count += 1
             self.history.row(row(self.count))
@@ -172,7 +172,7 @@ def slide(page: Page, name: str, share: float) -> None:
 
 def test_cards_and_charts_follow_the_rows(browser: Browser, run: Run) -> None:
     page = visit(browser, run)
-    run.go_on(3)
+    run.proceed(3)
     wait_until(lambda: page.evaluate("tempest.points") == 3 and loss(page) == 5.0)
     shown = {
         "schedule/epsilon": "0.005",
@@ -184,13 +184,13 @@ def test_cards_and_charts_follow_the_rows(browser: Browser, run: Run) -> None:
     }
     assert {name: card(page, name) for name in shown} == shown
     assert text(page, "title") == "a test run"
-    run.go_on()
+    run.proceed()
     wait_until(lambda: loss(page) == 6.0)
     page.close()
 
 
 def test_a_small_chart_opens_large_and_zooms(browser: Browser, run: Run) -> None:
-    run.go_on(20)
+    run.proceed(20)
     page = visit(browser, run)
     page.click("[data-testid=chart-score]")
     page.wait_for_function("document.getElementById('large-title')?.innerText === 'Score (points)'")
@@ -217,14 +217,14 @@ def test_rows_in_quick_succession_are_drawn_together(browser: Browser, run: Run)
     page.evaluate(
         f"draw = {chart}.setOption.bind({chart}); drawn = 0; {chart}.setOption = (...a) => (drawn++, draw(...a)); null"
     )
-    run.go_on(300)
+    run.proceed(300)
     wait_until(lambda: page.evaluate("tempest.points") == 300 and loss(page) == 302.0)
     assert page.evaluate("drawn") < 100
     page.close()
 
 
 def test_a_large_chart_is_closed_by_button_and_key(browser: Browser, run: Run) -> None:
-    run.go_on(2)
+    run.proceed(2)
     page = visit(browser, run)
     for close in (
         lambda: page.click("[data-testid=large-close]"),
@@ -238,14 +238,14 @@ def test_a_large_chart_is_closed_by_button_and_key(browser: Browser, run: Run) -
 
 
 def test_a_browser_that_loses_its_connection_gets_what_it_missed(browser: Browser, run: Run) -> None:
-    run.go_on(2)
+    run.proceed(2)
     page = visit(browser, run)
     wait_until(lambda: page.evaluate("tempest.points") == 2)
     page.evaluate("window.same = true; socket.io.engine.close()")
     wait_until(lambda: run.dashboard.viewers == 0)
-    run.go_on(2)
+    run.proceed(2)
     wait_until(lambda: run.dashboard.viewers == 1)
-    run.go_on(2)
+    run.proceed(2)
     wait_until(lambda: page.evaluate("tempest.points") == 6 and loss(page) == 8.0)
     assert page.evaluate("window.same"), "the page was reloaded"
     page.close()
@@ -325,7 +325,7 @@ def test_an_evaluation_shows_itself_while_it_plays_and_its_best_stays(browser: B
 def test_a_chart_has_a_legend_values_under_the_pointer_and_a_label_for_its_logarithmic_axis(
     browser: Browser, run: Run
 ) -> None:
-    run.go_on(5)
+    run.proceed(5)
     page = visit(browser, run)
     chart = page.locator("[data-testid=chart-score]")
     chart.hover()
@@ -392,7 +392,7 @@ def test_controls_on_a_phone_can_be_hit(browser: Browser, run: Run) -> None:
 def test_history_survives_a_restart_and_the_page_reconnects(browser: Browser, tmp_path: Path) -> None:
     port = free_port()
     first = Run(tmp_path, port)
-    first.go_on(10)
+    first.proceed(10)
     page = visit(browser, first)
     wait_until(lambda: page.evaluate("tempest.points") == 10)
     first.close()
@@ -400,7 +400,7 @@ def test_history_survives_a_restart_and_the_page_reconnects(browser: Browser, tm
     try:
         wait_until(lambda: second.dashboard.viewers == 1)
         second.count = 10
-        second.go_on(2)
+        second.proceed(2)
         wait_until(lambda: page.evaluate("window.tempest?.points") == 12)
     finally:
         page.close()

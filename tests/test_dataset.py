@@ -69,7 +69,7 @@ def test_random_actions_of_mixed_games_leave_the_superzapper_to_the_expert():
     [
         (["--policy", "nobody"], "must be one of mixed, expert, random, bundled, planner, got nobody"),
         (["--policy", "bundled", "--obs-type", "ram"], "bundled plays from features"),
-        (["--name", "tempest/there-v0"], "there is a data set tempest/there-v0"),
+        (["--name", "tempest/there-v0"], "the data set tempest/there-v0 exists already"),
     ],
 )
 def test_a_wrong_option_is_refused(arguments, message, capsys):

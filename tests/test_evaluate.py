@@ -161,7 +161,7 @@ def test_the_command_prints_one_json_object(capsys):
         (["--policy", "random", "--env", "CartPole-v1", "--prior-weight", "1"], "random has none"),
     ],
 )
-def test_what_cannot_be_evaluated_is_told_in_a_sentence(arguments, message, capsys):
+def test_what_cannot_be_evaluated_is_reported_in_a_sentence(arguments, message, capsys):
     assert main(["evaluate", *arguments]) == 1
     assert message in capsys.readouterr().err
 
@@ -219,7 +219,7 @@ def test_another_weight_of_the_imitated_policy_changes_the_choice():
     policy.set_prior_weight(1e6)
     imitated = policy.network.policy_logits(policy.network.features(torch.from_numpy(observations)))
     np.testing.assert_array_equal(policy.act(observations, {}), imitated.argmax(dim=1).numpy())
-    with pytest.raises(ValueError, match="from 0 on, got -1"):
+    with pytest.raises(ValueError, match="of 0 or more, got -1"):
         policy.set_prior_weight(-1.0)
     with pytest.raises(ValueError, match="no policy head"):
         policies()[0].set_prior_weight(0.1)

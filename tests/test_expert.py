@@ -175,7 +175,7 @@ def test_it_descends_where_no_spike_is_or_the_shortest() -> None:
     assert descent({}) == PLAYER
 
 
-def test_it_never_descends_in_a_lane_that_an_open_tube_has_not() -> None:
+def test_it_never_descends_in_a_lane_that_an_open_tube_lacks() -> None:
     assert descent({15: 0, 3: 0x50}, open_tube=True, lane=14) == 3
     assert descent({15: 0, 3: 0x50}, open_tube=False, lane=14) == 15
 

@@ -84,7 +84,7 @@ def test_a_socket_without_login_is_closed() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"token=", b"\xff\xfe", b"token=" + b"a" * 100_000, b"&&&=&"])
-def test_rubbish_does_not_log_in(body: bytes) -> None:
+def test_garbage_does_not_log_in(body: bytes) -> None:
     client = browser(TOKEN)
     assert client.post("/login", content=body).status_code == 401
     assert client.get("/", headers={"cookie": "tempest_session=" + "x" * 5000}).status_code == 401

@@ -145,7 +145,7 @@ def test_links_in_the_folder_of_checkpoints_are_not_followed_outside(tmp_path):
     assert [path.name for path in outside.iterdir()] == ["kept"]
 
 
-def test_a_replay_overwrites_no_file_that_is_none(tmp_path):
+def test_a_replay_overwrites_no_other_file(tmp_path):
     precious = tmp_path / "precious"
     precious.write_text("do not lose me")
     with pytest.raises(ValueError, match="precious exists and is not a replay"):

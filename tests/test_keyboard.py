@@ -20,8 +20,8 @@ from tempest_rainbow.monitor.keyboard import KEYS, Keyboard
 from tempest_rainbow.monitor.metrics import Metrics, Row
 
 
-class Paper:
-    """A screen that remembers."""
+class FakeScreen:
+    """A screen that records what it is shown."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -36,15 +36,15 @@ class Paper:
         self.lines.append(text)
 
 
-class Desk:
+class Setup:
     """A keyboard with everything around it."""
 
     def __init__(self) -> None:
-        self.controls, self.metrics, self.paper = Controls(), Metrics(), Paper()
+        self.controls, self.metrics, self.screen = Controls(), Metrics(), FakeScreen()
         self.metrics.publish(Row(1000, 1.0, {"schedule/epsilon": 0.5, "schedule/expert_ratio": 0.4}))
         reports = {"attention": lambda: "lanes and enemies", "replay": lambda: "full of frames"}
-        self.keyboard = Keyboard(self.controls, self.metrics, self.paper, reports)
-        self.controls.listen(lambda event: self.paper.lines.append(str(event)))
+        self.keyboard = Keyboard(self.controls, self.metrics, self.screen, reports)
+        self.controls.listen(lambda event: self.screen.lines.append(str(event)))
 
     def press(self, keys: str) -> None:
         for key in keys:
@@ -52,72 +52,72 @@ class Desk:
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk()
+def setup() -> Setup:
+    return Setup()
 
 
 @pytest.mark.parametrize("key", sorted(KEYS))
-def test_every_key_is_confirmed_by_a_line(desk: Desk, key: str) -> None:
-    desk.press(key)
-    assert len(desk.paper.lines) == 1
+def test_every_key_is_confirmed_by_a_line(setup: Setup, key: str) -> None:
+    setup.press(key)
+    assert len(setup.screen.lines) == 1
 
 
 @pytest.mark.parametrize(
     ("key", "name"),
     [("t", "training"), ("p", "greedy"), ("o", "expert_off"), ("e", "expert_mode"), ("v", "verbose")],
 )
-def test_a_toggle_turns_over_and_back(desk: Desk, key: str, name: str) -> None:
-    before = desk.controls[name]
-    desk.press(key)
-    assert desk.controls[name] is not before
-    desk.press(key)
-    assert desk.controls[name] is before
+def test_a_toggle_turns_over_and_back(setup: Setup, key: str, name: str) -> None:
+    before = setup.controls[name]
+    setup.press(key)
+    assert setup.controls[name] is not before
+    setup.press(key)
+    assert setup.controls[name] is before
 
 
 @pytest.mark.parametrize(("key", "name"), [("q", "quit"), ("s", "save"), ("P", "pulse"), (" ", "report")])
-def test_a_request_is_pending_until_taken(desk: Desk, key: str, name: str) -> None:
-    desk.press(key)
-    assert desk.controls.take(name)
-    assert not desk.controls.take(name)
+def test_a_request_is_pending_until_taken(setup: Setup, key: str, name: str) -> None:
+    setup.press(key)
+    assert setup.controls.take(name)
+    assert not setup.controls.take(name)
 
 
-def test_steps_start_from_the_scheduled_value_and_reset_returns_to_it(desk: Desk) -> None:
-    desk.press("664")
-    assert desk.controls["epsilon"] == pytest.approx(0.51)
-    desk.press("9")
-    assert desk.controls["expert_ratio"] == pytest.approx(0.45)
-    desk.press("58")
-    assert desk.controls["epsilon"] is None
-    assert desk.controls["expert_ratio"] is None
+def test_steps_start_from_the_scheduled_value_and_reset_returns_to_it(setup: Setup) -> None:
+    setup.press("664")
+    assert setup.controls["epsilon"] == pytest.approx(0.51)
+    setup.press("9")
+    assert setup.controls["expert_ratio"] == pytest.approx(0.45)
+    setup.press("58")
+    assert setup.controls["epsilon"] is None
+    assert setup.controls["expert_ratio"] is None
 
 
-def test_steps_end_at_the_ends_of_the_range(desk: Desk) -> None:
-    desk.press("4" * 60)
-    assert desk.controls["epsilon"] == 0.0
-    assert "epsilon stays 0.0" in desk.paper.lines[-1]
-    desk.press("9" * 20)
-    assert desk.controls["expert_ratio"] == 1.0
+def test_steps_end_at_the_ends_of_the_range(setup: Setup) -> None:
+    setup.press("4" * 60)
+    assert setup.controls["epsilon"] == 0.0
+    assert "epsilon stays 0.0" in setup.screen.lines[-1]
+    setup.press("9" * 20)
+    assert setup.controls["expert_ratio"] == 1.0
 
 
-def test_the_learning_rate_doubles_and_halves_within_limits(desk: Desk) -> None:
-    desk.press("LLl")
-    assert desk.controls["learning_rate_factor"] == 2.0
-    desk.press("L" * 12)
-    assert "learning_rate_factor must be from" in desk.paper.lines[-1]
+def test_the_learning_rate_doubles_and_halves_within_limits(setup: Setup) -> None:
+    setup.press("LLl")
+    assert setup.controls["learning_rate_factor"] == 2.0
+    setup.press("L" * 12)
+    assert "learning_rate_factor must be from" in setup.screen.lines[-1]
 
 
-def test_flush_happens_only_after_a_yes(desk: Desk) -> None:
-    desk.press("fn")
-    assert not desk.controls.pending("flush_replay")
-    assert desk.paper.lines[-1] == "the replay is kept"
-    desk.press("fy")
-    assert desk.controls.pending("flush_replay")
+def test_flush_happens_only_after_a_yes(setup: Setup) -> None:
+    setup.press("fn")
+    assert not setup.controls.pending("flush_replay")
+    assert setup.screen.lines[-1] == "the replay is kept"
+    setup.press("fy")
+    assert setup.controls.pending("flush_replay")
 
 
-def test_reports_and_unknown_keys_are_shown(desk: Desk) -> None:
-    desk.press("abz")
-    assert desk.paper.lines[:2] == ["lanes and enemies", "full of frames"]
-    assert "unknown key 'z'" in desk.paper.lines[2]
+def test_reports_and_unknown_keys_are_shown(setup: Setup) -> None:
+    setup.press("abz")
+    assert setup.screen.lines[:2] == ["lanes and enemies", "full of frames"]
+    assert "unknown key 'z'" in setup.screen.lines[2]
 
 
 _TYPIST = """

@@ -412,7 +412,7 @@ def by_frames(show: Slideshow, stop_at_death: bool, skip: int) -> tuple[float, f
 @pytest.mark.parametrize("stop_at_death", [False, True])
 @pytest.mark.parametrize("skip", [1, 4])
 @pytest.mark.parametrize("runtime", ["luajit", "lua54"])
-def test_advance_is_so_many_single_frames(runtime: str, skip: int, stop_at_death: bool) -> None:
+def test_advance_equals_single_frames(runtime: str, skip: int, stop_at_death: bool) -> None:
     images = random_images(800, 26)
     whole, single = Slideshow(runtime, images), Slideshow(runtime, images)
     for _ in range(60):

@@ -68,7 +68,9 @@ def test_an_environment_reports_it_and_restarts(number: int, message: str) -> No
         env.close()
 
 
-def test_rubbish_from_a_running_mame_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_data_from_a_running_mame_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     send = "link.send(packet.encode(frame, features))"
     late = 'link.send(now() > 9 and string.rep("x", 900) or packet.encode(frame, features))'
     folder = broken_lua(tmp_path, "main.lua", send, late)
@@ -76,7 +78,7 @@ def test_rubbish_from_a_running_mame_is_an_error(tmp_path: Path, monkeypatch: py
     env = TempestEnv("mame")
     try:
         env.reset(seed=1)
-        with pytest.raises(MameError, match="MAME's Lua sent rubbish: a packet has 819 bytes"):
+        with pytest.raises(MameError, match="MAME's Lua sent invalid data: a packet has 819 bytes"):
             collections.deque((env.step(0) for _ in range(1000)), maxlen=0)
         assert mames_below(os.getpid()) == []
     finally:

@@ -15,30 +15,30 @@ from tempest_rainbow.monitor.metrics import Metrics, Row, RunningMean
 from tempest_rainbow.monitor.tensorboard import flatten
 
 
-class Ear:
+class RecordingMonitor:
     def __init__(self, fail=False):
         self.received, self.fail = [], fail
 
-    def _hear(self, *what):
+    def _record(self, *what):
         if self.fail:
             raise OSError("deaf")
         self.received.append(what)
 
     def row(self, row):
-        self._hear("row", row)
+        self._record("row", row)
 
     def event(self, frames, text):
-        self._hear("event", frames, text)
+        self._record("event", frames, text)
 
     def evaluation(self, frames, result):
-        self._hear("evaluation", frames, result)
+        self._record("evaluation", frames, result)
 
     def close(self):
-        self._hear("close")
+        self._record("close")
 
 
 def test_a_failing_monitor_is_dropped_and_the_others_continue(caplog):
-    metrics, good, bad = Metrics(), Ear(), Ear(fail=True)
+    metrics, good, bad = Metrics(), RecordingMonitor(), RecordingMonitor(fail=True)
     metrics.subscribe(bad)
     metrics.subscribe(good)
     row = Row(10, 1.0, {"a": 1.0})
@@ -51,7 +51,7 @@ def test_a_failing_monitor_is_dropped_and_the_others_continue(caplog):
 
 
 def test_readers_get_headlines_only():
-    metrics, reader, curve = Metrics(), Ear(), Ear()
+    metrics, reader, curve = Metrics(), RecordingMonitor(), RecordingMonitor()
     metrics.subscribe(reader, headlines_only=True)
     metrics.subscribe(curve)
     rows = [Row(i, float(i), {}, headline=i % 3 == 0) for i in range(6)]

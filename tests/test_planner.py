@@ -1,4 +1,4 @@
-"""The planner: it knows the rules and never the dice, leaves the games alone, and loses fewer lives."""
+"""The planner: it knows the rules but not the random numbers, leaves the games alone, and loses fewer lives."""
 
 import json
 
@@ -58,7 +58,7 @@ def decide(planner, games, rows, observations, info):
     return planner.act(games, rows, observations, {name: values[rows] for name, values in info.items()})
 
 
-def test_the_choice_does_not_depend_on_the_dice_of_the_game(games, copies):
+def test_the_choice_does_not_depend_on_future_random_numbers(games, copies):
     """Games that differ only in their random numbers to come get equal futures and equal actions."""
     observations, info = before_a_death(games)
     config = PlannerConfig(copies=4, guard_every=1, simulations=88)
@@ -100,7 +100,7 @@ def test_without_a_death_ahead_the_policy_plays(games, copies):
     assert planner.decisions == 5 * GAMES
 
 
-def test_guards_rest_as_long_as_they_are_told_to(games, copies):
+def test_guards_pause_for_the_set_number_of_decisions(games, copies):
     observations, info = games.reset(seed=5)
     planner = Planner(ExpertPolicy(), copies, PlannerConfig(copies=2, horizon=3, holds=(1,), guard_every=4))
     simulations = []

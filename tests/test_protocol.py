@@ -278,7 +278,7 @@ def test_no_command_looks_like_a_reply() -> None:
 
 @settings(max_examples=300)
 @given(st.lists(st.binary(max_size=2000), max_size=8), st.booleans())
-def test_rubbish_raises_protocol_errors_and_nothing_grows(pieces: list[bytes], greeted: bool) -> None:
+def test_garbage_raises_protocol_errors_and_nothing_grows(pieces: list[bytes], greeted: bool) -> None:
     parser = MessageParser()
     decoder = FrameDecoder()
     if greeted:

@@ -1,4 +1,4 @@
-"""Recordings: what is written is read again, what is played again ends the same, and rubbish does no harm."""
+"""Recordings: what is written is read again, what is played again ends the same, and garbage does no harm."""
 
 import dataclasses
 import json
@@ -142,7 +142,7 @@ def test_a_damaged_file_is_recognised(data):
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(max_size=2000))
-def test_rubbish_is_refused_in_a_sentence(content):
+def test_garbage_is_refused_in_a_sentence(content):
     with pytest.raises(RecordingError):
         decode(content)
     with pytest.raises(RecordingError):

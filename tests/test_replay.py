@@ -356,7 +356,7 @@ def test_settings_out_of_range_are_refused(changes, words):
         Replay(small(**changes), 2, SIZE)
 
 
-def test_bad_steps_are_refused_at_the_door():
+def test_bad_steps_are_refused_on_insertion():
     replay = Replay(small(dtype="float16"), 1, SIZE)
     bad = [
         ("not finite", "observations", np.full((2, SIZE), np.nan, np.float32)),

@@ -75,7 +75,7 @@ def test_a_run_continues_with_another_number_of_games(finished, envs):
     assert rows[-1]["values"]["collect/clients"] == envs
 
 
-def test_a_run_with_a_relative_rom_goes_on_in_another_folder_and_paths_start_at_home(
+def test_a_run_with_a_relative_rom_resumes_in_another_folder_and_paths_start_at_home(
     tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setenv("HOME", str(tmp_path))

@@ -115,7 +115,7 @@ def test_a_terminal_that_is_closed_ends_a_run_with_a_save_and_a_line_in_the_log(
     os.close(slave)
     os.set_blocking(master, False)
 
-    def going_on() -> bool:
+    def still_running() -> bool:
         assert process.poll() is None
         with suppress(BlockingIOError):
             os.read(master, 65536)
@@ -123,7 +123,7 @@ def test_a_terminal_that_is_closed_ends_a_run_with_a_save_and_a_line_in_the_log(
         return history.exists() and len(history.read_text().splitlines()) > 2
 
     try:
-        wait_for(going_on)
+        wait_for(still_running)
         os.close(master)
         assert process.wait(600) == 0, (folder / "log.txt").read_text()
         log = (folder / "log.txt").read_text()

@@ -1,4 +1,4 @@
-"""Schedules against closed forms, and the two of them that remember something."""
+"""Schedules against closed forms, and the two of them that keep state."""
 
 import math
 
@@ -137,12 +137,12 @@ def test_standing_is_the_ratio_of_the_means_of_the_last_episodes(episodes):
     assert again.ratio == standing.ratio
 
 
-def test_agenda_by_frames_is_due_once_at_every_multiple():
+def test_timetable_by_frames_is_due_once_at_every_multiple():
     agenda = Timetable(0, 100, 0.0, 250)
     assert [frames for frames in range(250, 700, 10) if agenda.due(0.0, frames)] == [300, 400, 500, 600]
 
 
-def test_agenda_by_time_counts_from_when_it_was_done():
+def test_timetable_by_time_counts_from_when_it_was_done():
     agenda = Timetable(10.0, 0, 5.0, 0)
     assert [seconds for seconds in range(5, 60) if agenda.due(seconds, 10**9)] == [15, 25, 35, 45, 55]
     assert not any(Timetable(0, 0, 0.0, 0).due(1e9, 10**9) for _ in range(3))

@@ -303,8 +303,8 @@ def test_lost_client_is_truncated_with_its_last_observation_and_its_place_goes_t
         ("game over", Truncation.NONE),
         ("leaves", Truncation.DEPARTURE),
         ("leaves with a frame unread", Truncation.DEPARTURE),
-        ("sends rubbish", Truncation.FAULT),
-        ("sends rubbish with a frame unread", Truncation.FAULT),
+        ("sends garbage", Truncation.FAULT),
+        ("sends garbage with a frame unread", Truncation.FAULT),
     ],
 )
 def test_a_time_limit_a_departure_and_a_fault_are_three_things(ending: str, truncation: Truncation) -> None:
@@ -314,7 +314,7 @@ def test_a_time_limit_a_departure_and_a_fault_are_three_things(ending: str, trun
         client.send(sample())
         pool.send(gather(pool, 1).ids, [0])
         client.reply()
-        if ending not in ("leaves", "sends rubbish"):
+        if ending not in ("leaves", "sends garbage"):
             client.send(frame_of(OVER if ending == "game over" else sample()))
             while not pool._ready:
                 pool._serve(WAIT)
@@ -377,7 +377,7 @@ def test_action_is_refused_where_none_is_awaited(pool: ClientPool) -> None:
         pool.send(arrivals.ids, [0])
 
 
-def rubbish(kind: str) -> bytes:
+def garbage(kind: str) -> bytes:
     packet = encode_frame(sample())
     return {
         "wrong length": LEGACY + b"\0\5hello",
@@ -408,11 +408,11 @@ def rubbish(kind: str) -> bytes:
         ("response huge", "response"),
     ],
 )
-def test_rubbish_drops_its_sender_alone(pool: ClientPool, kind: str, reason: str) -> None:
+def test_garbage_drops_its_sender_alone(pool: ClientPool, kind: str, reason: str) -> None:
     good = Client(pool)
     good.send(sample())
     arrivals = gather(pool, 1)
-    bad = Client(pool, rubbish(kind))
+    bad = Client(pool, garbage(kind))
     end = time.monotonic() + WAIT
     while not pool.dropped and time.monotonic() < end:
         pool.recv(0.02)
@@ -685,7 +685,7 @@ def test_real_mames_play_leave_and_reconnect() -> None:
             pool.close("thanks")
             for mame in mames:
                 assert mame.wait(120) == 5, mame.last_lines()
-                assert "the server says: thanks" in mame.last_lines()
+                assert "the server's reason: thanks" in mame.last_lines()
         finally:
             for mame in mames:
                 mame.end()

@@ -300,7 +300,7 @@ def test_scores_shown_are_those_of_whole_games_until_the_level_is_set_by_hand(tm
     assert statistics.highest_start is None
 
 
-def test_the_curriculum_counts_levels_from_where_a_game_began():
+def test_the_curriculum_counts_levels_from_where_a_game_started():
     curriculum = Curriculum(1)
     late, whole = Episode(0.0, 1, 0.0, 19.0, 0.0, 17.0), Episode(0.0, 1, 0.0, 4.0, 0.0, 1.0)
     assert curriculum.follow([late] * 20) is None, "two levels each"

@@ -248,7 +248,7 @@ LONG_EVALUATION = (
 
 
 @pytest.mark.parametrize("moment", ["saving", "evaluating", "starting"])
-def test_interrupts_are_obeyed_whatever_it_does(tmp_path, moment):
+def test_interrupts_work_at_any_time(tmp_path, moment):
     """Once: it saves and ends (there is nothing to save before it has started). Twice: it ends at once."""
     options = {"saving": BUSY_SAVING, "evaluating": LONG_EVALUATION, "starting": ()}[moment]
     training = Training(tmp_path / "run", *CARTPOLE, *options, quick=False)

@@ -23,7 +23,7 @@ from tempest_gym.board.layout import (
 )
 
 MAX_CYCLES = 3 * CPU_HZ
-"""A run gives up when the game has not changed its frame counter for this long."""
+"""A run fails when the game has not changed its frame counter for this long."""
 
 
 class HasMemory(Protocol):
@@ -39,8 +39,8 @@ class Boards:
     Args:
         rom: the ROM image; a copy is made.
         n: number of boards.
-        translate: run the program translated into machine code, where that can be: the same, faster. The first time
-            ever that takes some seconds for a ROM.
+        translate: run the program translated into machine code where possible: the same results, faster. A
+            ROM's first translation takes some seconds.
         model: one of `tempest_gym.board.layout.MODELS`.
 
     Attributes:

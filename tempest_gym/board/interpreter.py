@@ -129,7 +129,7 @@ def _inline_accesses(namespace: dict[str, Any]) -> dict[str, Any]:
 
     @numba.njit(forceinline=True)
     def write(state, words, rom, address, value, cycle):  # type: ignore[no-untyped-def]
-        """Returns 1 if the core must look at its events again, else 0."""
+        """Returns 1 if the core must check its events again, else 0."""
         if address < 0x0800:
             return write_ram(state, words, address, value)
         return io_write(state, words, rom, address, value, cycle)

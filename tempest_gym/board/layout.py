@@ -1,4 +1,4 @@
-"""Where everything mutable of one board is in its row of the state array.
+"""The layout of a row of the state array, which holds all mutable state of one board.
 
 A board is one row of a C-contiguous ``(n, STATE_BYTES)`` uint8 array and nothing else: copying the row clones
 the machine. ``STATE_DTYPE`` names the fields; the upper-case constants are the byte offsets of the ones that

@@ -83,7 +83,7 @@ def io_read(state, words, rom, address, cycle):
 
 @numba.njit
 def io_write(state, words, rom, address, value, cycle):
-    """A write to $0800-$FFFF. Returns 1 if the core must look at its events again, else 0."""
+    """A write to $0800-$FFFF. Returns 1 if the core must check its events again, else 0."""
     page = address >> 8
     if page >= 0x20 and page < 0x30:
         generator_write(state, words, rom, cycle)

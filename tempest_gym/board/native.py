@@ -1,9 +1,10 @@
 """Turns the board's Python into machine code once, and loads that code again in milliseconds.
 
-The first start on a machine compiles the generated interpreter with numba, takes the optimised LLVM module and
-writes the object code to a cache of the user's, named by everything it depends on: the text of every file of this
-package, the versions of Python, numba and llvmlite, and the processor. Later starts link that object with llvmlite
-alone; numba is not even imported. The generated interpreter's source is written beside the object code, for readers.
+The first start on a machine compiles the generated interpreter with numba, and writes the object code of the
+optimised LLVM module to the user's cache, under a name made from everything it depends on: the text of every
+file of this package, the versions of Python, numba and llvmlite, and the processor. Later starts link that
+object with llvmlite alone; numba is not even imported. The generated interpreter's source is written beside
+the object code, for readers.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ def load_object(code: bytes) -> Any:
 
 
 def host_machine(level: int) -> Any:
-    """LLVM's description of this processor, for code of an optimisation level."""
+    """LLVM's target machine for this processor at an optimisation level."""
     _initialise()
     return llvm.Target.from_default_triple().create_target_machine(
         cpu=llvm.get_host_cpu_name(),

@@ -1,4 +1,4 @@
-"""Both POKEYs as far as a program can see them: ALLPOT, the reset in SKCTL, and RANDOM exact to the cycle.
+"""Both POKEYs as a program sees them: ALLPOT, the reset in SKCTL, and RANDOM exact to the cycle.
 
 What it writes to the voices is kept for `tempest_gym.display.sound`. RANDOM is
 the hardware's shift register at the very cycle of the read, counted from the cycle at which SKCTL left reset, plus the

@@ -1,4 +1,4 @@
-"""The vector generator as far as a program can see it: how long a display list keeps it busy, exact to the cycle.
+"""The vector generator as a program sees it: how long a display list keeps it busy, exact to the cycle.
 
 The state machine runs from the ROM set's own state PROM, in slices of at least 10,000 master clocks: a slice reads
 vector memory at its start and then takes its time, as in MAME. Times are kept as CPU cycle plus a
@@ -26,7 +26,7 @@ CYCLE_ATTOSECONDS = 661_375_661_375
 CLOCK_ATTOSECONDS = 82_671_957_671
 VIDEO_FRAME_CYCLES = 25_200
 
-# MAME divides times by the length of a cycle, both shortened by 9 bits: an event a hair before the end of a cycle
+# MAME divides times by the length of a cycle, both shortened by 9 bits: an event just before the end of a cycle
 # counts as after it if the emulator's time slice has lasted long enough for the error to grow.
 DIVISION_SHIFT = 9
 SHORT_CYCLE = CYCLE_ATTOSECONDS >> DIVISION_SHIFT

@@ -1,1 +1,1 @@
-"""What stands behind the commands of ``tempest-gym``, a module each."""
+"""The commands of ``tempest-gym``, one module each."""

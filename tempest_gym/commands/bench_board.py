@@ -1,4 +1,4 @@
-"""Measures how fast the machines are here; ratios are of one run, so that they hold on a busy computer."""
+"""Measures the speed of boards and MAME; ratios are taken within one run, so that they hold on a busy computer."""
 
 from __future__ import annotations
 

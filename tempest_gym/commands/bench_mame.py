@@ -87,7 +87,7 @@ class MamePlay:
         self._frame = machine.reset(seed, 1)
 
     def play(self, seconds: float) -> None:
-        """Play on for some real time."""
+        """Continue to play for some real time."""
         start = now = time.perf_counter()
         while now - start < seconds:
             self._frame = self._machine.step(*CONTROLS[advised_action(self._frame)])

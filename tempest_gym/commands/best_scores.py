@@ -1,4 +1,4 @@
-"""The best scores of games played by hand, kept in a file of the user's."""
+"""The best scores of games played by hand, kept in the user's data folder."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def record_dataset(
 
     Raises:
         gymnasium.error.DependencyNotInstalled: Minari, or what the player needs, is not installed.
-        ValueError: there is such a data set, or an argument is wrong.
+        ValueError: the data set exists already, or an argument is wrong.
     """
     try:
         import minari
@@ -80,7 +80,9 @@ def record_dataset(
 
     name = name or f"tempest/{policy}-v0"
     if name in minari.list_local_datasets():
-        raise ValueError(f"there is a data set {name}: choose another name, or `minari delete {name}`")
+        raise ValueError(
+            f"the data set {name} exists already: choose another name, or `minari delete {name}`"
+        )
     if policy not in ("mixed", *OWN_PLAYERS) and (settings or {}).get("obs_type", "features") != "features":
         raise ValueError(f"{policy} plays from features: choose another policy for other observations")
     game = gym.make(

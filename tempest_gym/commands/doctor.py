@@ -153,7 +153,7 @@ def _versions() -> dict[str, str]:
 
 
 def _torch() -> str | None:
-    """Ask for PyTorch's version and device in a process of its own: importing it takes seconds and memory."""
+    """Return PyTorch's version and device, found in another process: importing it takes seconds and memory."""
     if EXTRAS["rainbow"].missing():
         return None
     asked = subprocess.run([sys.executable, "-c", _TORCH], capture_output=True, text=True, check=False)

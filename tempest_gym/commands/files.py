@@ -1,4 +1,4 @@
-"""Writes small files of the user's, whole or not at all."""
+"""Writes a small file completely or not at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plays whole games with a fixed policy, for ``tempest-gym play`` and as a yardstick for agents."""
+"""Plays whole games with a fixed policy, for ``tempest-gym play`` and as a baseline for agents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A person plays: keyboard, mouse and gamepad are the spinner and the buttons, the board runs at its true speed."""
+"""Human play: keyboard, mouse and gamepad act as spinner and buttons; the board runs at its true speed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["HELP", "Clock", "HumanPlay", "MakePlayer", "Opponent", "PlayerInput"
 _PICTURE_SECONDS = 1 / 60
 _FRAME_SECONDS = 1 / FRAMES_PER_SECOND
 _FRAMES_BEHIND = 3
-"""Game frames that are caught up after a hitch, unseen; the rest of a longer one is skipped."""
+"""Game frames that are played unseen to catch up after a delay; the rest of a longer delay is skipped."""
 
 _KEY_SPEED, _KEY_SPEED_MAX, _KEY_RAMP = 130.0, 400.0, 900.0
 """Turn of a held arrow key, in units a second (16 are a lane): at first, at most, and gain per second."""

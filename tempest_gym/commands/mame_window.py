@@ -1,4 +1,4 @@
-"""A MAME in a window, to play in."""
+"""MAME in a window, for human play."""
 
 from __future__ import annotations
 

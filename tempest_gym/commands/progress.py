@@ -1,4 +1,4 @@
-"""What a command that takes a while shows meanwhile."""
+"""The progress of commands that take a while."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recordings of games: what was pressed and turned in every game frame, and how it must end.
+"""Recordings of games: the controls of every game frame, and how the game must end.
 
 A file is one line of JSON (`Header`) and one byte of controls per game frame. With the ROM set and the seed of
 the header these give the same game again, bit for bit, so the end can be compared: score, level and all of RAM.
@@ -198,7 +198,7 @@ def read_recording(path: str | os.PathLike[str]) -> Recording:
         OSError: it cannot be read.
     """
     limit = _HEADER_MAX + FRAMES_MAX + 1
-    # A pipe or device in its place must not make the reader wait.
+    # A pipe or device in its place must not block the reader.
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)

@@ -1,4 +1,4 @@
-"""Plays recorded games again and sees that they end as they did."""
+"""Plays recorded games again and checks that they end as recorded."""
 
 from __future__ import annotations
 

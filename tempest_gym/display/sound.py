@@ -28,7 +28,7 @@ _NO_GATE, _SHORT_NOISE, _PURE, _STEADY, _VOLUME = 0x80, 0x40, 0x20, 0x10, 0x0F
 _LOUDNESS = 32_767 / (8 * 15)
 
 _LEAD_SECONDS = 0.04
-"""Silence ahead of the sound, so that a frame a little late leaves no gap."""
+"""Silence before the sound, so that a frame that is a little late leaves no gap."""
 
 
 def _polynomial(bits: int, tap: int) -> NDArray[np.bool_]:

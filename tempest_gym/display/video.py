@@ -24,7 +24,7 @@ _GIF_COLOURS = 64
 
 
 def check_video_name(path: Path) -> None:
-    """See that a file's ending is one of a video.
+    """Check that a file name ends in .mp4 or .gif.
 
     Raises:
         ValueError: it is neither .mp4 nor .gif.
@@ -35,7 +35,7 @@ def check_video_name(path: Path) -> None:
 
 @contextmanager
 def open_video(path: Path, rate: float) -> Iterator[Callable[[Picture], None]]:
-    """Give a function that appends a picture, uint8 ``(height, width, 3)``, to a video file.
+    """Yield a function that appends a picture, uint8 ``(height, width, 3)``, to a video file.
 
     Args:
         path: .mp4 (H.264) or .gif (at most `GIF_PICTURES_MAX` pictures).

@@ -162,7 +162,7 @@ class Window:
             raise RuntimeError(
                 "there is no display here to open a window on (a video file needs none: --output game.mp4)"
             )
-        _log.warning("there is no display here: nobody will see the window")
+        _log.warning("there is no display here: the window will not be visible")
 
     def _write(self, lines: Text, area: Any, *, at_bottom: bool = False) -> None:
         """Write lines into the middle of an area of the window, or one at its bottom."""
@@ -213,7 +213,7 @@ class Window:
         return events
 
     def hold_mouse(self, held: bool) -> None:
-        """Keep the mouse in the window, unseen, so that it can turn for ever; or let it go."""
+        """Keep the mouse in the window, unseen, so that it can turn without limit; or release it."""
         if self._screen is not None:
             self._pygame.event.set_grab(held)
             self._pygame.mouse.set_visible(not held)

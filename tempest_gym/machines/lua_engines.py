@@ -1,4 +1,4 @@
-"""How each kind of Lua works on rows of NumPy arrays: by pointers, or by strings."""
+"""How each kind of Lua accesses rows of NumPy arrays: through pointers, or as strings."""
 
 from __future__ import annotations
 

@@ -181,8 +181,8 @@ class LuaHost:
             zap: int32 ``(boards,)``, 0 or 1.
             spinner: int32 ``(boards,)``, counts per game frame, -128..127; negative turns to higher lanes.
             features: float32 ``(boards, 195)``, gets the features of the last frame.
-            frames: ``FRAME_DTYPE (boards,)``, gets the rest of it; ``objective`` and ``subjective`` are
-                sums and ``done`` reports a death over the ``frames`` game frames passed.
+            frames: ``FRAME_DTYPE (boards,)``, gets the rest of it; ``objective`` and ``subjective`` are sums
+                and ``life_lost`` reports a death over the ``frames`` game frames passed.
             stop_at_death: stop in the frame in which the player dies, too.
             skip: play the action in that many decision frames, unless the player dies.
             limit: stop after that many game frames anyway; 1 makes it a single game frame.

@@ -1,4 +1,4 @@
-"""What every machine that runs the game offers."""
+"""The interface of every machine that runs the game."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Machine(Protocol):
         """Return where the game's and the expert's random numbers are, for `set_random_state`.
 
         Raises:
-            ValueError: this machine does not know.
+            ValueError: this machine cannot report them.
         """
         ...
 

@@ -237,7 +237,7 @@ class MameMachine:
             self._link.connect(_START_SECONDS)
             hello = self._link.receive(_START_SECONDS)
             if not isinstance(hello, Hello) or not hello.protocol:
-                self._fail("MAME's Lua did not introduce itself")
+                self._fail("MAME's Lua sent no hello")
             version = re.match(r"0\.(\d{1,5})\b", hello.mame)
             self._version = int(version[1]) if version else 0
             self._next_frame()
@@ -246,7 +246,7 @@ class MameMachine:
         except LinkClosedError:
             self._fail_of_end("MAME ended while it started")
         except ProtocolError as error:
-            self._fail(f"MAME's Lua sent rubbish: {error}")
+            self._fail(f"MAME's Lua sent invalid data: {error}")
 
     def _next_frame(self) -> Frame:
         message = self._receive(0)
@@ -255,7 +255,7 @@ class MameMachine:
         try:
             frame = self._frames.decode(message)
         except ProtocolError as error:
-            self._fail(f"MAME's Lua sent rubbish: {error}")
+            self._fail(f"MAME's Lua sent invalid data: {error}")
         self._packet, self._memories = message, None
         return frame
 
@@ -281,7 +281,7 @@ class MameMachine:
         try:
             link.send(data, self._timeout)
         except LinkTimeoutError:
-            self._fail(f"MAME took nothing in for {self._timeout:g} seconds")
+            self._fail(f"MAME accepted no data for {self._timeout:g} seconds")
         except LinkClosedError:
             self._fail_of_end("MAME has ended")
 
@@ -294,7 +294,7 @@ class MameMachine:
         except LinkClosedError:
             self._fail_of_end("MAME has ended")
         except ProtocolError as error:
-            self._fail(f"MAME's Lua sent rubbish: {error}")
+            self._fail(f"MAME's Lua sent invalid data: {error}")
 
     def _connected(self) -> Link:
         if self._link is None:

@@ -1,4 +1,4 @@
-"""The line to a MAME that this process started: two pipes, or a socket where pipes will not do (Windows)."""
+"""The link to a MAME that this process started: two pipes, or a socket where pipes do not work (Windows)."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ class Link(ABC):
         _links.add(self)
 
     def receive(self, seconds: float, response_limit: int = 0) -> Message:
-        """Return the next message that is not a mere sign of life.
+        """Return the next message that is not a heartbeat.
 
         Raises:
             LinkClosedError: MAME has closed the connection.
             LinkTimeoutError: it sent no whole message in time.
-            tempest_gym.protocol.ProtocolError: it sent rubbish.
+            tempest_gym.protocol.ProtocolError: it sent invalid data.
         """
         deadline = time.monotonic() + seconds
         self._parser.response_limit = response_limit
@@ -80,7 +80,7 @@ class Link(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Close the line, which ends MAME."""
+        """Close the link, which ends MAME."""
 
 
 class PipeLink(Link):
@@ -160,7 +160,7 @@ class SocketLink(Link):
             raise
 
     def connect(self, seconds: float) -> None:
-        """Wait for a caller that knows the token, then close the port."""
+        """Accept the connection that shows the token, then close the port."""
         deadline = time.monotonic() + seconds
         while True:
             self._socket = self._wait_for_caller(self._server, deadline)
@@ -222,7 +222,7 @@ class SocketLink(Link):
 
 
 def open_link(kind: str, rom: RomImage, environment: dict[str, str], mame: StrPath | None) -> Link:
-    """Start a MAME and return the line to it.
+    """Start a MAME and return the link to it.
 
     Args:
         kind: ``"pipe"``, ``"socket"``, or ``"auto"`` for pipes where the system has them.
@@ -238,7 +238,7 @@ def open_link(kind: str, rom: RomImage, environment: dict[str, str], mame: StrPa
 
 
 def _forget_links() -> None:
-    """Close what a forked child inherited, so that MAME sees its owner go even if the child stays."""
+    """Close what a forked child inherited, so that MAME notices the end of its owner even if the child lives on."""
     for link in list(_links):
         with contextlib.suppress(OSError, AttributeError):
             link.close()

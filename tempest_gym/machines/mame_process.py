@@ -97,7 +97,7 @@ class MameProcess:
     """A headless MAME with everything it reads and writes in a private folder.
 
     The folder and the process go with ``end``, at the latest with the interpreter. Where that is killed,
-    the Lua ends MAME and removes the folder, and the next start sweeps away what is still left.
+    the Lua ends MAME and removes the folder, and the next start removes what is still left.
 
     Attributes:
         folder: the private folder.
@@ -176,7 +176,7 @@ class MameProcess:
         return self._process.stdin.fileno()
 
     def touch(self) -> None:
-        """Show a MAME with ``TEMPEST_OWNER`` that its owner is still there."""
+        """Signal to a MAME with ``TEMPEST_OWNER`` that its owner is still running."""
         with contextlib.suppress(FileNotFoundError):  # MAME is just cleaning up.
             os.utime(self.folder / _MARKER)
 
@@ -193,7 +193,7 @@ class MameProcess:
             return None
 
     def last_lines(self) -> str:
-        """Return the last lines MAME printed, without its complaints about unknown ROMs."""
+        """Return the last lines MAME printed, without its warnings about unknown ROMs."""
         try:
             with open(self.log, "rb") as stream:
                 stream.seek(max(0, os.fstat(stream.fileno()).st_size - 20_000))

@@ -1,4 +1,4 @@
-"""How an environment wants its machine: the operator's switches, what the Lua computes, and the board's model."""
+"""How a machine is set up: the operator's switches, what the Lua computes, and the board's model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DIFFICULTIES = ("medium", "easy", "hard")
 
 
 class Setup(NamedTuple):
-    """How an environment wants its machine.
+    """How an environment's machine is set up.
 
     Attributes:
         lives: one of `LIVES`.

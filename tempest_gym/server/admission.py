@@ -35,7 +35,7 @@ class Admission:
         """Check the combination."""
         if not token and not is_loopback(host):
             raise ValueError(
-                f"listening at {host} lets other computers in, so clients must show a token: put one of "
+                f"listening at {host} is open to other computers, so clients must show a token: put one of "
                 f"{_SHORTEST_TOKEN} characters or more into a file or the variable {TOKEN_VARIABLE}"
             )
         if legacy not in ("loopback", "all", "none"):
@@ -43,7 +43,7 @@ class Admission:
         self._token, self._legacy = token, legacy
 
     def check(self, hello: Hello, address: str) -> None:
-        """Let a client from ``address`` pass.
+        """Admit a client from ``address``.
 
         Raises:
             ProtocolError: it may not.

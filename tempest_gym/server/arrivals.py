@@ -28,7 +28,7 @@ class Truncation(IntEnum):
 
 @dataclass(frozen=True)
 class Arrivals:
-    """The environments that have something new, k of them; each then awaits its action.
+    """The k environments that have something new; each then awaits its action.
 
     Attributes:
         ids: int64 ``(k,)``, distinct numbers of environments.

@@ -114,7 +114,7 @@ def run_board_clients(
     seeds: list[int] | None = None,
     stop: threading.Event | None = None,
 ) -> BoardClientSummary:
-    """Let boards play for a server until it sends all of them away or ``stop`` is set.
+    """Let boards play for a server until it dismisses all of them or ``stop`` is set.
 
     Args:
         address: ``HOST:PORT`` of the server.

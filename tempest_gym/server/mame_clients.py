@@ -1,4 +1,4 @@
-"""Runs MAMEs that connect to a server, here or elsewhere, and starts those again that fall."""
+"""Runs MAMEs that connect to a server, here or elsewhere, and restarts those that fail."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _OWNER_SECONDS = 30
 
 
 class ClientSummary(TypedDict):
-    """How the clients fared: how many there were, how often one was started again, why it all ended."""
+    """How the clients fared: how many there were, how often one was restarted, why it all ended."""
 
     instances: int
     restarts: int
@@ -57,13 +57,13 @@ def run_clients(
 ) -> ClientSummary:
     """Keep MAMEs connected to a server until it dismisses them, ``stop`` is set, or Ctrl-C is pressed.
 
-    A MAME that ends, or finds no server, is started again after a second, then two, and so on up to a minute.
+    A MAME that ends, or finds no server, is restarted after 1, 2, 4 ... 60 seconds.
 
     Args:
         address: ``HOST:PORT`` of the server.
         instances: how many MAMEs.
         rom: the ROM set they run.
-        token: what they show to be let in.
+        token: what they show to be admitted.
         window: show them, at true speed.
         stop: set it to end them all.
 
@@ -103,7 +103,7 @@ def run_clients(
 
 
 def _look_after(client: _Instance, rom: RomImage, variables: dict[str, str], window: bool) -> bool:
-    """Start a client that should run and does not; return whether it is a restart."""
+    """Start a client that is not running and should be; return whether it is a restart."""
     now = time.monotonic()
     if client.done or (client.process is None and now < client.next_start):
         return False
@@ -121,14 +121,14 @@ def _look_after(client: _Instance, rom: RomImage, variables: dict[str, str], win
     client.process.end()
     client.process = None
     if code in (_QUIT, _SENT_AWAY):
-        client.done = lines.rpartition("the server says: ")[2] if code == _SENT_AWAY else "ended"
+        client.done = lines.rpartition("the server's reason: ")[2] if code == _SENT_AWAY else "ended"
         _log.info("client %d: %s", client.number, client.done)
         return False
     if now - client.started > _STEADY:
         client.pause = _SHORTEST_PAUSE
     client.next_start = now + client.pause
     _log.warning(
-        "client %d ended with code %d, again in %.0f s; MAME's last lines:\n%s",
+        "client %d ended with code %d, restarts in %.0f s; MAME's last lines:\n%s",
         client.number,
         code,
         client.pause,

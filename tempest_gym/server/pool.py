@@ -458,7 +458,7 @@ def _say_goodbye(client: _Client, reason: str) -> None:
 
 
 def _drain(client: _Client) -> None:
-    """Read and forget.
+    """Read and discard.
 
     Raises:
         ProtocolError: the client has closed the connection.

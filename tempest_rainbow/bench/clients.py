@@ -1,4 +1,4 @@
-"""How the server treats many clients at once: ``tempest-rainbow bench --clients 36 --json``."""
+"""How evenly the server serves many clients at once: ``tempest-rainbow bench --clients 36 --json``."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def _wait_until_all_play(collector: ClusterCollector, runners: int) -> None:
     until = time.monotonic() + _PATIENCE
     while collector.metrics()["cluster/runners"] < runners:
         if time.monotonic() > until:
-            raise TimeoutError(f"{runners} runners did not begin within {_PATIENCE:.0f} s")
+            raise TimeoutError(f"{runners} runners did not start within {_PATIENCE:.0f} s")
         collector.step(_CALM)
 
 

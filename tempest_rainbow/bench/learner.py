@@ -1,4 +1,4 @@
-"""How fast the learner is, beside its reference implementation."""
+"""The speed of the learner and of its reference implementation."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def random_batch(size: int, seed: int = 0) -> Batch:
 
 
 def bench_learner(seconds: float = 20.0, batch_size: int = 256, device: str = "cpu") -> dict[str, Any]:
-    """Time the learner's step against a plain one, in turns, on the `original` network.
+    """Time the learner's step and the reference implementation's, in turns, on the `original` network.
 
     Both do the same: categorical double Q-learning on one batch as the replay gives it, in float16,
     gradient clipping, Adam, and new priorities as an array. Medians of single steps count.

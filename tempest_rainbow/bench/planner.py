@@ -27,13 +27,13 @@ _log = logging.getLogger(__name__)
 
 _LEVELS = (33, 45, 57, 69, 81)
 _TRIALS = 64
-"""Copies on which a plan is tried in the end."""
+"""Copies on which a plan is measured at the end."""
 
 _HORIZON = 60
-"""Decisions for which those are played."""
+"""Decisions for which these copies are played."""
 
 _APART = 30
-"""Least decisions of a game between two states."""
+"""Fewest decisions of a game between two states."""
 
 SETTINGS: dict[str, PlannerConfig | None] = {
     "no search": None,

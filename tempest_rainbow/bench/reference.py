@@ -1,5 +1,4 @@
-"""The same network and the same step as a textbook writes them: the yardstick of `bench` and an oracle in
-tests.
+"""The reference implementation of network and learner, as in a textbook: for `bench`, and as an oracle in tests.
 
 Every layer is a stock module (attention included), every forward pass computes every action, the optimiser
 is stock Adam; nothing is compiled, folded or fused.
@@ -70,8 +69,8 @@ class _PlainEncoder(nn.Module):
         lanes, enemies, exists, used = lane_and_enemy_values(observations)
         lanes = self.lane_embedding(lanes[:, :-1].transpose(1, 2))
         enemies = self.enemy_embedding(enemies[:, :, :-1])
-        # A sample without enemies would attend to nothing and give NaN: let it see all slots, then drop what
-        # it saw.
+        # A sample without enemies would attend to nothing and give NaN: let it attend to all slots, then drop
+        # the result.
         empty = used.sum(dim=1) == 0
         hidden = (used == 0) & ~empty.unsqueeze(1)
         mixed, _ = self.attention(lanes, enemies, enemies, key_padding_mask=hidden, need_weights=False)

@@ -1,4 +1,4 @@
-"""How fast the replay is, and how large."""
+"""The speed and the size of the replay."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ENVIRONMENTS = 64
 
 
 def bench_replay(transitions: int = 15_000_000, batch_size: int = 256, draws: int = 400) -> dict[str, Any]:
-    """Fill a replay to the brim, then draw from it and update priorities.
+    """Fill a replay, then draw from it and update priorities.
 
     Raises:
         MemoryError: that many transitions do not fit.

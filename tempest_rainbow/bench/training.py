@@ -77,7 +77,7 @@ def measure_training(seconds: float = 30.0) -> dict[str, Any]:
         finally:
             trainer.close()
             metrics.close()
-    # The first half of the rows is a start: compiling, choosing a precision, filling caches.
+    # The first half of the rows is the start: compiling, choosing a precision, filling caches.
     steady = rows.kept[len(rows.kept) // 2 :]
 
     def mean(name: str) -> float:

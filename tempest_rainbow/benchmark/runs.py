@@ -97,7 +97,7 @@ class Player:
 def run_track(name: str, player: Player, seeds: tuple[int, ...], folder: Path) -> list[Path]:
     """Train and evaluate a player once for each seed and return the files of the results.
 
-    What is finished is kept: a result that exists is not made again, a finished training not repeated. A training
+    Finished work is kept: neither a result that exists nor a finished training is repeated. A training
     that was interrupted resumes if the player has a command for that, and restarts otherwise.
 
     Args:
@@ -296,9 +296,8 @@ def loaded(policy: str, folder: Path) -> Policy:
 
 
 class _Shown:
-    """A policy that is shown observations in their own shape, and of ``info`` only when a game started.
-
-    The teacher, a reference, sees its advice.
+    """Passes a policy observations in their original shape, and of ``info`` only whether a game started. The
+    teacher, as a reference, also gets its advice.
     """
 
     def __init__(self, policy: Policy, track: Track) -> None:

@@ -33,8 +33,8 @@ _log = logging.getLogger(__name__)
 _FRAGMENTS_AT_ONCE = 8
 """Most fragments stored in one step, so that the learner does not wait long."""
 
-_DOOR = 10.0
-"""Seconds in which a cluster must answer at all."""
+_CONNECT_SECONDS = 10.0
+"""Seconds within which a cluster must accept a connection."""
 
 _LONGEST_PAUSE = 60.0
 """Longest pause before a runner that failed repeatedly is replaced."""
@@ -42,7 +42,7 @@ _LONGEST_PAUSE = 60.0
 
 @dataclass(frozen=True)
 class Weights:
-    """What a runner needs to choose as the learner would.
+    """What a runner needs to choose actions as the learner would.
 
     Attributes:
         step: learner step.
@@ -57,7 +57,7 @@ class Weights:
 
 @dataclass
 class _Place:
-    """A runner as it is seen from the learner.
+    """A runner as the learner knows it.
 
     Attributes:
         actor: its handle, None until it is made (again).
@@ -66,7 +66,7 @@ class _Place:
         under_way: references of the fragments it was asked for, oldest first.
         weights_step: learner step of the weights sent to it, -1 for none.
         playing: it has delivered in this session.
-        failures: errors of its own since it last delivered.
+        failures: its own errors since it last delivered.
         not_before: time before which it is not made again.
         turn: number of the fragment it delivered last; the runner with the lowest is served first.
         since: time since which its oldest fragment is awaited.
@@ -240,7 +240,7 @@ class ClusterCollector:
             self._ray.shutdown()
 
     def _make(self, index: int) -> None:
-        """Make a runner and ask which session it is in."""
+        """Make a runner and ask for its session."""
         place = self._places[index]
         place.actor = self._actor.remote(self._plan(index))
         self._greet(place)
@@ -256,7 +256,7 @@ class ClusterCollector:
         place.under_way.clear()
 
     def _ask(self, exploration: Exploration) -> None:
-        """Give every runner that has room its next task, with new weights when it is time for them."""
+        """Give every runner with room its next task, with new weights when it is time for them."""
         steps = self._learner_steps()
         if self._sent is None or steps - self._sent_at >= self.config.weights_every:
             weights = self._weights()
@@ -285,8 +285,8 @@ class ClusterCollector:
     def _wait(self) -> list[int]:
         """Return runners from which something has arrived, after at most a second; those served longest ago first.
 
-        Only the oldest fragment of each is looked at: a later one may be here earlier, but streams
-        have to be stored in order.
+        Only the oldest fragment of each counts: a later one may arrive earlier, but streams have to be stored
+            in order.
         """
         order = sorted(range(len(self._places)), key=lambda index: self._places[index].turn)
         awaited = {self._places[index].awaited: index for index in order}
@@ -342,7 +342,7 @@ class ClusterCollector:
         return fragment
 
     def _lose(self, index: int, error: Exception | None) -> None:
-        """Count a lost runner once for all its fragments, and have it replaced.
+        """Count a lost runner once for all its fragments, and replace it.
 
         Ray restarts those whose process or node died. One that failed by an error of its own, or that Ray
         no longer restarts, is created again here.
@@ -388,12 +388,12 @@ def start_ray(address: str, runners: int) -> None:
     import ray
 
     local = address == "local"
-    if local:  # Ray lets its workers give way to everything else (niceness 15), but here they are the work.
+    if local:  # Ray gives its workers the lowest priority (niceness 15), but here they do the main work.
         os.environ.setdefault("RAY_worker_niceness", "0")
     try:
         host, _, port = address.rpartition(":")
-        if host and port.isdecimal() and "//" not in host:  # Ray itself would try for minutes.
-            socket.create_connection((host.strip("[]"), int(port)), _DOOR).close()
+        if host and port.isdecimal() and "//" not in host:  # Ray itself would retry for minutes.
+            socket.create_connection((host.strip("[]"), int(port)), _CONNECT_SECONDS).close()
         ray.init(
             address=address,
             num_cpus=runners if local else None,

@@ -29,7 +29,7 @@ class Sink(Protocol):
         """Take steps."""
 
     def cut(self, environments: ArrayLike) -> None:
-        """Take note that the streams of these environments break here."""
+        """Note that the streams of these environments break here."""
 
 
 class Collector(Protocol):
@@ -99,7 +99,7 @@ class LocalCollector:
             epsilon: shape of random actions, and factor during the descent.
             expert: for how long who acts is drawn, and factor during the descent.
             life_ends: a lost life is terminal for learning.
-            life_price: taken from the stored reward at each lost life.
+            life_price: subtracted from the stored reward at each lost life.
             seed: of who acts and of random actions.
         """
         self.source = source

@@ -18,7 +18,7 @@ def make_single(task: Task, *, render_mode: str | None = None) -> gym.Env[Any, A
     """Make one environment.
 
     Raises:
-        ValueError: its constructor wants other arguments.
+        ValueError: its constructor does not accept the arguments.
     """
     arguments = task.arguments()
     if render_mode is not None:
@@ -51,7 +51,7 @@ def make_source(task: Task, count: int, seed: int, *, deterministic: bool) -> So
 
 
 def probe(task: Task) -> tuple[int, int]:
-    """Return observation size and action count, asked of one environment that is made and closed again.
+    """Return observation size and action count of an environment, which is made and closed again for this.
 
     Raises:
         ValueError: the spaces are not Box and Discrete.

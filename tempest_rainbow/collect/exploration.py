@@ -1,4 +1,4 @@
-"""Who acts in which environment: the agent, chance or the teacher."""
+"""Who acts in which environment: the agent, a random draw or the teacher."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["ExpertAssignment", "Exploration"]
 
 @dataclass(frozen=True)
 class Exploration:
-    """Who acts at this moment of the run.
+    """Who acts at a moment of the run.
 
     Attributes:
         epsilon: share of the agent's actions that are random.

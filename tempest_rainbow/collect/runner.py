@@ -55,7 +55,7 @@ class RunnerPlan:
         epsilon: shape of random actions.
         expert: for how long who acts is drawn.
         life_ends: a lost life is terminal for learning.
-        life_price: taken from the reward at each lost life.
+        life_price: subtracted from the reward at each lost life.
     """
 
     task: Task
@@ -76,8 +76,8 @@ class Runner:
 
         Args:
             plan: what to play.
-            exact: play the games of ``plan.seed``; otherwise chance adds to the seed, because a runner that
-                replaces a lost one gets the same plan but shall not play the same games again.
+            exact: play the games of ``plan.seed``; otherwise a random number is added to the seed, because a
+                runner that replaces a lost one gets the same plan but must not repeat its games.
         """
         torch.set_num_threads(1)
         chance = os.urandom(8)

@@ -24,11 +24,11 @@ _POLL_SECONDS = 0.2
 be stopped."""
 
 _FAILURES = (RuntimeError, OSError)
-"""What an environment raises when what it runs on has failed; other errors are mistakes and end the run."""
+"""What an environment raises when its machine or process has failed; other errors are bugs and end the run."""
 
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 _STEADY_STEPS = 100
-"""Steps after which an environment counts as sound again."""
+"""Steps after which a restarted environment counts as healthy."""
 
 _Env = gym.Env[Any, Any]
 _Result = tuple[Any, ...]
@@ -143,7 +143,7 @@ class SerialSource(Source):
 
 
 class ThreadedSource(Source):
-    """Single environments, each stepped in a thread of its own: for those that wait much, such as MAME.
+    """Single environments, each stepped in a thread of its own: for those that wait a lot, such as MAME.
 
     The fast ones never wait for the slow ones: ``recv`` returns those that have arrived. One that fails is truncated
     where it was and starts its next episode at once; if that fails too, after 1, 2, 4 ... 60 seconds.

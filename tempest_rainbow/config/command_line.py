@@ -24,7 +24,7 @@ _METAVAR = {int: "INT", float: "FLOAT", bool: "", str: "TEXT", type(None): ""}
 
 
 def parse(base: Any, arguments: Sequence[str], prog: str) -> Any:
-    """Return the dataclass ``base`` with the settings that a command line gives put over its fields.
+    """Return the dataclass ``base`` with the settings of a command line put over its fields.
 
     The options of a nested dataclass are called ``--group.setting``. ``none`` unsets a setting that may be None.
 
@@ -54,7 +54,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(prog=prog, formatter_class=_HelpFormatter, allow_abbrev=False, **options)
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse a command line; an unknown option is reported with the one that is spelt most like it."""
+        """Parse a command line; an unknown option is reported with the most similar one."""
         parsed, unknown = self.parse_known_args(args, namespace)
         if unknown:
             close = difflib.get_close_matches(unknown[0].partition("=")[0], self._option_string_actions, 1)

@@ -494,7 +494,7 @@ class TrainConfig:
             if value is not None and not 0 < value < math.inf:
                 raise ConfigError(f"--{name} must be a number above 0, got {value}")
         if not 0.0 <= self.life_price < math.inf:
-            raise ConfigError(f"--life-price must be a number from 0 on, got {self.life_price}")
+            raise ConfigError(f"--life-price must be a number of 0 or more, got {self.life_price}")
         for name, value in (
             ("epsilon.start", self.epsilon.start),
             ("epsilon.end", self.epsilon.end),

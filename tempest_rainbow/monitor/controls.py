@@ -18,7 +18,7 @@ class Setting:
     """One steerable value.
 
     Attributes:
-        default: the value of a run that nobody steers; None: as scheduled.
+        default: value while nobody has changed it; None: as scheduled.
         low: least value allowed.
         high: greatest value allowed.
         kind: type that values are brought to.
@@ -136,7 +136,7 @@ class Controls:
             self._record(Event(time.time(), source, name, old, value))
 
     def toggle(self, name: str, source: str) -> bool:
-        """Turn a yes-or-no setting over and return its new value."""
+        """Toggle a boolean setting and return its new value."""
         with self._lock:
             value = not self._values[name]
             self.set(name, value, source)
@@ -155,7 +155,7 @@ class Controls:
         self._record(Event(time.time(), source, name, None, None))
 
     def take(self, name: str) -> bool:
-        """Whether ``name`` was requested since it was last taken."""
+        """Whether ``name`` was requested since the last call."""
         with self._lock:
             if name in self._pending:
                 self._pending.discard(name)

@@ -1,4 +1,4 @@
-"""The run's history as lines of JSON, for plots, for dashboards, and to be read after a restart."""
+"""The run's history as lines of JSON, for plots, for dashboards and for resuming."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ class Keyboard:
         self._thread: threading.Thread | None = None
 
     def press(self, key: str) -> None:
-        """Do what ``key`` means; an unknown key shows a hint."""
+        """Do what a key stands for; an unknown key shows a hint."""
         if self._asked_to_flush:
             self._asked_to_flush = False
             if key in ("y", "Y"):

@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Row:
-    """What a run knew at one moment.
+    """The state of a run at one moment.
 
     Attributes:
         frames: frames collected so far, the x axis of every curve.
@@ -67,7 +67,7 @@ def drop_reasons(values: Mapping[str, float]) -> str:
 
 
 class Monitor(Protocol):
-    """Something that follows a run. Methods are called one at a time, from the trainer's threads; they
+    """Something that shows or records a run. Methods are called one at a time, from the trainer's threads; they
     should be quick."""
 
     def row(self, row: Row) -> None:
@@ -86,7 +86,7 @@ class Monitor(Protocol):
 class Metrics:
     """Passes rows, events and evaluations to every subscribed monitor.
 
-    A monitor that raises is reported once and dropped: watching must never end a run.
+    A monitor that raises is reported once and dropped: monitoring must never end a run.
     """
 
     def __init__(self) -> None:
@@ -102,14 +102,14 @@ class Metrics:
         return self._latest
 
     def subscribe(self, monitor: Monitor, *, headlines_only: bool = False) -> None:
-        """Let ``monitor`` follow from now on; if ``headlines_only``, without the rows in between."""
+        """Add a monitor; with ``headlines_only`` it gets no rows in between."""
         with self._lock:
             self._monitors.append(monitor)
             if headlines_only:
                 self._readers.append(monitor)
 
     def unsubscribe(self, monitor: Monitor) -> None:
-        """Let ``monitor`` follow no longer; unknown ones are ignored."""
+        """Remove a monitor; unknown ones are ignored."""
         with self._lock:
             self._monitors = [other for other in self._monitors if other is not monitor]
 

@@ -1,4 +1,4 @@
-"""Tables about a run that a person asks for: where the network looks, what the replay holds."""
+"""Reports on request: the attention of the network, the contents of the replay."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MOST_LANE = 15
 
 
 def attention_report(network: RainbowNetwork, observations: NDArray[np.float32]) -> str:
-    """Return which lanes look at which enemies, mean over heads, as a heat table of the game with most enemies.
+    """Return which lanes attend to which enemies, mean over heads, as a heat map of the game with most enemies.
 
     Args:
         network: whose attention it is.

@@ -178,7 +178,7 @@ class LivePanel:
         self._notes.append(f"[{format_count(frames)}] {text}")
 
     def header(self) -> None:
-        """Report that the panel always shows its headings."""
+        """Show a line: the panel always shows its headings."""
         self.show("the panel always shows its headings")
 
     def clear(self) -> None:

@@ -1,4 +1,4 @@
-"""What the network, the loss and the policies need of a head. `categorical.CategoricalHead` is one.
+"""The interface of a head for the network, the loss and the policies. `categorical.CategoricalHead` is one.
 
 Another distribution of returns, such as IQN's, is another class of this interface, which `RainbowNetwork` builds.
 """
@@ -15,7 +15,7 @@ __all__ = ["Head"]
 class Head(Protocol):
     """Predicts the distribution of every action's return from the trunk's features (B, W).
 
-    A prediction has K numbers for each action, a target K for each sample; what they mean is the head's own affair.
+    A prediction has K numbers for each action, a target K for each sample; only the head knows what they mean.
 
     Attributes:
         target_size: K of targets.

@@ -146,7 +146,7 @@ def lane_codes(
     Args:
         lanes: (B, 8, 16) float32, values of the lanes, a 1 last.
         enemies: (B, 7, 13) float32, values of each enemy, a 1 last.
-        used: (B, 7) float32, 1 where a slot may be looked at, else 0.
+        used: (B, 7) float32, 1 where a slot may be attended to, else 0.
         lane_spread: (8, 8) quadratic form whose value is the variance of a lane's token.
         enemy_spread: (13, 13) the same for enemies.
         agreement: (H, 9, 14) bilinear forms of a lane's code and an enemy's. A code is the values divided by

@@ -1,4 +1,4 @@
-"""The lane encoder: 16 lane tokens look at 7 enemy tokens (one pre-norm cross-attention block).
+"""The lane encoder: 16 lane tokens attend to 7 enemy tokens (one pre-norm cross-attention block).
 
 As a textbook block it reads::
 
@@ -130,7 +130,7 @@ class LaneEncoder(nn.Module):
 
     @torch.no_grad()
     def freeze(self) -> None:
-        """Multiply the weight matrices with each other once and for all, which saves half of a small batch's time.
+        """Multiply the weight matrices with each other once, which saves half of the time of a small batch.
 
         Later changes of the weights have no effect.
         """
@@ -148,7 +148,7 @@ class LaneEncoder(nn.Module):
         return self._gather(observations)[1].transpose(2, 3)
 
     def forward_textbook(self, observations: Tensor) -> Tensor:
-        """Return what `forward` returns, computed as the module's docstring spells it."""
+        """Return what `forward` returns, computed as in the module's docstring."""
         lanes, enemies, exists, used = lane_and_enemy_values(observations)
         lanes = self.lane_norm(self.lane_embedding(lanes[:, :-1].transpose(1, 2)))
         enemies = self.enemy_norm(self.enemy_embedding(enemies[:, :, :-1]))

@@ -26,7 +26,7 @@ class RainbowNetwork(nn.Module):
 
         Raises:
             ValueError: a setting is out of range, the factors do not multiply to ``action_count``, or the
-                lane encoder is demanded for observations that are not Tempest's.
+                lane encoder is required for observations that are not Tempest's.
         """
         super().__init__()
         _check_settings(config, observation_size, action_count)
@@ -75,9 +75,10 @@ class RainbowNetwork(nn.Module):
         return logits
 
     def preferences(self, features: Tensor, q: Tensor, prior_weight: float | Tensor) -> Tensor:
-        """Return what actions are chosen by (B, A): expected returns ``q``, guided by the imitated policy.
+        """Return the preferences by which actions are chosen (B, A): expected returns ``q``, guided by the
+        imitated policy.
 
-        That adds ``prior_weight`` times its log-probabilities; nothing without a policy head or at a weight of 0.0.
+        ``prior_weight`` times its log-probabilities is added, nothing without a policy head or at a weight of 0.0.
         """
         if self.policy_out is None or (isinstance(prior_weight, float) and prior_weight == 0.0):
             return q

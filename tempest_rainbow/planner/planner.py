@@ -1,10 +1,10 @@
 """A planner over any policy: it plays copies of the game ahead, and changes the policy's choice where they die.
 
-At a decision some copies of the game are played on by the policy (the guard). Only if one of them dies does a search
+At a decision the policy plays some copies of the game ahead (the guard). Only if one of them dies does a search
 follow: every action, held for a few steps and then left to the policy, is tried on copies, those that survive longest
 on more of them (sequential halving, Karnin et al. 2013). The best plan is followed for as long as it holds its action,
-under the same guard. Every copy gets random numbers of its own, so the planner knows the rules of the game, and never
-its dice.
+under the same guard. Every copy gets random numbers of its own, so the planner knows the rules of the game,
+but not its future random numbers.
 """
 
 from __future__ import annotations

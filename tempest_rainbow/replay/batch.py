@@ -37,7 +37,7 @@ class Batch:
         imitation_weights: (B,) float32, weight of each sample in the imitation loss; 1 where advice is
             known, else 0, free for the caller to overwrite.
         indices: (B,) int64, rows of the replay, for `Replay.update_priorities`.
-        stamps: (B,) int64, by which a row overwritten since is recognised.
+        stamps: (B,) int64, by which rows that were overwritten since are recognised.
     """
 
     observations: NDArray[np.floating]

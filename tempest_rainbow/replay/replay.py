@@ -248,7 +248,7 @@ class Replay:
             self.stale += set_current(self._sums(), self._written, self._length, indices, stamps, values)
 
     def statistics(self) -> dict[str, float]:
-        """Return what is worth a curve: fill, counts, and the mean and largest value of the tree."""
+        """Return metrics: fill, counts, and the mean and largest value of the tree."""
         with self._lock:
             return {
                 "transitions": float(self._drawable),

@@ -146,8 +146,7 @@ def gather_windows(
         base = environment * length
         slot = row - base
         indices[i] = row
-        # By the number of this row among all that its environment ever wrote, one finds later whether it is still
-        # the same.
+        # The number of this row among all that its environment ever wrote shows later whether it is still the same.
         count = written[environment]
         stamps[i] = count - 1 - (count - 1 - slot) % length
         values[i] = leaves[row]

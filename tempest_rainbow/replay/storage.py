@@ -1,4 +1,4 @@
-"""Where the replay's bytes live: memory or a mapped file, whether they fit, and saving and loading them."""
+"""The replay's memory: in RAM or a mapped file, checks that it fits, saving and loading."""
 
 from __future__ import annotations
 

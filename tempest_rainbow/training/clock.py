@@ -12,7 +12,7 @@ __all__ = ["Ending", "RunClock", "Timetable"]
 
 
 class Timetable:
-    """Knows when something is due that happens at intervals of time, of frames, or of both."""
+    """When something is due that happens at intervals of time, of frames, or of both."""
 
     def __init__(self, every_seconds: float, every_frames: int, seconds: float, frames: int) -> None:
         """Count from ``seconds`` and ``frames`` of the run.
@@ -57,7 +57,7 @@ class RunClock:
         return self._before + (0.0 if self._since is None else self._now() - self._since)
 
     def start(self) -> None:
-        """Run from now on."""
+        """Start the clock."""
         self._before, self._since = self.seconds, self._now()
 
     def set(self, seconds: float) -> None:

@@ -20,7 +20,7 @@ class Curriculum:
     """Raises the start level by one whenever the student's last 20 games cleared 3 levels each on average."""
 
     def __init__(self, start_level: int) -> None:
-        """Begin at ``start_level`` (1 to 81)."""
+        """Start at ``start_level`` (1 to 81)."""
         self._start_level = start_level
         self.level = start_level
         self._applied = start_level

@@ -1,4 +1,4 @@
-"""Keeps the ratio of learning to collecting: the one that is ahead waits."""
+"""Keeps the ratio of learning to collecting: whichever is ahead waits."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class RateLimiter:
             self._condition.notify_all()
 
     def close(self) -> None:
-        """End all waiting, for good."""
+        """End all waiting permanently."""
         with self._condition:
             self._closed = True
             self._condition.notify_all()

@@ -55,7 +55,7 @@ class RunMetrics:
         self._last = (0.0, 0, 0)
 
     def start(self, seconds: float, frames: int) -> None:
-        """Take speeds from here on."""
+        """Measure speeds from here on."""
         self._last = (seconds, frames, self._learner.steps)
 
     def acted(self, observations: NDArray[np.float32], q_values: NDArray[np.float32], seconds: float) -> None:

@@ -85,7 +85,7 @@ class Trainer:
         controls.listen(self._on_event)
 
     def _open(self, config: TrainConfig, folder: Path) -> None:
-        """Make the parts; each that has to be closed is noted in ``_opened`` as soon as it is there."""
+        """Make the parts; each that has to be closed is added to ``_opened`` as soon as it exists."""
         self.checkpoints = Checkpoints(folder / "checkpoints", config.checkpoint.keep)
         torch.set_num_threads(config.threads or max(usable_cores() - 1, 1))
         self._clock = RunClock(config.clock)
@@ -153,7 +153,7 @@ class Trainer:
         return self._clock.seconds
 
     def _progress(self) -> float:
-        """Return the share of the run that is over, for which a deterministic run does not look at a clock."""
+        """Return the share of the run that is over, which in a deterministic run does not depend on a clock."""
         return self._ending.progress(self.frames, 0.0 if self.config.deterministic else self.seconds)
 
     def run(self) -> dict[str, Any]:
@@ -223,7 +223,7 @@ class Trainer:
             return self.checkpoints.last_good()
         try:
             return f"saved {self.save()}"
-        except Exception as failure:  # Whatever broke the run may break this too, and must not hide it.
+        except Exception as failure:  # It may have the same cause, and must not hide the first error.
             _log.debug("saving after %r failed", error, exc_info=failure)
             return f"the run could not be saved ({failure}); {self.checkpoints.last_good()}"
 
@@ -360,7 +360,7 @@ class Trainer:
         return attention_report(self.learner.network, observations)
 
     def replay_report(self) -> str:
-        """Return the replay's figures as lines."""
+        """Return the replay's statistics as lines."""
         return replay_report(self.replay)
 
     def _act(self, observations: NDArray[np.float32]) -> NDArray[np.int64]:

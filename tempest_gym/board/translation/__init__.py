@@ -27,7 +27,7 @@ __all__ = ["Table", "is_supported", "load_table", "precompile", "table_for"]
 
 
 _PROCESSORS = ("x86_64", "amd64", "aarch64", "arm64")
-"""Where LLVM guarantees that a call at the end of a function takes no room on the stack."""
+"""Processors for which LLVM guarantees that a tail call needs no stack."""
 
 Table = NDArray[np.int64]
 """Shape ``(65540,)``: the function that starts at each 6502 address, or 0; then the handlers. All are addresses."""

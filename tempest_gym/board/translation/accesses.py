@@ -225,7 +225,7 @@ class Accesses:
         instruction: Instruction,
         done: int,
     ) -> None:
-        """Write in the instruction's last cycle; leaves the block if the events have to be looked at."""
+        """Write in the instruction's last cycle; leaves the block if the events have to be checked."""
         lowest, highest = bounds
         end = done + instruction.opcode.cycles
         if highest < RAM_END:

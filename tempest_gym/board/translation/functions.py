@@ -1,10 +1,10 @@
 """Turns a ROM's program into LLVM IR: each region of `tempest_gym.board.translation.program` becomes one function.
 
 ``int64_t region(uint8_t *state, const uint8_t *rom, int64_t *table, int64_t event, int64_t cycle, int64_t pc)`` starts
-at ``pc``, one of the region's entries, and ends with a tail call of the next region's function. What it cannot run it
-leaves to the interpreter: then the row holds all registers, pc and cycle, and the result is the cycle at which events
-must be checked, 0 for now. A block is run only if its last instruction starts before ``event``, so that no event falls
-inside.
+at ``pc``, one of the region's entries, and ends with a tail call of the next region's function. It leaves
+what it cannot run to the interpreter: then the row holds all registers, pc and cycle, and the result is the
+cycle at which events must be checked, 0 for now. A block is run only if its last instruction starts before
+``event``, so that no event falls inside.
 
 ``table`` holds the function for each entry by its address, else 0, and after them all the handlers.
 """
@@ -37,7 +37,7 @@ _BRANCHES = {
     "BNE": ("z", 0xFF, True),
     "BEQ": ("z", 0xFF, False),
 }
-"""For each branch the register to look at, its bits, and whether it is taken if one of them is set."""
+"""For each branch the register it tests, the bits, and whether it is taken if one of them is set."""
 
 
 def translate(memory: NDArray[np.uint8], targets: Iterable[int]) -> str:
@@ -173,7 +173,7 @@ class _Translator:
             self._go(builder, instruction.target, done + 3)
 
     def _go(self, builder: ir.IRBuilder, target: int, cycles: int) -> None:
-        """On to a fixed address."""
+        """Continue at a fixed address."""
         if target in self.blocks:
             self.operations.pass_cycles(builder, cycles)
             builder.branch(self.blocks[target])
@@ -186,7 +186,7 @@ class _Translator:
             self._leave(builder, target, cycles, self.function.args[3])
 
     def _go_anywhere(self, builder: ir.IRBuilder, target: ir.Value, cycles: int) -> None:
-        """On to an address that the table may know."""
+        """Continue at an address that may be in the table."""
         self.operations.pass_cycles(builder, cycles)
         builder.store(target, self.next_pc)
         builder.branch(self.anywhere)

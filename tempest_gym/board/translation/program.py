@@ -28,7 +28,7 @@ LARGEST_REGION = 400
 _OPCODES = {opcode.code: opcode for opcode in OPCODES}
 
 LEFT_OUT = frozenset({"BRK", "CLI", "PHP", "PLP", "RTI", "SEI"})
-"""Instructions that the interpreter runs: rare, or followed by a look at the interrupt line."""
+"""Instructions that the interpreter runs: rare ones, or those followed by a check of the interrupt line."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,12 @@ class Instruction:
 
     @property
     def is_jump(self) -> bool:
-        """Whether something else than the next instruction may follow."""
+        """Whether something other than the next instruction may follow."""
         return self.opcode.kind == "branch" or self.opcode.name in ("JMP", "JSR", "RTS")
 
     @property
     def is_disturbing(self) -> bool:
-        """Whether the board has to look at its events after it: it writes the frame counter or acknowledges."""
+        """Whether the board must check its events after it: it writes the frame counter or acknowledges."""
         if self.opcode.kind not in ("store", "modify") or self.opcode.mode not in ("zp", "abs"):
             return False
         return self.operand in (FRAME_COUNTER, ACKNOWLEDGE)
@@ -102,7 +102,7 @@ def decode(memory: NDArray[np.uint8], address: int) -> Instruction | None:
 
 
 def is_idle_jump(memory: NDArray[np.uint8], instruction: Instruction) -> bool:
-    """Whether it closes an idle loop, which the interpreter knows to skip."""
+    """Whether it closes an idle loop, which the interpreter skips."""
     if not 0 <= instruction.address - instruction.target < IDLE_LOOP_BYTES:
         return False
     if instruction.opcode.kind != "branch" and (instruction.opcode.name, instruction.opcode.mode) != (

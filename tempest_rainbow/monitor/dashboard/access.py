@@ -1,4 +1,4 @@
-"""Who may use the dashboard: no page of another site, and no other machine without the token."""
+"""Access to the dashboard: refused to pages of other sites, and to other machines without the token."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def is_loopback(host: str) -> bool:
 
 
 class Guard:
-    """ASGI middleware that answers before the dashboard does.
+    """ASGI middleware in front of the dashboard.
 
-    Every request must name a host that is ours, which defeats names that were rebound to this machine, and
-    must not come from another origin, which defeats other sites' pages. With a token, a browser must also
-    have logged in; its cookie never leaves this origin.
+    Every request must name a host of this machine, which prevents DNS rebinding, and must not come from
+    another origin, which prevents cross-site requests. With a token, a browser must also have logged in; its
+    cookie never leaves this origin.
     """
 
     def __init__(self, app: Any, *, token: str | None) -> None:

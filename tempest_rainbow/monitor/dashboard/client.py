@@ -1,7 +1,7 @@
 """The trainer's end of the dashboard, a process of its own; both exchange lines of JSON.
 
-The web server runs apart from the trainer so that viewers cost the training no time under Python's lock,
-and so that whatever happens there cannot end a run.
+The web server runs apart from the trainer so that viewers take no time of the training under Python's lock,
+and so that no failure there can end a run.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def _bind(host: str, port: int) -> socket.socket:
 
 
 class Dashboard:
-    """A monitor that shows a run in browsers, and lets them steer it."""
+    """A monitor that shows a run in browsers, from where it can be steered."""
 
     def __init__(
         self,
@@ -113,7 +113,7 @@ class Dashboard:
             history: the run's ``history.jsonl``; what it holds already is shown from the start.
             picture: gives one picture of a game as JSON-able values (``jpeg``: base64); called only while
                 somebody watches.
-            reports: texts that browsers may ask for, by name.
+            reports: texts that browsers may request, by name.
 
         Raises:
             DashboardError: a token is needed and missing, or it cannot bind to the address.
@@ -234,7 +234,7 @@ class Dashboard:
         self._send({"kind": "settings", "values": self._values()})
 
     def _send(self, message: Mapping[str, Any]) -> None:
-        """Queue a message; if the server does not read, messages are lost rather than time of the trainer."""
+        """Queue a message; if the server does not read, messages are dropped rather than the trainer delayed."""
         try:
             self._outbox.put_nowait(json.dumps({"time": time.time(), **message}))
         except queue.Full:

@@ -1,4 +1,4 @@
-"""A picture of one of the games being collected, with where the network looks."""
+"""A picture of one of the games being collected, with the attention of the network."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _QUALITY = 70
 def live_view(
     collector: Collector, network: RainbowNetwork, between_steps: threading.Lock, index: int = 0
 ) -> Callable[[], Mapping[str, Any]] | None:
-    """Return what gives the present picture of environment ``index``, None if its games cannot be drawn.
+    """Return a function that gives the present picture of environment ``index``, None if its games cannot be drawn.
 
     The picture is a mapping fit for JSON: ``jpeg`` (base64), ``lanes`` (16 points), ``enemies`` (7 points or
     None) in shares of the picture, and ``attention`` (16 x 7, mean over heads) or None.

@@ -1,6 +1,6 @@
 """One browser's page of the dashboard: metrics, the live game, charts, controls.
 
-The page is laid out here; what moves is drawn by ``dashboard.js`` from the rows that are sent to it.
+The page is laid out here; ``dashboard.js`` draws what changes from the rows that it is sent.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Page:
         self.switches: dict[str, ui.switch] = {}
 
     def show_report(self, text: str) -> None:
-        """Show a text that this page has asked for."""
+        """Show a text that this page requested."""
         with self.client, ui.dialog() as dialog, ui.card().classes("max-w-none"):
             ui.label(text).classes("font-mono text-xs whitespace-pre").props("data-testid=report")
             dialog.on("hide", dialog.delete)

@@ -49,7 +49,7 @@ class Timeline:
         return list(self._points)
 
     def add(self, point: Point) -> None:
-        """Append a point that is not older than the last."""
+        """Append a point that is not older than the last one."""
         self._points.append(point)
         if len(self._points) > 2 * self._capacity:
             self._thin()
