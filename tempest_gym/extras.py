@@ -1,11 +1,14 @@
-"""The optional parts of the installation, and how to get one that is missing."""
+"""What is installed: versions, the optional parts, and how to get one that is missing."""
 
 from __future__ import annotations
 
+import platform
+from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
-__all__ = ["EXTRAS", "Extra", "missing_extra"]
+__all__ = ["EXTRAS", "Extra", "extra_of", "missing_extra", "versions_of"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,22 @@ EXTRAS: dict[str, Extra] = {
 """Every extra of the package by name, as pyproject.toml lists them."""
 
 
+def extra_of(module: str | None) -> str:
+    """Return the extra that brings a module, ``rainbow`` for one that no other extra lists."""
+    return next((name for name, extra in reversed(EXTRAS.items()) if module in extra.modules), "rainbow")
+
+
 def missing_extra(what: str, extra: str) -> str:
     """Return the sentence for ``what`` (a noun phrase) that needs an extra which is not installed."""
     return f'{what} needs the extra {extra!r}: pip install "tempest-gym[{extra}]"'
+
+
+def versions_of(packages: Iterable[str]) -> dict[str, str]:
+    """Return the versions of Python and of some packages, "missing" for those that are not installed."""
+    found = {"python": platform.python_version()}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "missing"
+    return found

@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tempest_gym.files import read_start
 from tempest_gym.rom_sets import AVG_PROM, ROM_FILES, ROM_SETS, RomSet
 
 __all__ = [
@@ -324,11 +325,9 @@ def _folder(folder: Path) -> dict[str, _Reader]:
 def _read_file(file: Path) -> bytes:
     """Return at most a byte more than the largest ROM, and never wait at a pipe or device."""
     try:
-        descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        with open(descriptor, "rb") as stream:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise RomError(f"{file}: not a regular file")
-            return stream.read(_READ_LIMIT + 1)
+        return read_start(file, _READ_LIMIT + 1)
+    except ValueError as error:
+        raise RomError(str(error)) from error
     except OSError as error:
         raise RomError(f"{file}: cannot be read ({error.strerror})") from error
 

@@ -24,7 +24,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save as save_tensors
 
-from tempest_rainbow.files import LARGEST_TEXT, read_json, sync, write_bytes
+from tempest_gym.files import LARGEST_TEXT, read_json, sync, write_bytes
 
 __all__ = [
     "CheckpointError",

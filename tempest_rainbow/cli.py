@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from gymnasium.error import Error as GymnasiumError
 
-from tempest_rainbow.extras import EXTRA_OF, missing_extra
+from tempest_gym.extras import extra_of, missing_extra
 
 __all__ = ["main"]
 
@@ -185,7 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.name is None:  # Gymnasium's own, for an environment's module
             sys.stderr.write(f"tempest-rainbow {given[0]}: {error}\n")
             return 1
-        needs = missing_extra(f"tempest-rainbow {given[0]}", EXTRA_OF.get(error.name, "rainbow"))
+        needs = missing_extra(f"tempest-rainbow {given[0]}", extra_of(error.name))
         sys.stderr.write(f"{error.name} is not installed; {needs}\n")
         return 1
     except BrokenPipeError:  # the reader of the output has closed it
@@ -214,10 +214,10 @@ def resolve(arguments: list[str]) -> Any:
         ConfigError: a setting is unknown or out of range.
         OSError: the TOML file cannot be read.
     """
+    from tempest_gym.files import read_text
     from tempest_rainbow.config.command_line import parse
     from tempest_rainbow.config.settings import ConfigError, TrainConfig
     from tempest_rainbow.config.toml import from_toml
-    from tempest_rainbow.files import read_text
     from tempest_rainbow.presets import preset, preset_for
 
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)

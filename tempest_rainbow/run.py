@@ -20,11 +20,11 @@ from types import FrameType
 
 from filelock import FileLock, Timeout
 
+from tempest_gym.extras import missing_extra
+from tempest_gym.files import write_bytes
 from tempest_rainbow.checkpoint import CheckpointError, Checkpoints, frames_of
 from tempest_rainbow.config.settings import ConfigError, DashboardConfig, MonitorConfig, TrainConfig
 from tempest_rainbow.config.toml import to_toml
-from tempest_rainbow.extras import missing_extra
-from tempest_rainbow.files import write_bytes
 from tempest_rainbow.monitor.console import Console
 from tempest_rainbow.monitor.controls import Controls, Event
 from tempest_rainbow.monitor.dashboard.client import Dashboard, available

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from tempest_gym.files import write_bytes
 from tempest_rainbow import checkpoint
 from tempest_rainbow.checkpoint import (
     CheckpointError,
@@ -23,7 +24,6 @@ from tempest_rainbow.checkpoint import (
     write_tree,
     write_weights,
 )
-from tempest_rainbow.files import write_bytes
 
 arrays = hnp.arrays(
     st.sampled_from([np.float32, np.float64, np.float16, np.int64, np.uint64, np.uint8, np.bool_]),

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 # what lies below it.
 FLOORS = {
     "tempest_gym": [
-        ["code_cache", "cores", "extras", "paths", "features", "frame", "rom_sets", "registration"],
+        ["code_cache", "cores", "extras", "files", "paths", "features", "frame", "rom_sets", "registration"],
         ["actions", "info", "roms", "protocol", "board", "squall"],
         ["display"],
         ["machines"],
@@ -27,7 +27,7 @@ FLOORS = {
         ["cli"],
     ],
     "tempest_rainbow": [
-        ["config", "device", "extras", "files", "levels", "sb3"],
+        ["config", "device", "levels", "sb3"],
         ["networks", "replay", "checkpoint"],
         ["learner", "policy"],
         ["planner"],

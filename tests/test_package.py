@@ -112,8 +112,8 @@ SHARED = {
     },
 }
 
-# Modules that know nothing of the game: one cache of compiled code and one count of cores serve both packages.
-TOOLS = {"code_cache", "cores"}
+# Modules that know nothing of the game: one cache of compiled code, one count of cores and so on serve both packages.
+TOOLS = {"code_cache", "cores", "extras", "files"}
 
 
 def test_tools_import_nothing_of_ours():

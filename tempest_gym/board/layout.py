@@ -195,9 +195,6 @@ DIP2 = offset("dip2")
 SKIP_IDLE = offset("skip_idle")
 MODEL = offset("model")
 AUDIO = offset("audio")
-PHASE = offset("phase")
-CYCLES = offset("cycles")
-BRIDGES = offset("bridges")
 ERROR = offset("error")
 
 WORD = {name: offset(name) // 8 for name in WORDS}

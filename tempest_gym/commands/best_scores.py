@@ -9,11 +9,10 @@ import os
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import platformdirs
 
-from tempest_gym.commands.files import write_file
+from tempest_gym.files import read_json, write_bytes
 
 __all__ = ["BestScores", "Score"]
 
@@ -79,7 +78,7 @@ class BestScores:
         plain = {game: [dataclasses.asdict(each) for each in scores] for game, scores in self._scores.items()}
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            write_file(self._file, json.dumps(plain, indent=1).encode())
+            write_bytes(self._file, json.dumps(plain, indent=1).encode())
         except OSError as error:
             _log.warning("best scores are not kept: %s", error)
             self._file = None
@@ -98,14 +97,10 @@ def _scores_in(file: Path) -> dict[str, list[Score]]:
         OSError: the file cannot be read.
         ValueError: it holds something else.
     """
-    with open(file, "rb") as stream:
-        content = stream.read(_LARGEST_FILE + 1)
-    if len(content) > _LARGEST_FILE:
-        raise ValueError(f"expected at most {_LARGEST_FILE:,} bytes")
     try:
-        plain: Any = json.loads(content)
+        plain = read_json(file, _LARGEST_FILE)
         scores = {game: [Score(**each) for each in entries] for game, entries in plain.items()}
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"expected best scores by game, found something else ({error})") from error
     for entries in scores.values():
         for entry in entries:

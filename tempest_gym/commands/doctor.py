@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import platform
 import subprocess
 import sys
 import warnings
 from contextlib import closing
-from importlib.metadata import PackageNotFoundError, version
 from typing import TypedDict
 
 from tempest_gym.code_cache import writable_folder
 from tempest_gym.commands.verify import matching_model
-from tempest_gym.extras import EXTRAS
+from tempest_gym.extras import EXTRAS, versions_of
 from tempest_gym.machines.lua_host import LuaHost
 from tempest_gym.machines.mame import MameMachine
 from tempest_gym.machines.mame_process import MameError, MameMissingError, find_mame, mame_version
@@ -81,7 +79,7 @@ def examine() -> Diagnosis:
         mame=mame,
         rom=RomFound(name=rom.name if rom else None, kind=rom.kind if rom else None),
         lua=lua,
-        versions=_versions(),
+        versions=versions_of(_PACKAGES),
         cache=None if (folder := writable_folder()) is None else str(folder),
         torch=_torch(),
         extras={
@@ -140,16 +138,6 @@ import torch
 device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
 print(torch.__version__, "on", device)
 """
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "missing"
-    return found
 
 
 def _torch() -> str | None:

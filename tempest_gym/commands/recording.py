@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import stat
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 
 from tempest_gym import __version__
 from tempest_gym.board.layout import MODELS
-from tempest_gym.commands.files import write_file
+from tempest_gym.files import read_start, write_bytes
 from tempest_gym.frame import Frame
 from tempest_gym.machines.machine import Machine
 from tempest_gym.settings import LAST_START_LEVEL
@@ -198,13 +197,10 @@ def read_recording(path: str | os.PathLike[str]) -> Recording:
         OSError: it cannot be read.
     """
     limit = _HEADER_MAX + FRAMES_MAX + 1
-    # A pipe or device in its place must not block the reader.
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise RecordingError(f"{path}: not a regular file")
-    with open(descriptor, "rb") as stream:
-        content = stream.read(limit + 1)
+    try:
+        content = read_start(path, limit + 1)
+    except ValueError as error:
+        raise RecordingError(str(error)) from error
     if len(content) > limit:
         raise RecordingError(f"{path}: larger than any recording of tempest-gym")
     try:
@@ -219,7 +215,7 @@ def write_recording(path: str | os.PathLike[str], recording: Recording) -> None:
     Raises:
         OSError: the folder does not exist, cannot be written or is full; an older file stays as it was.
     """
-    write_file(Path(path), encode(recording))
+    write_bytes(Path(path), encode(recording))
 
 
 class Recorder:

@@ -82,7 +82,6 @@ FLIPPER: Stroke = (
 )
 PULSAR_OFF: Stroke = ((0, 0), (0.33, 0.1), (0.67, -0.1), (1, 0))
 PULSAR_ON: Stroke = ((0, 0), (0.17, 0.28), (0.39, -0.28), (0.61, 0.28), (0.83, -0.28), (1, 0))
-LEANS = 3
 
 
 def claw(lean: float) -> Stroke:

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import bootstrap, trim_mean
 
+from tempest_gym.files import read_json, write_bytes
 from tempest_rainbow.benchmark.tracks import SQUALL_SHA1, TRACKS, Track
-from tempest_rainbow.files import read_json, write_bytes
 
 __all__ = ["interval", "iqm", "read_results", "table", "write_report"]
 

@@ -19,7 +19,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +26,13 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from tempest_gym.extras import versions_of
+from tempest_gym.files import read_json, write_bytes
 from tempest_gym.roms import resolve_rom
 from tempest_gym.settings import Settings, observation_space
 from tempest_rainbow.benchmark.tracks import FIRST_SEED, OURS, SQUALL_SHA1, TRACKS, LevelTask, Track
 from tempest_rainbow.config.settings import TEMPEST
 from tempest_rainbow.evaluate import evaluate
-from tempest_rainbow.files import read_json, write_bytes
 from tempest_rainbow.monitor.history import read_history
 from tempest_rainbow.policy import TEMPEST_ACTIONS, ExpertPolicy, Policy, load_policy
 
@@ -133,7 +133,7 @@ def run_track(name: str, player: Player, seeds: tuple[int, ...], folder: Path) -
             "policy": player.policy,
             "settings": asdict(track),
             "game": SQUALL_SHA1,
-            "versions": _versions(),
+            "versions": versions_of(_PACKAGES),
             "machine": f"{platform.machine()}, {platform.system()}",
             **training,
             "curve": _curve(work),
@@ -345,14 +345,3 @@ def _curve(folder: Path) -> list[list[float]]:
     ]
     last_in = {int(_CURVE_POINTS * row[0] / rows[-1][0]): row for row in rows}
     return [[round(minutes, 2), steps, round(score, 1)] for minutes, steps, score in last_in.values()]
-
-
-def _versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that decide what a run computes."""
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "unknown"
-    return found

@@ -69,7 +69,7 @@ def rewind(path: Path, frames: int) -> None:
 
     Lines that are damaged go, too.
     """
-    from tempest_rainbow.files import write_bytes
+    from tempest_gym.files import write_bytes
 
     if not path.exists():
         return

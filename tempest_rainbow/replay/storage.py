@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tempest_rainbow.files import LARGEST_TEXT, read_json, sync
+from tempest_gym.files import LARGEST_TEXT, read_json, sync
 from tempest_rainbow.replay.sum_tree import SumTree
 
 __all__ = [

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tempest_gym.extras import missing_extra
 from tempest_rainbow.checkpoint import Checkpoints
 from tempest_rainbow.collect.environments import make_vector
 from tempest_rainbow.config.settings import TrainConfig
 from tempest_rainbow.evaluate import evaluate
-from tempest_rainbow.extras import missing_extra
 from tempest_rainbow.learner.learner import Learner
 from tempest_rainbow.monitor.metrics import Metrics
 from tempest_rainbow.policy import NetworkPolicy

@@ -1,4 +1,4 @@
-"""Reads small text files from run folders and checkpoints of unknown origin."""
+"""Reads small files of unknown origin, and writes files completely or not at all."""
 
 from __future__ import annotations
 
@@ -9,11 +9,25 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-__all__ = ["LARGEST_JSON", "LARGEST_TEXT", "read_json", "read_text", "sync", "write_bytes"]
+__all__ = ["LARGEST_JSON", "LARGEST_TEXT", "read_json", "read_start", "read_text", "sync", "write_bytes"]
 
 LARGEST_TEXT = 1 << 20
 LARGEST_JSON = 1 << 28
 """Bytes of a state's plain values: 64 boards take some hundred thousand."""
+
+
+def read_start(path: str | os.PathLike[str], most: int) -> bytes:
+    """Return the first ``most`` bytes of a file, without waiting at a pipe or device.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is not a regular file (a device, a pipe).
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ValueError(f"{path} is not a regular file")
+        return file.read(most)
 
 
 def read_text(path: Path, largest: int = LARGEST_TEXT) -> str:
@@ -21,16 +35,11 @@ def read_text(path: Path, largest: int = LARGEST_TEXT) -> str:
 
     Raises:
         FileNotFoundError: the file is missing.
-        ValueError: it is not a regular file (a device, a pipe), larger than ``largest`` bytes, or not UTF-8.
+        ValueError: it is not a regular file, larger than ``largest`` bytes, or not UTF-8.
     """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    with open(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise ValueError(f"{path} is not a regular file")
-        content = file.read(largest + 1) if found.st_size <= largest else b""
-    if max(found.st_size, len(content)) > largest:
-        raise ValueError(f"{path} has {found.st_size:,} bytes, at most {largest:,} were expected")
+    content = read_start(path, largest + 1)
+    if len(content) > largest:
+        raise ValueError(f"{path} has {path.stat().st_size:,} bytes, at most {largest:,} were expected")
     try:
         return content.decode()
     except UnicodeDecodeError as error:
@@ -63,7 +72,11 @@ def sync(path: Path) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file so that it has the old or the new content at any moment, never a part."""
+    """Write a file so that it has the old or the new content at any moment, never a part.
+
+    Raises:
+        OSError: the folder does not exist, cannot be written or is full; an older file stays as it was.
+    """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         with open(temporary, "wb") as file:
