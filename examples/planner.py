@@ -1,4 +1,4 @@
-"""Plays with the bundled agent and looks ahead on copies of the game, without knowing its dice.
+"""Plays with the bundled agent and looks ahead on copies of the game, without knowing its random numbers.
 
     pip install "tempest-gym[rainbow]"
     python examples/planner.py --start-level 33 --steps 2000
@@ -22,7 +22,9 @@ def steps_lived(game, copies, policy, plans, rng):
     """Hold each plan's action, then follow the policy; return the steps that each plan's copy lived."""
     rows = np.arange(len(plans))
     actions, holds = np.array(plans).T
-    copies.fork(0, rows, seeds=rng.integers(2**31, size=len(rows)), origin=game)  # new dice for every copy
+    copies.fork(
+        0, rows, seeds=rng.integers(2**31, size=len(rows)), origin=game
+    )  # new random numbers for every copy
     lived, chosen = np.full(len(rows), HORIZON), actions
     for step in range(HORIZON):
         observations, _, terminated, _, _ = copies.step_rows(rows, chosen[rows])

@@ -52,7 +52,7 @@ class Agent(nn.Module):
 
     @torch.inference_mode()
     def act(self, observations, info):
-        """Return the most probable actions, as an evaluation wants them."""
+        """Return the most probable actions, for evaluation."""
         return self.policy(torch.from_numpy(observations)).argmax(1).numpy()
 
 

@@ -1,4 +1,4 @@
-"""A reward of one's own, in a wrapper, and a name by which every command can train on it.
+"""A custom reward, in a wrapper, and a name by which every command can train on it.
 
     cd examples
     tempest-rainbow train --env reward_wrapper:CalmTempest-v0 --preset fast-check
@@ -14,7 +14,7 @@ ZAP = 1.0
 
 
 class CalmReward(gym.Wrapper):
-    """Adds a reward for every frame without a lost life and takes one for every superzapper used."""
+    """Adds a reward for every frame without a lost life and subtracts one for every superzapper used."""
 
     def step(self, action):
         observation, reward, terminated, truncated, info = self.env.step(action)

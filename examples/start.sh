@@ -8,7 +8,7 @@ bash examples/install.sh .venv rainbow,dashboard,human,video,onnx
 next_steps() {
     cat >&2 <<TEXT
 
-The environment is .venv; activate it, and go on with any of these:
+The environment is .venv; activate it and continue with any of these:
   source $PWD/.venv/bin/activate
   tempest-rainbow watch --policy bundled      # watch the agent that comes with the package, or a run's folder
   tempest-gym play                            # play yourself

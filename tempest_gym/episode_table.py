@@ -108,7 +108,7 @@ class EpisodeTable:
         return {**{name: getattr(self, name).tolist() for name in _ARRAYS}, "generators": generators}
 
     def load_state(self, state: dict[str, Any], *, with_generators: bool) -> None:
-        """Take over what `state` returned, the random generators only if wanted."""
+        """Take over what `state` returned, the random generators only on request."""
         for name in _ARRAYS:
             getattr(self, name)[:] = state[name]
         if not with_generators:

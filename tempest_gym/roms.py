@@ -66,7 +66,7 @@ _Reader = Callable[[], bytes]
 
 
 class RomError(ValueError):
-    """A ROM set is missing, incomplete, wrong or unreadable; the message names the cure."""
+    """A ROM set is missing, incomplete, wrong or unreadable; the message explains what to do."""
 
 
 class RomWarning(UserWarning):
@@ -96,7 +96,7 @@ class RomImage:
     sha1: str
 
     def write(self, folder: Path) -> None:
-        """Write the files to ``folder/kind/``, as MAME's ``-rompath folder`` wants them."""
+        """Write the files to ``folder/kind/``, as MAME's ``-rompath folder`` expects them."""
         target = folder / self.kind
         target.mkdir(parents=True)
         for name, content in self.files.items():

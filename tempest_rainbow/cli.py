@@ -82,7 +82,7 @@ class EvaluateOptions(GameOptions):
     time_limit: float | None = 1800.0
     """Tempest only: seconds of game time after which a game is truncated; none: no limit."""
     planner: bool = False
-    """Tempest on boards only: plan on copies of the game, which have random numbers of their own."""
+    """Tempest on boards only: plan on copies of the game, which have their own random numbers."""
     plan: PlanOptions = field(default_factory=PlanOptions)
     ray: str | None = None
     """Play on a Ray cluster: its address, `auto` for the one this machine belongs to, or `local` to start one."""

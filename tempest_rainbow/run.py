@@ -154,7 +154,7 @@ def train(config: TrainConfig) -> int:
             if trainer.finished():
                 raise ConfigError(
                     f"this run ended after {trainer.frames:,} frames and {trainer.seconds / 60:.1f} minutes, as its "
-                    "settings demand; give it more with --frames or --minutes, which count from its beginning"
+                    "settings demand; give it more with --frames or --minutes, which count from its start"
                 )
         # Only now is it known to work, so nothing of an older run's records is changed before.
         _attach_records(config, folder, metrics, None if checkpoint is None else frames_of(checkpoint))

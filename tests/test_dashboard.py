@@ -408,7 +408,7 @@ def test_history_survives_a_restart_and_the_page_reconnects(browser: Browser, tm
 
 
 class Training:
-    """A real run on CartPole in a process of its own."""
+    """A real run on CartPole in its own process."""
 
     def __init__(self, folder: Path, port: int, *how: str) -> None:
         os.environ.pop("PYTEST_CURRENT_TEST", None)

@@ -1,4 +1,4 @@
-"""The doctor finds what is there and names what is wrong, with the cure."""
+"""The doctor finds what is there and names what is wrong and how to fix it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Players by name: those of the environment, those that the trainer registers, and what is said of others."""
+"""Players by name: those of the environment, those that the trainer registers, and the error for others."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""A real ``tempest-rainbow train`` in a process of its own, small and quick, to be observed and disturbed."""
+"""A real ``tempest-rainbow train`` in its own process, small and quick, to be observed and disturbed."""
 
 from __future__ import annotations
 

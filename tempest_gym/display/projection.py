@@ -14,7 +14,7 @@ from tempest_gym.frame import DESCENT, PLAY
 __all__ = ["PICTURE_SIZE", "enemy_positions", "lane_positions"]
 
 PICTURE_SIZE = (640, 480)
-"""Height and width at which pictures are drawn if no other size is wanted: the upright monitor's shape."""
+"""Height and width at which pictures are drawn if no other size is given: the upright monitor's shape."""
 
 _STATE = 0x00
 _EYE_HIGH, _EYE_LOW = 0x5B, 0x5F

@@ -1,4 +1,4 @@
-"""MAME as a machine: a process of its own, with the project's Lua in it."""
+"""MAME as a machine: a separate process, with the project's Lua in it."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ SNAPSHOT_WIDTH, SNAPSHOT_HEIGHT = 480, 640
 
 
 class MameError(RuntimeError):
-    """MAME could not be started, ended, stopped answering or sent nonsense; the message names the cure."""
+    """MAME could not be started, ended, stopped answering or sent nonsense; the message explains what to do."""
 
 
 class MameMissingError(MameError):

@@ -1,4 +1,4 @@
-"""Threads that share the work on a fleet of boards, each with a Lua of its own.
+"""Threads that share the work on a fleet of boards, each with its own Lua.
 
 A step of 64 boards takes half a millisecond, so a helper that slept would be late for each. Helpers therefore stay
 inside Lua for a moment after their work, without the interpreter's lock, and look for the next: the leader publishes
@@ -34,7 +34,7 @@ READY, WORK, ASLEEP, WATCHED = range(4)
 waiting for its result. `lua/host.lua` has the same numbers."""
 
 _LINE = 8
-"""Words of a cache line: each thread writes to lines of its own."""
+"""Words of a cache line: each thread writes to its own lines."""
 
 _LOOKS = 6000
 """Polls for work, or for its end, before a thread goes to sleep: some 150 microseconds."""

@@ -49,7 +49,7 @@ MATHBOX_PROMS = {
 
 
 class BuildError(RuntimeError):
-    """The set could not be built; the message gives the reason and the cure."""
+    """The set could not be built; the message gives the reason and the remedy."""
 
 
 def tool(name: str) -> str:

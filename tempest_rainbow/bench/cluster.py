@@ -1,4 +1,4 @@
-"""What collection on a cluster costs: runners on nodes of their own on this machine, and their learner."""
+"""The cost of collection on a cluster: runners on separate nodes on this machine, and their learner."""
 
 from __future__ import annotations
 

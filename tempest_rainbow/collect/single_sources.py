@@ -1,4 +1,4 @@
-"""Sources over single environments: stepped one after the other, or each in a thread of its own."""
+"""Sources over single environments: stepped one after the other, or each in its own thread."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ class SerialSource(Source):
         if state["fresh"]:
             return
         for env, clone in zip(self._envs, state["envs"], strict=True):
-            env.reset()  # wrappers want one before the first step
+            env.reset()  # wrappers require one before the first step
             env.get_wrapper_attr("restore_state")(clone)
         self._seeds = [None] * self.count
         self._actions = np.array(state["actions"], np.int64)
@@ -143,7 +143,7 @@ class SerialSource(Source):
 
 
 class ThreadedSource(Source):
-    """Single environments, each stepped in a thread of its own: for those that wait a lot, such as MAME.
+    """Single environments, each stepped in its own thread: for those that wait a lot, such as MAME.
 
     The fast ones never wait for the slow ones: ``recv`` returns those that have arrived. One that fails is truncated
     where it was and starts its next episode at once; if that fails too, after 1, 2, 4 ... 60 seconds.

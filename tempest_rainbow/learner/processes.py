@@ -1,4 +1,4 @@
-"""Learning in processes of its own, so that learning and collection do not wait for one interpreter's lock.
+"""Learning in separate processes, so that learning and collection do not wait for one interpreter's lock.
 
 Two threads of one interpreter that both make hundreds of small steps a second hinder each other far more than their
 share of Python code suggests. Here one process makes the steps of learning and another computes the target
@@ -47,7 +47,7 @@ def make_learner(
     deterministic: bool,
     processes: bool | None,
 ) -> Learner:
-    """Return a learner, with processes of its own or without; ``processes`` None: where they gain.
+    """Return a learner, with separate processes or without; ``processes`` None: where they gain.
 
     They do for a large network on a CPU with two cores or more. A deterministic learner never gets them.
 

@@ -93,7 +93,7 @@ def can_read_keys() -> bool:
 
 
 class Keyboard:
-    """Reads keys in a thread of its own and turns them into steering."""
+    """Reads keys in its own thread and turns them into steering."""
 
     def __init__(
         self,

@@ -42,7 +42,7 @@ class Forks(Protocol):
     def fork(
         self, sources: Any, targets: Any, seeds: NDArray[np.int64] | None = None, *, origin: Any = None
     ) -> None:
-        """Copy games of ``origin`` onto ``targets``, with random numbers of their own if ``seeds`` are given."""
+        """Copy games of ``origin`` onto ``targets``, with their own random numbers if ``seeds`` are given."""
 
     def step_rows(self, rows: Any, actions: NDArray[np.int64]) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Step some games; what is returned is of these alone."""

@@ -59,7 +59,7 @@ def available_memory() -> int | None:
 
 
 def check_room(capacity: int, observation_size: int, dtype: str, path: Path | None) -> None:
-    """Raise MemoryError with the numbers and the cure if ``capacity`` rows do not fit."""
+    """Raise MemoryError with the numbers and what to change if ``capacity`` rows do not fit."""
     row = bytes_per_row(observation_size, dtype)
     in_file = capacity * observation_size * np.dtype(dtype).itemsize if path is not None else 0
     in_memory = capacity * row - in_file

@@ -107,7 +107,7 @@ class Drawn:
 
 
 class Prefetch:
-    """Draws the next batch in a thread of its own while the learner works on the present one.
+    """Draws the next batch in another thread while the learner works on the present one.
 
     A prefetched batch was drawn before the present step changed weights and priorities: both are one step old.
     All methods are called by the thread that learns.

@@ -1,4 +1,4 @@
-"""The trainer's end of the dashboard, a process of its own; both exchange lines of JSON.
+"""The trainer's side of the dashboard, which is a separate process; both exchange lines of JSON.
 
 The web server runs apart from the trainer so that viewers take no time of the training under Python's lock,
 and so that no failure there can end a run.

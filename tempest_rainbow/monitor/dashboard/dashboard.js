@@ -1,4 +1,4 @@
-// What moves on the dashboard. The server calls tempest.begin when a browser connects (or reconnects) and
+// Draws what changes on the dashboard. The server calls tempest.start when a browser connects (or reconnects) and
 // tempest.take for every message after it.
 "use strict";
 
@@ -229,7 +229,7 @@ window.tempest = (() => {
     } else if (message.kind === "picture") showPicture(message);
   }
 
-  function begin(where, opening) {
+  function start(where, opening) {
     layout = where;
     ({ time, frames, values } = opening);
     document.getElementById("events").replaceChildren();
@@ -254,7 +254,7 @@ window.tempest = (() => {
   }
 
   return {
-    begin, take, enlarge,
+    start, take, enlarge,
     axis: (which) => { axis = which; drawLarge(true); },
     get points() { return time.length; },
   };

@@ -146,7 +146,7 @@ def build_page(view: RunView) -> None:
         page.show_settings(view.values)
         if view.latest is not None:
             page.follow_schedules(view.latest)
-        page.client.run_javascript(f"tempest.begin({json.dumps(layout)}, {json.dumps(view.opening())})")
+        page.client.run_javascript(f"tempest.start({json.dumps(layout)}, {json.dumps(view.opening())})")
         view.count_viewers()
 
     def resume() -> None:
