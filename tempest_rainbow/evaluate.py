@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal, NamedTuple
@@ -140,14 +140,6 @@ class _Progress:
             if left >= 1.0:
                 text += f", about {timedelta(seconds=round(left))} left"
         _log.info("%s", text)
-
-
-@contextmanager
-def _closing(envs: gym.vector.VectorEnv[Any, Any, Any]) -> Iterator[gym.vector.VectorEnv[Any, Any, Any]]:
-    try:
-        yield envs
-    finally:
-        envs.close()
 
 
 def play_games(
@@ -314,7 +306,7 @@ def play_share(
     """
     if games < 1:
         raise ValueError(f"an evaluation needs at least 1 game, got {games}")
-    with _closing(make_envs(min(games, envs))) as vector:
+    with closing(make_envs(min(games, envs))) as vector:
         finished = play_games(vector, policy, games, seed, stop, watch)
     if not finished:
         raise RuntimeError("the evaluation was stopped before a game had ended")

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env, data_equivalence
 from stable_baselines3.common.env_checker import check_env as check_env_by_sb3
+from test_env import actions, rollout
 
-from tempest_gym.actions import ACTION_COUNT
 from tempest_gym.commands.verify import matching_model
 from tempest_gym.env import TempestEnv
 from tempest_gym.machines.mame_process import find_mame, mame_version
@@ -22,19 +22,6 @@ def env():
     env = TempestEnv("mame", render_mode="rgb_array")
     yield env
     env.close()
-
-
-def actions(seed, count):
-    return np.random.default_rng(seed).integers(ACTION_COUNT, size=count)
-
-
-def rollout(env, chosen):
-    results = []
-    for action in chosen:
-        results.append(env.step(action))
-        if results[-1][2]:
-            results.append(env.reset())
-    return results
 
 
 def without_version(result):
