@@ -58,7 +58,7 @@ def watch(
     Raises:
         ValueError: the file name does not end in that of a video, or the environment draws nothing.
         ModuleNotFoundError, gymnasium.error.DependencyNotInstalled: an extra for the panel, the window or the
-        video is not installed.
+            video is not installed.
     """
     if output is not None:
         check_video_name(output)
