@@ -100,7 +100,7 @@ def test_a_run_with_a_relative_rom_resumes_in_another_folder_and_paths_start_at_
 def test_a_folder_belongs_to_one_trainer_at_a_time(finished, capsys):
     with FileLock(finished / ".lock"):
         assert main(["train", "--resume", str(finished), "--frames", "600"]) == 1
-    assert "another process trains in" in capsys.readouterr().err
+    assert "another process is training in" in capsys.readouterr().err
 
 
 def test_more_games_than_the_start_of_learning_counts_on(tmp_path):
