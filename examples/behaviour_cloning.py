@@ -6,6 +6,9 @@
 
 The network imitates the expert's advice, which a set has for every observation, whoever played. Then it plays games
 that are not in the set, and the teacher plays the same seeds.
+
+An observation lists enemies by slot, in no order. Which lane is safe depends on who is in it, so the network gets them
+by lane as well, and whether a value is exactly 0.
 """
 
 import argparse
@@ -16,7 +19,12 @@ import numpy as np
 import torch
 from torch import nn
 
-import tempest_gym  # noqa: F401 (registers Tempest-v0)
+from tempest_gym.actions import CONTROLS
+from tempest_gym.features import ENEMY_TYPES, FEATURES
+
+FARTHEST = 15  # lanes from the player, in either direction
+RIM = 0.1  # depths below are at the rim
+ZAP_WEIGHT = 10.0  # the superzapper is advised once in 1,000 steps
 
 
 def load(name):
@@ -27,20 +35,58 @@ def load(name):
     return torch.as_tensor(observations), torch.as_tensor(advice)
 
 
+class Tube(nn.Module):
+    """Adds to observations, (B, 195), what is in each lane relative to the player's: (B, 793)."""
+
+    size = 2 * 195 + 13 * (2 * FARTHEST + 1)
+
+    def forward(self, observations):
+        part = {name: observations[:, where] for name, where in FEATURES.items()}
+        depth, lane = part["enemy_depth"], part["enemy_lane"]
+        kind, rising, turning = part["enemy_info"].unflatten(1, (7, 6)).unbind(2)[:3]
+        kind = (7 * kind).round()
+        enemies = [kind == number for number in range(len(ENEMY_TYPES))]
+        enemies += [turning * rising > 0, turning * (1 - rising) > 0, depth < RIM]
+        lanes = [self.placed(depth * which, lane) for which in enemies]
+        lanes += [self.placed(part[f"{who}shot_depth"], part[f"{who}shot_lane"]) for who in ("", "enemy_")]
+        return torch.cat([observations, observations == 0, *lanes, *self.ground(part)], 1)
+
+    def placed(self, depth, lane):
+        """Return how close to the rim the nearest thing in each lane is, 0 for none.
+
+        Enemies that turn are in the lane where the teacher sees them, the higher of two.
+        """
+        index = (15 * lane - 0.001).ceil().long() + FARTHEST
+        near = torch.where(depth > 0, 1 - depth, 0)
+        return torch.zeros(len(lane), 2 * FARTHEST + 1).scatter_reduce(1, index, near, "amax")
+
+    def ground(self, part):
+        """Return which lanes exist, and the heights of spikes in the descent."""
+        offset = torch.arange(-FARTHEST, FARTHEST + 1)
+        lane = (15 * part["player_lane"]).round().long() + offset
+        closed = (offset >= -7) & (offset <= 8)
+        exists = torch.where(part["open"] > 0, (lane >= 0) & (lane <= 14), closed)
+        spikes = part["spike_height"].gather(1, lane % 16) * exists
+        descent = part["game_state"] > 0.8
+        return exists, spikes * descent, spikes * ~descent
+
+
 def train(observations, advice, epochs, batch_size):
     network = nn.Sequential(
-        nn.Linear(observations.shape[1], 512), nn.LayerNorm(512), nn.ReLU(),
+        Tube(),
+        nn.Linear(Tube.size, 512), nn.LayerNorm(512), nn.ReLU(),
         nn.Linear(512, 512), nn.LayerNorm(512), nn.ReLU(),
         nn.Linear(512, 44),
     )  # fmt: skip
-    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
+    weights = torch.tensor([ZAP_WEIGHT if zap else 1.0 for _, zap, _ in CONTROLS])
+    optimizer = torch.optim.AdamW(network.parameters(), lr=2e-3)
     steps = epochs * (len(advice) // batch_size)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1e-3, total_steps=steps)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=2e-3, total_steps=steps, pct_start=0.1)
     for epoch in range(epochs):
         order, right = torch.randperm(len(advice)), 0
         for batch in order[: len(advice) // batch_size * batch_size].split(batch_size):
             logits = network(observations[batch])
-            loss = nn.functional.cross_entropy(logits, advice[batch])
+            loss = nn.functional.cross_entropy(logits, advice[batch], weights)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -69,7 +115,7 @@ def play(choose, games, seed, time_limit):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dataset", default="tempest/mixed-v0")
-    parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--batch-size", type=int, default=512)
     parser.add_argument("--games", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)

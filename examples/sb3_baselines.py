@@ -3,7 +3,7 @@
     pip install "tempest-gym[rainbow,sb3]"
     python examples/sb3_baselines.py --algorithm ppo --folder runs/sb3-ppo --minutes 60
 
-The games run on boards in this process; `tempest_rainbow.sb3.GymnasiumVecEnv` is all that lies between. `load` returns
+The games run in this process; `tempest_rainbow.sb3.GymnasiumVecEnv` connects them to Stable-Baselines3. `load` returns
 the trained policy for `tempest-rainbow benchmark`.
 """
 

@@ -37,7 +37,7 @@ def test_a_data_set_holds_games_advice_levels_and_seeds(policy):
         assert {"expert": followed == 1.0, "random": followed < 0.3}.get(policy, 0.2 < followed < 1.0)
 
 
-def test_its_environment_plays_its_games_again():
+def test_the_environment_of_a_data_set_repeats_its_games():
     record_dataset(
         "random", 1, seed=3, steps=100, settings={"obs_type": "grayscale", "screen_size": (40, 30)}
     )
@@ -51,7 +51,7 @@ def test_its_environment_plays_its_games_again():
         assert reward == episode.rewards[step]
 
 
-def test_the_same_seed_mixes_alike():
+def test_a_seed_fixes_what_a_mixed_player_does():
     players = [mixed_player(2), mixed_player(2), mixed_player(3)]
     games = [[player(None, {"expert_action": 50}) for _ in range(500)] for player in players]
     assert games[0] == games[1] != games[2]
@@ -82,18 +82,28 @@ def test_a_wrong_option_is_refused(arguments, message, capsys):
     assert message in capsys.readouterr().err
 
 
-def test_behaviour_cloning_learns_from_a_data_set(folder, capsys):
+def clone(*arguments):
+    """Run the example and return what it prints."""
+    command = [sys.executable, "behaviour_cloning.py", *arguments]
+    done = subprocess.run(command, cwd=EXAMPLES, capture_output=True, text=True, timeout=3600)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_behaviour_cloning_learns_from_a_data_set(capsys):
     assert main(["dataset", "--policy", "mixed", "--episodes", "3", "--steps", "600"]) == 0
     assert "tempest/mixed-v0: 3 games by mixed on squall, 1,800 steps" in capsys.readouterr().out
-    done = subprocess.run(
-        [sys.executable, "behaviour_cloning.py", "--epochs", "10", "--games", "2", "--time-limit", "20"],
-        cwd=EXAMPLES,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stderr
-    agreement = [float(found) for found in re.findall(r"epoch \d+: ([\d.]+)%", done.stdout)]
+    printed = clone("--epochs", "10", "--games", "2", "--time-limit", "20")
+    agreement = [float(found) for found in re.findall(r"epoch \d+: ([\d.]+)%", printed)]
     assert len(agreement) == 10
     assert agreement[-1] > max(40.0, agreement[0])
-    assert re.search(r"^clone: [\d,]+ points.*\nteacher: [\d,]+ points", done.stdout, re.MULTILINE)
+    assert re.search(r"^clone: [\d,]+ points.*\nteacher: [\d,]+ points", printed, re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_behaviour_cloning_reaches_the_score_of_the_teacher():
+    """Within the 95% interval of the teacher's mean over 100 games, as the page says."""
+    assert main(["dataset", "--policy", "mixed", "--episodes", "150", "--seed", "1000"]) == 0
+    means = re.findall(r"^\w+: ([\d,]+) points a game, standard error ([\d,]+)$", clone(), re.MULTILINE)
+    (cloned, _), (teacher, error) = ([int(number.replace(",", "")) for number in row] for row in means)
+    assert cloned > teacher - 1.96 * error

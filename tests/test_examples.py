@@ -5,8 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 
 from tempest_rainbow.benchmark.runs import loaded
 
@@ -101,3 +103,37 @@ def test_the_targets_of_pqn_and_ppo_are_lambda_returns(monkeypatch):
     rollout = random_rollout(ppo.HORIZON, 6)
     expected = weighted_returns(*rollout, ppo.GAMMA, ppo.LAMBDA) - rollout[1]
     assert ppo.advantages_of(*rollout) == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_tube_of_behaviour_cloning_shows_enemies_in_the_lanes_that_the_ram_names(monkeypatch):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    import behaviour_cloning
+
+    levels = [1, 9, 17, 33]
+    features, ram = (
+        gym.make_vec("tempest_gym:Tempest-v0", 8, start_level=levels, obs_type=kind)
+        for kind in ("features", "ram")
+    )
+    observations, bytes_seen = features.reset(seed=2)[0], ram.reset(seed=2)[0]
+    generator, shown = np.random.default_rng(0), 0
+    for _ in range(300):
+        tube = behaviour_cloning.Tube()(torch.from_numpy(observations))
+        assert tube.shape == (8, behaviour_cloning.Tube.size)
+        by_lane = tube[:, 390:].reshape(8, -1, 31).numpy()
+        assert (by_lane[:, :5] > 0).sum() <= (bytes_seen[:, 0x02DF:0x02E6] > 0).sum()
+        for game, memory in enumerate(bytes_seen.astype(int)):
+            for slot in range(7):
+                kind, lane, depth = (
+                    memory[0x0283 + slot] % 8,
+                    memory[0x02B9 + slot] % 16,
+                    memory[0x02DF + slot],
+                )
+                if depth == 0:
+                    continue
+                distance = lane - memory[0x0200] % 16
+                distance = distance if memory[0x0111] else (distance + 7) % 16 - 7
+                assert by_lane[game, kind, 15 + distance] >= 1 - depth / 255 - 1e-6
+                shown += 1
+        actions = generator.integers(44, size=8)
+        observations, bytes_seen = features.step(actions)[0], ram.step(actions)[0]
+    assert shown > 3000
