@@ -17,10 +17,10 @@ from tempest_gym.roms import RomImage
 __all__ = ["ObservationBench", "ObservationSpeed", "bench_observations"]
 
 _ROUNDS = 10
-"""Number of turns of each environment, so that other load on the computer affects all of them."""
+"""Number of turns for each environment, so that other load on the computer affects all alike."""
 
 _BLOCK = 20
-"""Steps between two looks at the clock."""
+"""Steps between two readings of the clock."""
 
 
 class ObservationSpeed(TypedDict):
@@ -111,7 +111,7 @@ def _of_tempest(rom: RomImage, envs: int, screen_size: tuple[int, int]) -> list[
 
 
 def _of_ale(envs: int, screen_size: tuple[int, int]) -> list[_Row]:
-    """Return ale-py's environments, a step being a frame as for Tempest; none where it is not installed."""
+    """Return ale-py's environments with one frame per step, as in Tempest; nothing if it is not installed."""
     if not find_spec("ale_py"):
         return []
     import ale_py
@@ -163,7 +163,7 @@ class _Runner:
         self._seconds, self._blocks = 0.0, 0
 
     def run(self, seconds: float) -> None:
-        """Play for some CPU time; a vector environment resets by itself."""
+        """Take steps for some CPU time; a vector environment resets by itself."""
         env, until = self._env, self._seconds + seconds
         alone = not hasattr(env, "num_envs")
         while self._seconds < until:

@@ -52,7 +52,7 @@ class Player:
     Attributes:
         name: of the row in the report.
         train: shell command that trains it, with {folder}, {seed}, {minutes}, {steps} and {levels}; None: untrained.
-        resume: shell command that continues an interrupted training, with the same placeholders; None: it restarts.
+        resume: shell command that resumes an interrupted training, with the same placeholders; None: it restarts.
         policy: what then plays: ``random``, ``expert``, ``bundled``, a path, or FILE.py:FUNCTION or MODULE:FUNCTION,
             which is called with the folder. {folder} stands for it here too.
     """
@@ -71,7 +71,7 @@ class Player:
         policy: str | None = None,
         resume: str | None = None,
     ) -> Player:
-        """Return the player that the command line means, by default the default trainer.
+        """Return the player that the command line describes, by default the default trainer.
 
         Raises:
             ValueError: it has no name or one that cannot be a file's, or the default trainer has no settings for the
@@ -176,9 +176,9 @@ def _check_game() -> None:
 
 
 def _trained(track: Track, player: Player, folder: Path, seed: int) -> dict[str, Any]:
-    """Train a player unless that is done already, and return the minutes that it took.
+    """Train a player unless a finished training exists, and return the minutes that it took.
 
-    An interrupted training continues by the player's ``resume`` command, or else restarts.
+    An interrupted training continues with the player's ``resume`` command, or restarts.
 
     Raises:
         RuntimeError: the command failed.
@@ -212,7 +212,7 @@ def _trained(track: Track, player: Player, folder: Path, seed: int) -> dict[str,
 def _run(command: str, output: Path, minutes: dict[str, Any], *, one_core: bool) -> int:
     """Run a shell command and return its exit code; its time is added to ``minutes``, however it ends.
 
-    Processor time counts the command's children too; it is None on Windows, which does not report it.
+    Processor time includes the command's child processes. It is None on Windows, which does not report it.
     """
     start = time.monotonic()
     # Scripts find python and tempest-rainbow beside this interpreter, whether or not its environment is active.
@@ -242,7 +242,7 @@ def _run(command: str, output: Path, minutes: dict[str, Any], *, one_core: bool)
 
 @contextmanager
 def _pinned(one_core: bool) -> Iterator[None]:
-    """Let processes that are started within run on one core, where the system can do that."""
+    """Restrict processes that start within to one core, on systems that can."""
     if not one_core or not hasattr(os, "sched_setaffinity"):
         yield
         return
@@ -308,8 +308,8 @@ class _Shown:
 
     def act(self, observations: NDArray[np.float32], info: Mapping[str, Any]) -> NDArray[np.int64]:
         """Return the policy's actions."""
-        shown = observations.reshape(-1, *self._space.shape).astype(self._space.dtype, copy=False)
-        return self._policy.act(shown, {name: info[name] for name in self._keys})
+        rows = observations.reshape(-1, *self._space.shape).astype(self._space.dtype, copy=False)
+        return self._policy.act(rows, {name: info[name] for name in self._keys})
 
 
 def _played(track: Track, task: LevelTask, policy: Policy) -> dict[str, Any]:
