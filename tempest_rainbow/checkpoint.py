@@ -30,8 +30,10 @@ __all__ = [
     "CheckpointError",
     "Checkpoints",
     "frames_of",
+    "read_state_file",
     "read_tree",
     "read_weights",
+    "write_state_file",
     "write_tree",
     "write_weights",
 ]
@@ -39,6 +41,7 @@ __all__ = [
 _log = logging.getLogger(__name__)
 
 _ARRAY, _TENSOR, _BYTES = "$array", "$tensor", "$bytes"
+_TREE = "tempest_rainbow_state"
 STATE = "state"
 WEIGHTS = "weights.safetensors"
 REPLAY = "replay"
@@ -124,6 +127,32 @@ def read_tree(path: Path) -> Any:
         raise CheckpointError(f"{error.filename or path} is missing: this is not a checkpoint") from error
     except Exception as error:
         raise CheckpointError(f"{path} cannot be read ({error}); take another checkpoint") from error
+
+
+def write_state_file(path: Path, tree: Any) -> None:
+    """Write a state as one safetensors file, which has the old or the new content at any moment.
+
+    Raises:
+        TypeError: as `write_tree`.
+    """
+    tensors: dict[str, torch.Tensor] = {}
+    plain = _split(tree, tensors)
+    write_bytes(path, save_tensors(tensors, metadata={_TREE: json.dumps(plain)}))
+
+
+def read_state_file(path: Path) -> Any:
+    """Read what `write_state_file` wrote: tuples as lists, everything else as it was.
+
+    Raises:
+        CheckpointError: the file is missing, damaged or another one.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return _join(json.loads((file.metadata() or {})[_TREE]), file.get_tensor)
+    except KeyError as error:
+        raise CheckpointError(f"{path} holds no saved state") from error
+    except Exception as error:
+        raise CheckpointError(f"{path} cannot be read ({error})") from error
 
 
 def write_weights(path: Path, weights: Mapping[str, torch.Tensor], card: Mapping[str, Any]) -> None:

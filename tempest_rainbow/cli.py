@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -88,6 +88,8 @@ class EvaluateOptions(GameOptions):
     """Play on a Ray cluster: its address, `auto` for the one this machine belongs to, or `local` to start one."""
     runners: int = 2
     """With --ray: processes of one core each that share the games."""
+    save: Path | None = None
+    """Tempest on boards only: file to save in every five minutes. The same command continues from it."""
     json: bool = False
     """Print one JSON object to standard output, everything else to standard error."""
 
@@ -327,7 +329,23 @@ def _play_share(options: EvaluateOptions, task: Any, games: int, seed: int) -> A
     if isinstance(policy, NetworkPolicy) and not options.planner:
         policy.block = _EVALUATION_BLOCK
     player = _planner(options, task, policy) if options.planner else policy
-    return play_share(partial(make_vector, task), player, games, seed, envs=options.envs)
+    saved = None if options.save is None else _saved_evaluation(options, task, policy)
+    return play_share(partial(make_vector, task), player, games, seed, envs=options.envs, saved=saved)
+
+
+def _saved_evaluation(options: EvaluateOptions, task: Any, policy: Any) -> Any:
+    """Return where to save an evaluation, after a check that it can be saved."""
+    from tempest_rainbow.policy import RandomPolicy, weights_digest
+    from tempest_rainbow.saved_evaluation import SavedEvaluation
+
+    if not task.tempest or task.machine != "board":
+        raise ValueError("--save needs games that can be saved: Tempest on boards")
+    if options.ray is not None:
+        raise ValueError("--save goes with games that are played here, not with --ray")
+    if isinstance(policy, RandomPolicy):
+        raise ValueError("--save does not go with --policy random, whose state is not saved")
+    settings = asdict(replace(options, save=None, json=False))
+    return SavedEvaluation(options.save.expanduser(), {**settings, "weights": weights_digest(policy)})
 
 
 def _planner(options: Any, task: Any, policy: Any) -> Any:

@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any, Literal, NamedTuple
 
@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from tempest_rainbow.levels import deaths_by_level
 from tempest_rainbow.planner import Planner
 from tempest_rainbow.policy import Policy
+from tempest_rainbow.saved_evaluation import SavedEvaluation
 
 __all__ = [
     "Game",
@@ -149,6 +150,7 @@ def play_games(
     seed: int,
     stop: Callable[[], bool] = lambda: False,
     watch: Callable[[gym.vector.VectorEnv[Any, Any, Any]], None] | None = None,
+    saved: SavedEvaluation | None = None,
 ) -> list[Game]:
     """Play episodes with seeds ``seed`` ... ``seed`` + ``games`` - 1 and return them in that order.
 
@@ -162,64 +164,110 @@ def play_games(
         seed: of the first episode.
         stop: asked at every step; True stops the evaluation, which returns the finished games.
         watch: called before every step of the first game, which environment 0 plays.
+        saved: where to save every few minutes, and what to continue from if it holds anything.
     """
     progress = _Progress(games)
-    for offset in range(0, games, envs.num_envs):
+    state = None if saved is None else saved.load()
+    first = 0
+    if state is not None:
+        first = state["offset"]
+        for values in state["finished"]:
+            progress.finish(Game(**{**values, "deaths": tuple(values["deaths"])}))
+    for offset in range(first, games, envs.num_envs):
         if stop():
             break
-        wanted = min(envs.num_envs, games - offset)
-        _round(envs, policy, wanted, seed + offset, progress, stop, watch if offset == 0 else None)
+        playing = _Round(envs, policy, min(envs.num_envs, games - offset), seed + offset)
+        if state is not None:
+            playing.set_state(state["round"])
+            state = None
+        while playing.under_way.any() and not stop():
+            if watch is not None and offset == 0 and playing.under_way[0]:
+                watch(envs)
+            playing.step(progress)
+            if saved is not None and saved.due():
+                finished = [asdict(game) for game in progress.finished.values()]
+                saved.save({"offset": offset, "finished": finished, "round": playing.get_state()})
     return [progress.finished[key] for key in sorted(progress.finished)]
 
 
-def _round(
-    envs: gym.vector.VectorEnv[Any, Any, Any],
-    policy: Policy | Planner,
-    wanted: int,
-    seed: int,
-    progress: _Progress,
-    stop: Callable[[], bool],
-    watch: Callable[[gym.vector.VectorEnv[Any, Any, Any]], None] | None,
-) -> None:
-    """Play the first ``wanted`` environments' next episodes and add each to ``progress`` when it ends."""
-    count = envs.num_envs
-    seeds: Any = [seed + index for index in range(count)]  # the base class is annotated for one number only
-    observations, info = envs.reset(seed=seeds)
-    reward_sums, steps, levels = np.zeros(count), np.zeros(count, np.int64), np.full(count, np.nan)
-    if "level" in info:
-        levels[:] = info["level"]
-    first_levels = levels.copy()
-    deaths: list[list[int]] = [[] for _ in range(count)]
-    playing = np.arange(count) < wanted
-    if isinstance(policy, Planner):
-        policy.forget(np.arange(count))
-    while playing.any() and not stop():
-        if watch is not None and playing[0]:
-            watch(envs)
-        flat = np.asarray(observations, np.float32).reshape(count, -1)
-        actions = _actions(envs, policy, playing, flat, info)
-        observations, rewards, terminated, truncated, info = envs.step(actions)
-        reward_sums[playing] += rewards[playing]
-        steps[playing] += 1
+class _Round:
+    """Environments of which each plays one episode.
+
+    Attributes:
+        under_way: which of the episodes have not ended.
+    """
+
+    def __init__(
+        self, envs: gym.vector.VectorEnv[Any, Any, Any], policy: Policy | Planner, wanted: int, seed: int
+    ) -> None:
+        """Start the first ``wanted`` environments' episodes, with seeds from ``seed`` on."""
+        count = envs.num_envs
+        self._envs, self._policy, self._seed = envs, policy, seed
+        seeds: Any = [
+            seed + index for index in range(count)
+        ]  # the base class is annotated for one number only
+        self._observations, self._info = envs.reset(seed=seeds)
+        self._rewards, self._steps = np.zeros(count), np.zeros(count, np.int64)
+        self._levels = np.full(count, np.nan)
+        if "level" in self._info:
+            self._levels[:] = self._info["level"]
+        self._first_levels = self._levels.copy()
+        self._deaths: list[list[int]] = [[] for _ in range(count)]
+        self.under_way = np.arange(count) < wanted
+        if isinstance(policy, Planner):
+            policy.forget(np.arange(count))
+
+    def step(self, progress: _Progress) -> None:
+        """Play a step, and add the episodes that it ends to ``progress``."""
+        playing, info = self.under_way, self._info
+        flat = np.asarray(self._observations, np.float32).reshape(len(playing), -1)
+        actions = _actions(self._envs, self._policy, playing, flat, info)
+        self._observations, rewards, terminated, truncated, info = self._envs.step(actions)
+        self._info = info
+        self._rewards[playing] += rewards[playing]
+        self._steps[playing] += 1
         if "life_lost" in info and "level" in info:
             for index in np.flatnonzero(playing & np.asarray(info["life_lost"], np.bool_)):
-                deaths[index].append(int(levels[index]))
+                self._deaths[index].append(int(self._levels[index]))
         if "level" in info:
-            levels[playing] = np.fmax(levels, np.asarray(info["level"], np.float64))[playing]
+            self._levels[playing] = np.fmax(self._levels, np.asarray(info["level"], np.float64))[playing]
         for index in np.flatnonzero(playing & (terminated | truncated)):
+            reward = float(self._rewards[index])
             game = Game(
-                seed=seed + int(index),
-                score=float(info["score"][index]) if "score" in info else float(reward_sums[index]),
-                reward=float(reward_sums[index]),
-                level=float(levels[index]),
-                steps=int(steps[index]),
+                seed=self._seed + int(index),
+                score=float(info["score"][index]) if "score" in info else reward,
+                reward=reward,
+                level=float(self._levels[index]),
+                steps=int(self._steps[index]),
                 truncated=bool(truncated[index] and not terminated[index]),
-                first_level=float(first_levels[index]),
-                deaths=tuple(deaths[index]),
+                first_level=float(self._first_levels[index]),
+                deaths=tuple(self._deaths[index]),
             )
             progress.finish(game)
             playing[index] = False
-        progress.step(playing, steps, levels, info.get("score", reward_sums))
+        progress.step(playing, self._steps, self._levels, info.get("score", self._rewards))
+
+    def get_state(self) -> dict[str, Any]:
+        """Return what `set_state` needs; the environments must have ``clone_state``."""
+        return {
+            "envs": self._envs.unwrapped.clone_state(),  # type: ignore[attr-defined]
+            "planner": self._policy.get_state() if isinstance(self._policy, Planner) else None,
+            "info": {name: values for name, values in self._info.items() if isinstance(values, np.ndarray)},
+            **{name: getattr(self, f"_{name}") for name in self._SAVED},
+            "under_way": self.under_way,
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Continue from what `get_state` returned."""
+        self._envs.unwrapped.restore_state(state["envs"])  # type: ignore[attr-defined]
+        if isinstance(self._policy, Planner):
+            self._policy.set_state(state["planner"])
+        self._info = state["info"]
+        for name in self._SAVED:
+            setattr(self, f"_{name}", state[name])
+        self.under_way = state["under_way"]
+
+    _SAVED = ("observations", "rewards", "steps", "levels", "first_levels", "deaths")
 
 
 def _actions(
@@ -280,12 +328,14 @@ class Share(NamedTuple):
         games: by seed.
         decisions: of a planner, 0 without one.
         simulations: copies of games that it played ahead.
+        seconds: that it took before it was continued from a file.
     """
 
     policy: str
     games: list[Game]
     decisions: int = 0
     simulations: int = 0
+    seconds: float = 0.0
 
 
 def play_share(
@@ -297,8 +347,9 @@ def play_share(
     envs: int = 64,
     stop: Callable[[], bool] = lambda: False,
     watch: Callable[[gym.vector.VectorEnv[Any, Any, Any]], None] | None = None,
+    saved: SavedEvaluation | None = None,
 ) -> Share:
-    """Play ``games`` games; the arguments are those of `evaluate`.
+    """Play ``games`` games; the arguments are those of `evaluate` and `play_games`.
 
     Raises:
         RuntimeError: stopped before the first game ended.
@@ -307,19 +358,22 @@ def play_share(
     if games < 1:
         raise ValueError(f"an evaluation needs at least 1 game, got {games}")
     with closing(make_envs(min(games, envs))) as vector:
-        finished = play_games(vector, policy, games, seed, stop, watch)
+        finished = play_games(vector, policy, games, seed, stop, watch, saved)
     if not finished:
         raise RuntimeError("the evaluation was stopped before a game had ended")
     planned = (policy.decisions, policy.simulations) if isinstance(policy, Planner) else (0, 0)
-    return Share(policy.name, finished, *planned)
+    return Share(policy.name, finished, *planned, seconds=0.0 if saved is None else saved.seconds)
 
 
 def report(shares: Sequence[Share], seconds: float) -> dict[str, Any]:
-    """Return the statistics of an evaluation that took ``seconds`` (see `summary`), and a planner's rates."""
+    """Return the statistics of an evaluation that took ``seconds`` (see `summary`), and a planner's rates.
+
+    To ``seconds`` those are added that were spent before the evaluation was continued.
+    """
     result = summary(shares[0].policy, [game for share in shares for game in share.games])
     decisions = sum(share.decisions for share in shares)
     if decisions:
-        result["decisions_per_second"] = decisions / seconds
+        result["decisions_per_second"] = decisions / (seconds + max(share.seconds for share in shares))
         result["simulations_per_decision"] = sum(share.simulations for share in shares) / decisions
     return result
 

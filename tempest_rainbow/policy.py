@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from importlib.resources import files
@@ -28,6 +29,7 @@ __all__ = [
     "network_card",
     "random_actions",
     "trained_on",
+    "weights_digest",
 ]
 
 
@@ -256,6 +258,16 @@ def load_policy(
     if policy.network.encoder is not None:
         policy.network.encoder.freeze()
     return policy
+
+
+def weights_digest(policy: Policy) -> str | None:
+    """Return a hash that two policies share only if their networks' weights are equal; None without a network."""
+    if not isinstance(policy, NetworkPolicy):
+        return None
+    digest = hashlib.sha256()
+    for name, value in policy.network.state_dict().items():
+        digest.update(name.encode() + value.cpu().numpy().tobytes())
+    return digest.hexdigest()
 
 
 TEMPEST_ACTIONS = 44

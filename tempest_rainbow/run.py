@@ -147,6 +147,8 @@ def train(config: TrainConfig) -> int:
         trainer = Trainer(config, folder, controls=controls, metrics=metrics)
         stack.callback(trainer.close)
         resumed = None
+        if checkpoint is None and config.init is not None:
+            _log.info("%s", trainer.start_from(config.init))
         if checkpoint is not None:
             resumed = trainer.restore(checkpoint)
             if isinstance(screen, LivePanel) and math.isfinite(trainer.checkpoints.best_mean()):

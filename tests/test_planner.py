@@ -1,15 +1,18 @@
 """The planner: it knows the rules but not the random numbers, leaves the games alone, and loses fewer lives."""
 
+import itertools
 import json
 
 import gymnasium as gym
 import numpy as np
 import pytest
 
+from tempest_rainbow.checkpoint import CheckpointError
 from tempest_rainbow.cli import main
 from tempest_rainbow.evaluate import Game, play_games, summary
 from tempest_rainbow.planner import Planner, PlannerConfig
 from tempest_rainbow.policy import ExpertPolicy
+from tempest_rainbow.saved_evaluation import SavedEvaluation
 
 GAMES = 3
 
@@ -145,6 +148,41 @@ def test_a_deadline_ends_a_search_after_its_first_round(games, copies):
     decide(planner, games, np.arange(GAMES), observations, info)
     assert planner.searches > 0
     assert planner.simulations == 2 * GAMES + 30 * planner.searches
+
+
+def test_an_interrupted_evaluation_continues_as_if_nothing_had_happened(copies, tmp_path):
+    """Three games, two at a time, stopped in the first round and in the second."""
+
+    def play(stop=lambda: False, saved=None):
+        envs = vector(2, start_level=33, time_limit=12.0)
+        planner = Planner(Still(), copies, PlannerConfig(copies=2, simulations=88))
+        games = play_games(envs, planner, 3, 5, stop, saved=saved)
+        envs.close()
+        return games, planner.decisions, planner.simulations, planner.searches
+
+    def saved():
+        return SavedEvaluation(tmp_path / "evaluation", {"games": 3}, every_seconds=0.0)
+
+    whole = play()
+    assert whole[-1] > 0, "the test is to see searches as well"
+    for steps in (50, 450):
+        count = itertools.count()
+        given_up, *_ = play(lambda count=count, steps=steps: next(count) > steps, saved())
+        assert len(given_up) < 3
+    assert play(saved=saved()) == whole
+    with pytest.raises(CheckpointError, match="games 3 there and 4 here"):
+        SavedEvaluation(tmp_path / "evaluation", {"games": 4}).load()
+
+
+def test_what_cannot_be_saved_is_refused(tmp_path, capsys):
+    arguments = ["evaluate", "--games", "1", "--save", str(tmp_path / "evaluation")]
+    for more, reason in (
+        (["--policy", "random"], "--policy random"),
+        (["--policy", "expert", "--machine", "mame"], "Tempest on boards"),
+        (["--policy", "expert", "--ray", "local"], "--ray"),
+    ):
+        assert main([*arguments, *more]) == 1
+        assert reason in capsys.readouterr().err
 
 
 def test_a_search_ends_with_a_plan_that_enough_copies_outlive(games, copies):

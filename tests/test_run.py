@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 from filelock import FileLock
 
 from tempest_gym.roms import squall_rom
@@ -56,6 +57,18 @@ def test_a_resume_that_fails_leaves_the_settings_as_they_were(finished, capsys):
     assert (finished / "history.jsonl").read_bytes() == history
     assert main(["train", "--resume", str(finished), "--frames", "600"]) == 0
     assert from_toml((finished / "config.toml").read_text(), TrainConfig()).frames == 600
+
+
+def test_a_run_starts_with_the_weights_of_another(finished, tmp_path, capsys):
+    arguments = ["train", *QUICK, "--init", str(finished), "--learner.learning-rate", "0"]
+    assert main([*arguments, "--run", str(tmp_path / "next")]) == 0
+    given, _ = read_weights(Checkpoints(finished / "checkpoints", 9).best() / "weights.safetensors")
+    taken, _ = read_weights(newest(tmp_path / "next") / "weights.safetensors")
+    assert all(torch.equal(given[name], taken[name]) for name in given)
+    capsys.readouterr()
+    assert main([*arguments, "--run", str(tmp_path / "wider"), "--network.trunk", "32"]) == 1
+    assert "trunk (16,) instead of (32,)" in capsys.readouterr().err
+    assert not (tmp_path / "wider").exists()
 
 
 def test_a_run_that_is_over_is_reported_and_left_alone(finished, capsys):

@@ -350,6 +350,9 @@ class TrainConfig:
     """Run folder to resume from its latest checkpoint, with its settings unless others are given."""
     run: Path | None = None
     """Run folder to create; by default runs/<environment>-<date>-<time>."""
+    init: str | None = None
+    """Policy whose weights the network starts with: bundled, a run folder, a checkpoint or a weights file. Its network
+    settings must be this run's."""
 
     env: str = TEMPEST
     """Gymnasium id with Box observations and Discrete actions."""

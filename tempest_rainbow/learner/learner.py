@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -175,13 +175,25 @@ class Learner:
                 for name, value in state["tensors"].items()
                 if name.startswith(start)
             }
-            try:
-                with self._acting_lock:
-                    network.load_state_dict(weights)
-            except RuntimeError as error:
-                raise ValueError(f"the saved weights are of another network: {error}") from error
+            self._load(network, weights)
         self._updater.set_state(state)
         self._published_step = self.steps - self.steps % self.config.publish_steps
+
+    def start_from(self, weights: Mapping[str, Tensor]) -> None:
+        """Take the weights of a trained network, by name, before the first step.
+
+        Raises:
+            ValueError: they are of another network.
+        """
+        for _, network in self._networks():
+            self._load(network, weights)
+
+    def _load(self, network: RainbowNetwork, weights: Mapping[str, Tensor]) -> None:
+        try:
+            with self._acting_lock:
+                network.load_state_dict(weights)
+        except RuntimeError as error:
+            raise ValueError(f"the saved weights are of another network: {error}") from error
 
     def _networks(self) -> list[tuple[str, RainbowNetwork]]:
         return [("network", self.network), ("target", self.target), ("acting", self._acting)]

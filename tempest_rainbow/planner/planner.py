@@ -29,6 +29,8 @@ _ROUNDS = 3
 _REWARD_WEIGHT = 1e-3
 """Steps of life that a unit of reward is worth: rewards decide only between plans that live equally long."""
 
+_COUNTS = ("decisions", "simulations", "searches")
+
 _Integers = NDArray[np.int64]
 _Reals = NDArray[np.float64]
 
@@ -190,6 +192,21 @@ class Planner:
         """Drop the plans of games that were reset."""
         self._make_room(int(np.max(rows, initial=-1)) + 1)
         self._left[rows] = self._wait[rows] = 0
+
+    def get_state(self) -> dict[str, Any]:
+        """Return what `set_state` needs: plans under way, the copies' random numbers, counts; nothing of the policy."""
+        return {
+            "random": self._random.bit_generator.state,
+            "plans": {"action": self._plan, "left": self._left, "wait": self._wait},
+            "counts": {name: getattr(self, name) for name in _COUNTS},
+        }
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Continue from what `get_state` returned, in games that are where they were."""
+        self._random.bit_generator.state = state["random"]
+        self._plan, self._left, self._wait = (state["plans"][name] for name in ("action", "left", "wait"))
+        for name in _COUNTS:
+            setattr(self, name, state["counts"][name])
 
     def _make_room(self, count: int) -> None:
         if len(self._plan) < count:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tempest_rainbow.checkpoint import REPLAY, STATE, CheckpointError, Checkpoints, read_tree
 from tempest_rainbow.collect.environments import probe
 from tempest_rainbow.collect.factory import open_collector, open_source
-from tempest_rainbow.config.settings import TrainConfig
+from tempest_rainbow.config.settings import NetworkConfig, TrainConfig
 from tempest_rainbow.device import usable_cores
 from tempest_rainbow.learner.learner import NotFiniteError
 from tempest_rainbow.learner.processes import make_learner
@@ -26,7 +26,7 @@ from tempest_rainbow.monitor.controls import Controls, Event
 from tempest_rainbow.monitor.dashboard.live_game import live_view
 from tempest_rainbow.monitor.metrics import Metrics
 from tempest_rainbow.monitor.reports import attention_report, replay_report
-from tempest_rainbow.policy import network_card
+from tempest_rainbow.policy import load_stored, network_card
 from tempest_rainbow.replay.replay import Replay
 from tempest_rainbow.training.clock import Ending, RunClock, Timetable
 from tempest_rainbow.training.curriculum import Curriculum
@@ -246,6 +246,23 @@ class Trainer:
                 f"the end of the run could not be saved ({error}); {self.checkpoints.last_good()}"
             ) from error
 
+    def start_from(self, policy: str) -> str:
+        """Start with the weights of a stored policy and return a sentence that names it.
+
+        Raises:
+            CheckpointError: nothing usable is stored there, or it does not fit these settings.
+        """
+        stored = load_stored(policy).network
+        if stored.config != self.config.network:
+            raise CheckpointError(
+                f"{policy} has other network settings than this run: {_differences(stored.config, self.config.network)}"
+            )
+        try:
+            self.learner.start_from(stored.state_dict())
+        except ValueError as error:
+            raise CheckpointError(f"{policy} does not fit this environment: {error}") from error
+        return f"the network starts with the weights of {policy}"
+
     def restore(self, checkpoint: Path) -> str:
         """Continue from a checkpoint and return a sentence that describes how.
 
@@ -462,3 +479,12 @@ class Trainer:
             "curriculum": self._curriculum.get_state(),
             "controls": self.controls.get_state(),
         }
+
+
+def _differences(there: NetworkConfig, here: NetworkConfig) -> str:
+    """Return the settings that differ, with both values."""
+    return ", ".join(
+        f"{field.name} {getattr(there, field.name)} instead of {getattr(here, field.name)}"
+        for field in fields(here)
+        if getattr(there, field.name) != getattr(here, field.name)
+    )

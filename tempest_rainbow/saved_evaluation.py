@@ -1,0 +1,71 @@
+"""A file in which a long evaluation is saved, so that it continues after an interruption."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tempest_rainbow.checkpoint import CheckpointError, read_state_file, write_state_file
+
+__all__ = ["SavedEvaluation"]
+
+_log = logging.getLogger(__name__)
+
+
+class SavedEvaluation:
+    """Saves an evaluation every few minutes.
+
+    Attributes:
+        path: the file.
+        seconds: that the evaluation took before it was continued.
+    """
+
+    def __init__(self, path: Path, settings: Mapping[str, Any], every_seconds: float = 300.0) -> None:
+        """Save in ``path``.
+
+        Args:
+            path: the file; continued from if it is there.
+            settings: what the result depends on; a file of other settings is refused.
+            every_seconds: time between two saves.
+        """
+        self.path = path
+        self.seconds = 0.0
+        self._settings = dict(settings)
+        self._every = every_seconds
+        self._start = self._last = time.monotonic()
+
+    def load(self) -> Any:
+        """Return the state last saved; None if there is none.
+
+        Raises:
+            CheckpointError: the file is damaged or of an evaluation with other settings.
+        """
+        if not self.path.exists():
+            return None
+        saved = read_state_file(self.path)
+        differing = [
+            f"{name} {saved['settings'].get(name)} there and {value} here"
+            for name, value in self._settings.items()
+            if saved["settings"].get(name) != value
+        ]
+        if differing:
+            raise CheckpointError(f"{self.path} is of another evaluation: {', '.join(differing)}")
+        self.seconds = saved["seconds"]
+        _log.info("continuing from %s, after %.0f seconds of playing", self.path, self.seconds)
+        return saved["state"]
+
+    def due(self) -> bool:
+        """Return whether it is time to save."""
+        return time.monotonic() - self._last >= self._every
+
+    def save(self, state: Any) -> None:
+        """Save; a failure, such as a full disk, is logged and the evaluation continues."""
+        self._last = time.monotonic()
+        seconds = self.seconds + self._last - self._start
+        try:
+            write_state_file(self.path, {"settings": self._settings, "seconds": seconds, "state": state})
+        except OSError as error:
+            _log.warning("the evaluation could not be saved (%s); it continues", error)
