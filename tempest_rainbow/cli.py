@@ -329,11 +329,11 @@ def _play_share(options: EvaluateOptions, task: Any, games: int, seed: int) -> A
     if isinstance(policy, NetworkPolicy) and not options.planner:
         policy.block = _EVALUATION_BLOCK
     player = _planner(options, task, policy) if options.planner else policy
-    saved = None if options.save is None else _saved_evaluation(options, task, policy)
+    saved = None if options.save is None else _saved_evaluation(options, options.save, task, policy)
     return play_share(partial(make_vector, task), player, games, seed, envs=options.envs, saved=saved)
 
 
-def _saved_evaluation(options: EvaluateOptions, task: Any, policy: Any) -> Any:
+def _saved_evaluation(options: EvaluateOptions, path: Path, task: Any, policy: Any) -> Any:
     """Return where to save an evaluation, after a check that it can be saved."""
     from tempest_rainbow.policy import RandomPolicy, weights_digest
     from tempest_rainbow.saved_evaluation import SavedEvaluation
@@ -345,7 +345,7 @@ def _saved_evaluation(options: EvaluateOptions, task: Any, policy: Any) -> Any:
     if isinstance(policy, RandomPolicy):
         raise ValueError("--save does not go with --policy random, whose state is not saved")
     settings = asdict(replace(options, save=None, json=False))
-    return SavedEvaluation(options.save.expanduser(), {**settings, "weights": weights_digest(policy)})
+    return SavedEvaluation(path.expanduser(), {**settings, "weights": weights_digest(policy)})
 
 
 def _planner(options: Any, task: Any, policy: Any) -> Any:
