@@ -30,7 +30,7 @@ FLOORS = {
         ["config", "device", "levels", "sb3"],
         ["networks", "replay", "checkpoint"],
         ["learner", "policy"],
-        ["planner"],
+        ["planner", "saved_evaluation"],
         ["evaluate", "export", "collect"],
         ["players", "spread"],
         ["monitor", "watch"],
