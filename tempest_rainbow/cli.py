@@ -316,6 +316,8 @@ def _evaluate(arguments: list[str]) -> int:
 
 def _play_share(options: EvaluateOptions, task: Any, games: int, seed: int) -> Any:
     """Play some games of an evaluation, here or on a cluster's machine."""
+    import torch
+
     from tempest_rainbow.collect.environments import make_vector, probe
     from tempest_rainbow.evaluate import play_share
     from tempest_rainbow.policy import NetworkPolicy, load_policy
@@ -327,7 +329,10 @@ def _play_share(options: EvaluateOptions, task: Any, games: int, seed: int) -> A
             raise ValueError(f"--prior-weight needs a network, and {policy.name} has none")
         policy.set_prior_weight(options.prior_weight)
     if isinstance(policy, NetworkPolicy) and not options.planner:
+        # Equal blocks on one thread: rounding, and with it every game, depends on the processor alone. Two threads
+        # would save little and wait for each other wherever another process has a core.
         policy.block = _EVALUATION_BLOCK
+        torch.set_num_threads(1)
     player = _planner(options, task, policy) if options.planner else policy
     saved = None if options.save is None else _saved_evaluation(options, options.save, task, policy)
     return play_share(partial(make_vector, task), player, games, seed, envs=options.envs, saved=saved)

@@ -29,6 +29,7 @@ from tempest_rainbow.config.settings import DashboardConfig
 from tempest_rainbow.monitor.controls import Controls
 from tempest_rainbow.monitor.dashboard.client import Dashboard, DashboardError
 from tempest_rainbow.monitor.history import History, read_history
+from tempest_rainbow.monitor.metric_list import EVALUATION, METRICS
 from tempest_rainbow.monitor.metrics import Row
 
 TOKEN = "correct horse battery staple"
@@ -186,6 +187,16 @@ def test_cards_and_charts_follow_the_rows(browser: Browser, run: Run) -> None:
     assert text(page, "title") == "a test run"
     run.proceed()
     wait_until(lambda: loss(page) == 6.0)
+    page.close()
+
+
+def test_the_browser_formats_every_metric_as_the_terminal_does(browser: Browser, run: Run) -> None:
+    page = visit(browser, run)
+    for metric in METRICS + EVALUATION:
+        for value in (0.0, 0.00025, 0.375, 12.34, 993.0, 1234.0, 4000.0, 123_456.0, 2_345_678.0):
+            assert page.evaluate("([v, form]) => tempest.text(v, form)", [value, metric.form]) == metric.text(
+                value
+            )
     page.close()
 
 
@@ -483,6 +494,9 @@ def test_it_reads_on_a_phone_in_the_dark(browser: Browser, run: Run) -> None:
         "window.tempest && document.querySelector('[data-testid=value-epsilon]')?.innerText"
     )
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    header = page.locator("header").bounding_box()
+    assert header is not None
+    assert header["height"] < 100
     assert page.evaluate("document.body.classList.contains('body--dark')")
     context.close()
 

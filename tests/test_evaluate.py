@@ -257,6 +257,12 @@ def test_equal_blocks_give_equal_values_whatever_else_is_played():
     assert len(together) == 70
 
 
+def test_the_command_computes_on_one_thread(capsys):
+    torch.set_num_threads(2)
+    assert main(["evaluate", "--policy", "bundled", "--games", "1", "--time-limit", "2", "--json"]) == 0
+    assert torch.get_num_threads() == 1
+
+
 _VALUES = """
 import sys
 import numpy as np

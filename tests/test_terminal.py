@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console as RichConsole
 
 from tempest_rainbow.monitor.keyboard import KEYS, key_table
+from tempest_rainbow.monitor.metric_list import METRICS
 from tempest_rainbow.monitor.metrics import Row
 from tempest_rainbow.monitor.terminal import LivePanel, Rows, sparkline
 
@@ -149,6 +150,19 @@ def test_all_keys_fit_the_panel_at_80_by_24() -> None:
     assert len(lines) <= 23
     for text in KEYS.values():
         assert any(text in line for line in lines), text
+
+
+def test_every_label_is_whole_at_80_columns() -> None:
+    labels = [metric.label.replace("*", "96-100") for metric in METRICS if metric.name != "collect/dropped_*"]
+    names = [metric.name.replace("*", "96-100") for metric in METRICS]
+    panel = LivePanel(RichConsole(file=io.StringIO(), width=80, height=60))
+    panel.verbose = True
+    panel.row(Row(1, 1.0, dict.fromkeys(names, 0.5)))
+    panel._console.print(panel._draw())
+    shown = panel._console.file.getvalue()
+    assert "…" not in shown
+    for wanted in labels:
+        assert wanted in shown or wanted == "time left"
 
 
 def test_verbose_panels_show_more() -> None:

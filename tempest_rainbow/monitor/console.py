@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from tempest_rainbow.monitor.metric_list import COLUMNS, duration, find, format_count
+from tempest_rainbow.monitor.metric_list import COLUMNS, duration, find, format_count, label
 from tempest_rainbow.monitor.metrics import Row, drop_reasons
 
 __all__ = ["Console", "cells", "evaluation_text"]
@@ -24,12 +24,7 @@ def cells(row: Row, *, verbose: bool = False) -> list[tuple[str, str]]:
     """
     names = [*COLUMNS, *(sorted(row.values.keys() - set(COLUMNS)) if verbose else ())]
     known = [name for name in names if not math.isnan(row.values.get(name, math.nan))]
-    return [(_label(name), find(name).text(row.values[name])) for name in known]
-
-
-def _label(name: str) -> str:
-    metric = find(name)
-    return name if metric.name.endswith("*") else metric.label
+    return [(label(name), find(name).text(row.values[name])) for name in known]
 
 
 def evaluation_text(result: Mapping[str, Any]) -> str:

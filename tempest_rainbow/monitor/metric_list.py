@@ -17,6 +17,7 @@ __all__ = [
     "duration",
     "find",
     "format_count",
+    "label",
     "markdown_table",
     "show",
 ]
@@ -42,7 +43,7 @@ class Metric:
 
     Attributes:
         name: ``group/name`` as in rows and TensorBoard. A name that ends in ``*`` is a family.
-        label: the short name that people see, the same everywhere.
+        label: the short name that people see, the same everywhere; ``*`` stands for a member of the family.
         unit: of the values, empty for shares and other pure numbers.
         form: ``count``, ``duration``, or a format such as ``.2f``.
         meaning: what it measures.
@@ -103,20 +104,20 @@ METRICS: tuple[Metric, ...] = (
     Metric("episodes/truncated", "truncated", "games", "count", "games that a time limit ended"),
     Metric(
         "deaths_per_level/*",
-        "deaths/level by level",
+        "deaths at *",
         "",
         ".2f",
-        "the same for blocks of five levels, which the name gives",
+        "deaths/level for blocks of five levels, which the name gives",
     ),
     Metric("collect/agreement", "agreement", "", ".2f", "share of greedy choices that equal the expert's"),
     Metric(
         "collect/clients", "clients", "", ".0f", "games under way: boards, MAMEs, clients or cluster runners"
     ),
     Metric("collect/dropped", "dropped", "", ".0f", "clients and cluster runners lost so far"),
-    Metric("collect/dropped_*", "dropped by reason", "", ".0f", "clients lost so far, by reason"),
-    Metric("collect/reply_ms", "reply", "ms", ".1f", "median time to answer a client"),
+    Metric("collect/dropped_*", "dropped, *", "", ".0f", "clients lost so far, by reason"),
+    Metric("collect/reply_ms", "reply ms", "ms", ".1f", "median time to answer a client"),
     Metric(
-        "collect/reply_ms_p99", "reply p99", "ms", ".1f", "99th percentile of the time to answer a client"
+        "collect/reply_ms_p99", "reply ms p99", "ms", ".1f", "99th percentile of the time to answer a client"
     ),
     Metric("collect/viewers", "viewers", "", ".0f", "open pages of the dashboard"),
     Metric("cluster/runners", "runners", "", ".0f", "cluster runners that play"),
@@ -171,15 +172,13 @@ METRICS: tuple[Metric, ...] = (
     Metric("replay/transitions", "transitions", "", "count", "the same, as the replay counts them"),
     Metric("replay/fill", "replay fill", "", ".0%", "share of the replay that is in use"),
     Metric("replay/inserted", "inserted", "transitions", "count", "all transitions inserted so far"),
-    Metric(
-        "replay/dropped", "dropped transitions", "", "count", "transitions dropped where a stream broke off"
-    ),
+    Metric("replay/dropped", "transitions lost", "", "count", "transitions dropped where a stream broke off"),
     Metric("replay/stale", "stale priorities", "", "count", "priorities that arrived too late"),
-    Metric("replay/mean_value", "mean tree value", "", ".3f", "mean entry of the sum tree"),
-    Metric("replay/largest_value", "largest tree value", "", ".3f", "largest entry of the sum tree"),
-    Metric("time/inference_ms", "inference", "ms", ".2f", "time to choose actions, per call"),
+    Metric("replay/mean_value", "tree mean", "", ".3f", "mean entry of the sum tree"),
+    Metric("replay/largest_value", "tree maximum", "", ".3f", "largest entry of the sum tree"),
+    Metric("time/inference_ms", "inference ms", "ms", ".2f", "time to choose actions, per call"),
     Metric(
-        "time/*", "time share", "", ".0%", "share of wall time of a part of the learning or collecting thread"
+        "time/*", "time/*", "", ".0%", "share of wall time of a part of the learning or collecting thread"
     ),
 )
 """The metrics of a run's rows."""
@@ -247,6 +246,12 @@ def find(name: str) -> Metric:
         if metric.name.endswith("*") and name.startswith(metric.name[:-1]):
             return metric
     raise KeyError(f"{name} is not in the list of metrics")
+
+
+def label(name: str) -> str:
+    """Return a metric's label; a family's has the member's own name in it."""
+    metric = find(name)
+    return metric.label.replace("*", name.removeprefix(metric.name[:-1]))
 
 
 def show(name: str, value: float) -> str:

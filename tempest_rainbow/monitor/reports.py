@@ -41,9 +41,7 @@ def attention_report(network: RainbowNetwork, observations: NDArray[np.float32])
         weights = network.attention(seen[game : game + 1].to(device)).float().mean(dim=(0, 1)).cpu().numpy()
     own = round(_MOST_LANE * float(seen[game, LAYOUT["player_lane"]]))
     scale = max(float(weights[:, slots].max()), 1e-9)
-    lines = [
-        f"attention of lanes to enemies in the game with most of them (@ is {scale:.2f}, > the player's lane)"
-    ]
+    lines = [f"attention of lanes to enemies (type lane/depth); @ is {scale:.2f}, > the player's lane"]
     names = (_name(enemies[game, slot], own) for slot in slots)
     lines.append("lane  " + " ".join(f"{name:9}" for name in names))
     for lane in np.flatnonzero(exists[game].numpy()):

@@ -27,6 +27,7 @@ from tempest_rainbow.monitor.metrics import Row, drop_reasons
 __all__ = ["LivePanel", "Rows", "sparkline"]
 
 _WIDTH = 9
+_LABEL_WIDTH = 16
 _HEADER_EVERY = 20
 _KEPT_LINES = 8
 _CURVES = COLUMNS[:4]
@@ -230,10 +231,10 @@ class LivePanel:
         pairs = [pair for pair in cells(row, verbose=self.verbose) if pair[0] not in hidden]
         each = max(min(width // 25, 5), 1)
         most = max(room - min(len(self._notes), 4) - 1, 1)
-        table = Table.grid(padding=(0, 2), expand=True)
+        table = Table.grid(padding=(0, 1), expand=True)
         for _ in range(each):
-            table.add_column(justify="left", style="dim", no_wrap=True, overflow="ellipsis", ratio=3)
-            table.add_column(justify="right", no_wrap=True, ratio=2)
+            table.add_column(style="dim", no_wrap=True, overflow="ellipsis", width=_LABEL_WIDTH)
+            table.add_column(justify="right", no_wrap=True, ratio=1)
         rows = [pairs[start : start + each] for start in range(0, len(pairs), each)][:most]
         for line in rows:
             table.add_row(*(text for pair in line for text in pair))

@@ -18,14 +18,14 @@ window.tempest = (() => {
     const s = KNEE * (10 ** -x - 1);
     if (s < 1) return "now";
     if (s < 90) return `-${Math.round(s)}s`;
-    if (s < 5400) return `-${Math.round(s / 60)}m`;
-    if (s < 129600) return `-${Math.round(s / 3600)}h`;
+    if (s < 5400) return `-${(s / 60).toFixed(s < 570 ? 1 : 0)}m`;
+    if (s < 129600) return `-${(s / 3600).toFixed(s < 34200 ? 1 : 0)}h`;
     return `-${Math.round(s / 86400)}d`;
   }
 
   function count(v) {
     for (const [limit, unit] of [[1e9, "G"], [1e6, "M"], [1e3, "K"]])
-      if (Math.abs(v) >= limit) return (v / limit).toPrecision(3) + unit;
+      if (Math.abs(v) >= limit) return Number((v / limit).toPrecision(3)) + unit;
     return String(Math.abs(v) >= 100 ? Math.round(v) : Number(v.toPrecision(3)));
   }
 
@@ -36,11 +36,11 @@ window.tempest = (() => {
 
   // Writes a value in the format of the list of metrics.
   function text(v, form) {
-    if (form === "count") return count(v);
+    if (form === "count") return Math.abs(v) < 1000 ? v.toFixed(0) : count(v);
     if (form === "duration") return duration(v);
     const digits = Number(form.match(/\.(\d+)/)?.[1] ?? 2);
     if (form.endsWith("%")) return `${(100 * v).toFixed(digits)}%`;
-    if (form.endsWith("e")) return v.toExponential(digits);
+    if (form.endsWith("e")) return v.toExponential(digits).replace(/([+-])(\d)$/, "$10$2");
     return form.startsWith(",") ? Math.round(v).toLocaleString("en-US") : v.toFixed(digits);
   }
 
@@ -254,7 +254,7 @@ window.tempest = (() => {
   }
 
   return {
-    start, take, enlarge,
+    start, take, enlarge, text,
     axis: (which) => { axis = which; drawLarge(true); },
     get points() { return time.length; },
   };

@@ -106,13 +106,19 @@ def build_page(view: RunView) -> None:
     dark = ui.dark_mode(value=None)
     ui.add_head_html(_STYLE)
     ui.add_body_html(f'<script src="{_SCRIPT}"></script>')
-    with ui.header().classes("items-center justify-between py-1"):
-        ui.label(view.title).classes("text-lg font-bold break-all").props("data-testid=title")
-        with ui.row().classes("items-center gap-2"):
+    ui.colors(negative="#e5484d")
+    with ui.header().classes("items-center justify-between no-wrap py-1"):
+        with ui.row().classes("items-center justify-between grow gap-x-2 gap-y-0"):
+            ui.label(view.title).classes("text-lg font-bold break-all").props("data-testid=title")
             ui.label().props("id=status data-testid=status").classes("text-sm")
-            ui.button("Compare runs", icon="stacked_line_chart").props(
-                "flat dense color=white data-testid=compare"
-            ).on("click", js_handler="() => { location.href = '/compare'; }")
+        with ui.row().classes("items-center no-wrap gap-1"):
+            compare = ui.button(icon="stacked_line_chart").props(
+                'flat dense color=white title="Compare runs"'
+            )
+            compare.props("data-testid=compare")
+            compare.on("click", js_handler="() => { location.href = '/compare'; }")
+            with compare:
+                ui.label("Compare runs").classes("gt-sm")
             ui.button(icon="dark_mode", on_click=lambda: dark.set_value(not dark.value)).props(
                 'flat round color=white title="dark or light"'
             )
