@@ -29,7 +29,7 @@ from tempest_rainbow.monitor.dashboard.charts import CARDS, CHARTS
 from tempest_rainbow.monitor.history import read_history
 from tempest_rainbow.monitor.metric_list import COLUMNS, EVALUATION, METRICS, find, markdown_table
 from tempest_rainbow.monitor.metrics import drop_reasons, sum_of_drops
-from tempest_rainbow.monitor.tensorboard import _LAYOUT, TensorBoard
+from tempest_rainbow.monitor.tensorboard import _LAYOUT, FIRST, TensorBoard
 from tempest_rainbow.replay.replay import ReplayConfig
 from tempest_rainbow.run import train
 from tempest_rainbow.training.evaluator import Film
@@ -154,10 +154,28 @@ FAMILIES = {
 """What only runs with clients, a cluster, a dashboard or another expert's schedule have."""
 
 
+@pytest.mark.parametrize(
+    ("run", "short", "name"),
+    [("toy", "score", "episodes/agent_score"), ("tempest", "evaluation", "evaluation/mean")],
+)
+def test_score_and_evaluation_come_first_among_all_groups(
+    runs: dict[str, Path], run: str, short: str, name: str
+) -> None:
+    found = events(runs[run])
+    tags = found.Tags()
+    names = sorted(tag for kind in ("scalars", "images", "histograms") for tag in tags[kind])
+    first = [each for each in names if each.startswith(f"{FIRST}/")]
+    assert names[: len(first)] == first
+    assert f"{FIRST}/{short}" in first
+    values = [[point.value for point in found.Scalars(tag)] for tag in (f"{FIRST}/{short}", name)]
+    assert values[0] == values[1]
+
+
 def test_every_curve_of_a_run_is_in_the_list_of_metrics_and_the_other_way_round(
     runs: dict[str, Path],
 ) -> None:
     written = {name for run in runs.values() for name in events(run).Tags()["scalars"]} | FAMILIES.keys()
+    written = {name for name in written if not name.startswith(f"{FIRST}/")}
     for name in written:
         find(name)
     listed = {metric.name for metric in (*METRICS, *EVALUATION)}

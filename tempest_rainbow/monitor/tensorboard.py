@@ -7,13 +7,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tempest_rainbow.monitor.metric_list import EVALUATION
+from tempest_rainbow.monitor.metric_list import EVALUATION, label
 from tempest_rainbow.monitor.metrics import Row
 
-__all__ = ["TensorBoard", "flatten"]
+__all__ = ["FIRST", "TensorBoard", "flatten"]
 
 _SCORE = "evaluation/mean"
 """The curve whose last value stands beside the hyperparameters."""
+
+FIRST = "0 main"
+_MAIN = ("episodes/agent_score", _SCORE, "episodes/agent_level", "episodes/agent_deaths_per_level")
+"""Curves that are written a second time, by their labels, in the group ``FIRST``: the tabs *Time series* and *Scalars*
+sort groups by name."""
 
 _LAYOUT = {
     "1 How good": {
@@ -85,7 +90,7 @@ class TensorBoard:
     def row(self, row: Row) -> None:
         """Write a point of every curve, and the film if the row has one."""
         for name, value in row.values.items():
-            self._writer.add_scalar(name, value, row.frames)
+            self._point(name, value, row.frames)
         if self._histograms:
             for name, values in row.histograms.items():
                 if values.size:
@@ -101,10 +106,10 @@ class TensorBoard:
         """Write the evaluation's curves and its film."""
         for name in (metric.name.partition("/")[2] for metric in EVALUATION):
             if result.get(name) is not None:
-                self._writer.add_scalar(f"evaluation/{name}", result[name], frames)
+                self._point(f"evaluation/{name}", result[name], frames)
         for name, (low, high) in result["ci95"].items():
-            self._writer.add_scalar(f"evaluation/{name}_low", low, frames)
-            self._writer.add_scalar(f"evaluation/{name}_high", high, frames)
+            self._point(f"evaluation/{name}_low", low, frames)
+            self._point(f"evaluation/{name}_high", high, frames)
         if result.get("film"):
             self._film(result["film"], frames)
         self._writer.flush()
@@ -113,6 +118,11 @@ class TensorBoard:
         """Close the files."""
         self._add(self._session_end, 0)
         self._writer.close()
+
+    def _point(self, name: str, value: float, frames: int) -> None:
+        self._writer.add_scalar(name, value, frames)
+        if name in _MAIN:
+            self._writer.add_scalar(f"{FIRST}/{label(name)}", value, frames)
 
     def _film(self, path: str, frames: int) -> None:
         """Write an animated GIF as it is: TensorBoard shows it among the images."""
