@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import partial
 from importlib.metadata import EntryPoint
 
 import numpy as np
@@ -10,6 +11,7 @@ from gymnasium.error import DependencyNotInstalled
 
 from tempest_gym import players
 from tempest_gym.commands.games import play_games
+from tempest_gym.commands.human import Opponent
 from tempest_gym.commands.recording import Recorder
 from tempest_gym.env import TempestEnv
 from tempest_gym.players import make_player, player_names
@@ -40,6 +42,15 @@ def test_the_planner_plays_a_recorded_game_to_its_end(env):
     env.machine = recorder = Recorder(env.machine)
     result = next(play_games(env, "planner", range(5, 6)))
     assert result["frames"] == recorder.recording("planner", env.rom.sha1).header.frames
+
+
+def test_the_planner_plays_beside_a_person(env):
+    opponent = Opponent("planner", env, partial(make_player, "planner"))
+    for _ in range(2):
+        opponent.reset(5, 9)
+        for _ in range(12):
+            opponent.step()
+        assert opponent.frame.level == 8
 
 
 def test_the_planner_plans_under_the_settings_of_its_game(env):

@@ -189,6 +189,8 @@ class Opponent:
     def reset(self, seed: int, start_level: int) -> None:
         """Start a game and run to the first frame in which a player can act."""
         self._player, self._frames = self._make(self.env, seed), 0
+        # A player that plans copies the environment, which has to know that a game is under way.
+        self.env.reset(seed=seed, options={"start_level": start_level})
         self.frame = _first_decision(self.env.machine, seed, start_level)
 
     def step(self) -> None:
