@@ -156,7 +156,7 @@ FAMILIES = {
 
 @pytest.mark.parametrize(
     ("run", "short", "name"),
-    [("toy", "score", "episodes/agent_score"), ("tempest", "evaluation", "evaluation/mean")],
+    [("toy", "1 score", "episodes/agent_score"), ("tempest", "2 evaluation", "evaluation/mean")],
 )
 def test_score_and_evaluation_come_first_among_all_groups(
     runs: dict[str, Path], run: str, short: str, name: str

@@ -17,8 +17,8 @@ _SCORE = "evaluation/mean"
 
 FIRST = "0 main"
 _MAIN = ("episodes/agent_score", _SCORE, "episodes/agent_level", "episodes/agent_deaths_per_level")
-"""Curves that are written a second time, by their labels, in the group ``FIRST``: the tabs *Time series* and *Scalars*
-sort groups by name."""
+"""Curves that are written a second time, numbered and by their labels, in the group ``FIRST``: the tabs *Time series*
+and *Scalars* sort by name."""
 
 _LAYOUT = {
     "1 How good": {
@@ -122,7 +122,7 @@ class TensorBoard:
     def _point(self, name: str, value: float, frames: int) -> None:
         self._writer.add_scalar(name, value, frames)
         if name in _MAIN:
-            self._writer.add_scalar(f"{FIRST}/{label(name)}", value, frames)
+            self._writer.add_scalar(f"{FIRST}/{_MAIN.index(name) + 1} {label(name)}", value, frames)
 
     def _film(self, path: str, frames: int) -> None:
         """Write an animated GIF as it is: TensorBoard shows it among the images."""

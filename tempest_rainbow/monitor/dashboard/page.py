@@ -118,7 +118,7 @@ def build_page(view: RunView) -> None:
             compare.props("data-testid=compare")
             compare.on("click", js_handler="() => { location.href = '/compare'; }")
             with compare:
-                ui.label("Compare runs").classes("gt-sm")
+                ui.label("Compare runs").classes("gt-sm ml-1")
             ui.button(icon="dark_mode", on_click=lambda: dark.set_value(not dark.value)).props(
                 'flat round color=white title="dark or light"'
             )
