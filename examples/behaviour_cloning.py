@@ -19,12 +19,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from tempest_gym.actions import CONTROLS
 from tempest_gym.features import ENEMY_TYPES, FEATURES
 
 FARTHEST = 15  # lanes from the player, in either direction
 RIM = 0.1  # depths below are at the rim
-ZAP_WEIGHT = 10.0  # the superzapper is advised once in 1,000 steps
 
 
 def load(name):
@@ -78,7 +76,6 @@ def train(observations, advice, epochs, batch_size):
         nn.Linear(512, 512), nn.LayerNorm(512), nn.ReLU(),
         nn.Linear(512, 44),
     )  # fmt: skip
-    weights = torch.tensor([ZAP_WEIGHT if zap else 1.0 for _, zap, _ in CONTROLS])
     optimizer = torch.optim.AdamW(network.parameters(), lr=2e-3)
     steps = epochs * (len(advice) // batch_size)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=2e-3, total_steps=steps, pct_start=0.1)
@@ -86,7 +83,7 @@ def train(observations, advice, epochs, batch_size):
         order, right = torch.randperm(len(advice)), 0
         for batch in order[: len(advice) // batch_size * batch_size].split(batch_size):
             logits = network(observations[batch])
-            loss = nn.functional.cross_entropy(logits, advice[batch], weights)
+            loss = nn.functional.cross_entropy(logits, advice[batch])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
