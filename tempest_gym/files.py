@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import sys
 import uuid
 from pathlib import Path
 from typing import Any
@@ -61,12 +62,12 @@ def read_json(path: Path, largest: int = LARGEST_JSON) -> Any:
 
 def sync(path: Path) -> None:
     """Make the operating system write a file or folder to disk now."""
-    descriptor = os.open(path, os.O_RDONLY)
+    windows = sys.platform == "win32"
+    if windows and path.is_dir():
+        return  # It cannot open folders; the rename itself is atomic there.
+    descriptor = os.open(path, os.O_RDWR if windows else os.O_RDONLY)  # It flushes only what can be written.
     try:
         os.fsync(descriptor)
-    except OSError:
-        if not path.is_dir():
-            raise  # Windows cannot sync folders; the rename itself is atomic there
     finally:
         os.close(descriptor)
 

@@ -332,7 +332,7 @@ def _played(track: Track, task: LevelTask, policy: Policy) -> dict[str, Any]:
 def _curve(folder: Path) -> list[list[float]]:
     """Return points (minutes, steps, score) that a training left in ``curve.csv`` or in a run's history."""
     if (folder / "curve.csv").exists():
-        with open(folder / "curve.csv", newline="") as file:
+        with open(folder / "curve.csv", newline="", encoding="utf-8") as file:
             return [
                 [float(row[name]) for name in ("minutes", "steps", "score")] for row in csv.DictReader(file)
             ]
