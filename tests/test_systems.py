@@ -103,7 +103,7 @@ assert trainer_command(["train", "--resume", str(folder / "run"), "--frames", "2
 def test_nothing_needs_linux(system, script, tmp_path):
     finished = subprocess.run(
         [sys.executable, "-c", SYSTEM + script, system, str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "USERNAME": "user"},
         capture_output=True,
         text=True,
     )

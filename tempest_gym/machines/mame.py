@@ -211,7 +211,7 @@ class MameMachine:
 
     def _state_file(self, name: str) -> Path:
         if not re.fullmatch(r"state\d+|start", name):
-            self._fail(f"MAME's Lua named a state {name[:40]!r}")
+            self._fail(f"MAME's Lua sent the wrong name {name[:40]!r} for a state")
         return self._connected().process.states / f"{name}.sta"
 
     def _split(self, state: bytes) -> tuple[bool, bytes, bytes, bytes]:

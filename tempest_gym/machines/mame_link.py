@@ -163,7 +163,7 @@ class SocketLink(Link):
         """Accept the connection that shows the token, then close the port."""
         deadline = time.monotonic() + seconds
         while True:
-            self._socket = self._wait_for_caller(self._server, deadline)
+            self._socket = self._wait_for_client(self._server, deadline)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             try:
                 hello = self.receive(min(_HELLO_SECONDS, deadline - time.monotonic()))
@@ -181,7 +181,7 @@ class SocketLink(Link):
             self._parser = MessageParser()
             self._messages.clear()
 
-    def _wait_for_caller(self, server: socket.socket, deadline: float) -> socket.socket:
+    def _wait_for_client(self, server: socket.socket, deadline: float) -> socket.socket:
         server.settimeout(_SLICE)
         while time.monotonic() < deadline:
             with contextlib.suppress(TimeoutError):

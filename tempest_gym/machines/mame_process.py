@@ -36,7 +36,7 @@ _FOLDER_PREFIX = "tempest-gym-mame-"
 _MARKER = "tempest-gym-private"
 _YOUNG = 60.0
 _LAST_LINES = 12
-_ROM_COMPLAINTS = re.compile(r"WRONG CHECKSUMS|^\s+(EXPECTED|FOUND):|the machine might not run correctly")
+_ROM_WARNINGS = re.compile(r"WRONG CHECKSUMS|^\s+(EXPECTED|FOUND):|the machine might not run correctly")
 
 _KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SYSTEMROOT", "TEMP", "TMP")
 _WINDOW_VARIABLES = ("DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_RUNTIME_DIR", "PULSE_SERVER")
@@ -200,7 +200,7 @@ class MameProcess:
                 text = stream.read().decode(errors="replace")
         except OSError:
             return ""
-        lines = [line for line in text.splitlines() if line.strip() and not _ROM_COMPLAINTS.search(line)]
+        lines = [line for line in text.splitlines() if line.strip() and not _ROM_WARNINGS.search(line)]
         return "\n".join(lines[-_LAST_LINES:])
 
     def end(self) -> None:

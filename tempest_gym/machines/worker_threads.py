@@ -43,7 +43,7 @@ _BLOCK = 64
 """Steps with helpers, or without, that are timed together."""
 
 _TRIAL_AFTER = 8, 64
-"""Blocks after which the slower way is tried again: at least, and at most if it was slower each time."""
+"""Blocks after which the slower way is tried again: after a change, and at most if it was slower each time."""
 
 _EXCHANGE = ctypes.PYFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64)
 _COMPARE_EXCHANGE = ctypes.PYFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
@@ -138,7 +138,7 @@ class Pace:
         self._seconds = self._rows = 0.0
         self._steps = self._blocks = 0
         self._row_seconds: dict[bool, float] = {}
-        self._trial_after = _TRIAL_AFTER[0]
+        self._trial_after = 1
 
     def add(self, seconds: float, rows: int) -> None:
         """Add the time that a step of some rows took."""
