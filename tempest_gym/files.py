@@ -68,6 +68,9 @@ def sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDWR if windows else os.O_RDONLY)  # It flushes only what can be written.
     try:
         os.fsync(descriptor)
+    except OSError:
+        if not path.is_dir():
+            raise  # Not every file system can sync folders.
     finally:
         os.close(descriptor)
 
