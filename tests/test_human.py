@@ -466,6 +466,11 @@ def test_a_window_that_nobody_would_see_is_refused(monkeypatch, caplog):
     monkeypatch.setattr("pygame.display.get_driver", lambda: "offscreen")
     picture = np.zeros((20, 10, 3), np.uint8)
     monkeypatch.setattr("pygame.display.init", lambda: None)
+    monkeypatch.setenv("DISPLAY", ":5")
+    with pytest.raises(RuntimeError, match=r"cannot use the display :5; .* libx11-6"):
+        Window().draw(picture)
+    for variable in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(variable, raising=False)
     with pytest.raises(RuntimeError, match="there is no display here"):
         Window().draw(picture)
     monkeypatch.undo()

@@ -159,6 +159,11 @@ class Window:
             return
         if not self._unseen:
             self._pygame.display.quit()
+            named = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+            if named:
+                raise RuntimeError(
+                    f"SDL cannot use the display {named}; on Debian try apt-get install libx11-6 libxext6"
+                )
             raise RuntimeError(
                 "there is no display here to open a window on (a video file needs none: --output game.mp4)"
             )
