@@ -1,7 +1,8 @@
 """The settings of a Tempest environment, checked on construction, and what follows from them alone.
 
-A new keyword of the environments is a field of `Settings` and of `SettingsArguments`, and nothing else: the
-environments' signatures, their error messages and the documentation of the keyword are made from these.
+A new keyword of the environments is a field of `Settings` and of `SettingsArguments`: the environments' signatures,
+their error messages and the keyword's docstring are made from these. A keyword that changes how a game is played also
+concerns `env.py`, `vector.py` and `server/pool.py`, which refuses what clients cannot do.
 """
 
 from __future__ import annotations

@@ -236,7 +236,16 @@ def test_an_error_names_what_was_expected(settings, expected):
         Settings(**settings)
 
 
-@pytest.mark.parametrize("settings", [{"obs_type": "ram"}, {"episode": "level"}, {"start_level": (1, 2)}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"obs_type": "ram"},
+        {"episode": "level"},
+        {"start_level": (1, 2)},
+        {"repeat_action_probability": 0.25},
+        {"lives": 5},
+    ],
+)
 def test_a_pool_of_clients_refuses_settings_that_clients_cannot_play(settings):
     with pytest.raises(ValueError, match="clients"):
         ClientPool(port=0, settings=Settings(**settings))

@@ -6,9 +6,12 @@ import re
 import subprocess
 import sys
 from contextlib import redirect_stdout
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
+
+from tempest_gym.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -151,3 +154,9 @@ def test_links_within_the_project_lead_somewhere(page):
 
 def test_the_readme_is_short_enough_to_read():
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 170
+
+
+def test_the_page_of_the_environment_names_every_keyword():
+    page = (ROOT / "tempest_gym/docs/environment.md").read_text()
+    missing = [field.name for field in fields(Settings) if f"`{field.name}`" not in page]
+    assert not missing

@@ -86,6 +86,13 @@ class _Slot:
         return self.client is None and self.step is None
 
 
+_OF_THE_MACHINE = (
+    *("obs_type", "screen_size", "lives", "difficulty", "bonus_life", "board_model"),
+    *("repeat_action_probability", "glow"),
+)
+"""Settings of an environment's own machine, observations and pictures, which a client does not ask for."""
+
+
 class ClientPool:
     """Clients of our own and of the original's wire format, as a pool of environments.
 
@@ -93,7 +100,7 @@ class ClientPool:
         host: address to listen at. Anything but a loopback address demands a token.
         port: port to listen at; 0 lets the system choose, see ``address``.
         count: how many clients at most.
-        settings: rules of episodes and rewards.
+        settings: rules of episodes and rewards, start level and frame skip.
         token: what clients must present; None: any client on this computer may connect.
         legacy: who may connect with the original's empty hello, which carries no token: ``"loopback"``,
             ``"all"`` or ``"none"``. Behind a proxy or tunnel every client appears to be on this computer:
@@ -109,7 +116,8 @@ class ClientPool:
         reply_seconds: from the arrival of a packet to the reply to it, for the last that the agent chose.
 
     Raises:
-        ValueError: the address is open to other machines and there is no token.
+        ValueError: the address is open to other machines and there is no token; or a setting is for environments
+            alone.
         OSError: it cannot bind to the address.
 
     Example:
@@ -142,13 +150,8 @@ class ClientPool:
         self.dropped: Counter[str] = Counter()
         self.reply_seconds: deque[float] = deque(maxlen=_REMEMBERED_REPLIES)
         self._settings = settings or Settings(machine="mame")
-        chosen = self._settings
-        if chosen.obs_type != "features" or chosen.episode == "level" or len(chosen.start_levels) > 1:
-            raise ValueError(
-                "clients send features and play games or lives from one start level: "
-                "obs_type, episode='level' and several start levels are for environments"
-            )
-        self._start_level = chosen.start_levels[0]
+        _check_settings(self._settings)
+        self._start_level = self._settings.start_levels[0]
         self._admission = Admission(host, token, legacy)
         if legacy_reply not in (3, 5):
             raise ValueError(f"legacy_reply must be 3 or 5 bytes, got {legacy_reply!r}")
@@ -466,3 +469,18 @@ def _drain(client: _Client) -> None:
     with contextlib.suppress(BlockingIOError):
         if not client.connection.recv(_CHUNK):
             raise ProtocolError("left", "the client closed the connection")
+
+
+def _check_settings(settings: Settings) -> None:
+    """Raise ValueError for settings that only an environment can keep, since its own machine plays."""
+    if settings.episode == "level" or len(settings.start_levels) > 1:
+        raise ValueError(
+            "clients play games or lives from one start level: episode='level' and several start levels are for "
+            "environments"
+        )
+    default = Settings(machine="mame")
+    for name in _OF_THE_MACHINE:
+        if getattr(settings, name) != getattr(default, name):
+            raise ValueError(
+                f"{name}={getattr(settings, name)!r} is for environments: clients keep to {getattr(default, name)!r}"
+            )

@@ -22,8 +22,8 @@ class Losses(NamedTuple):
 
     Attributes:
         total: () to be minimised.
-        priorities: (B,) KL divergence of the prediction from the target.
-        value: () mean cross-entropy, importance-weighted.
+        priorities: (B,) of the transitions, as the head measures them.
+        value: () mean loss of the head, importance-weighted.
         imitation: () mean imitation loss, weighted.
         q: (B,) expected return of the taken actions.
         at_ends: () mean probability of the two ends of the support in the target distributions.
@@ -91,8 +91,8 @@ def rainbow_loss(
         taken = prediction_tm1[torch.arange(len(batch.a_tm1)), batch.a_tm1]
     else:
         taken = online.head.of_action(features_tm1, batch.a_tm1)
-    cross_entropy, priorities = online.head.loss(taken, target_t)
-    value = (batch.weights * cross_entropy).mean()
+    value_losses, priorities = online.head.loss(taken, target_t)
+    value = (batch.weights * value_losses).mean()
 
     if config.imitation == "none":
         imitation = agreement = torch.zeros_like(value)
