@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 PROTOCOL_VERSION = 1
-"""Version of hello, commands and responses; the packet and the reply never change."""
+"""Version of hello, commands and responses; the packet and the reply of Tempest-v0 never change."""
 
 _HEADER = struct.Struct(">HddBBBHIBBBhhBBBBB")
 _LENGTH = struct.Struct(">H")
