@@ -35,10 +35,13 @@ class Sink(Protocol):
 class Collector(Protocol):
     """What plays: here, or on a cluster.
 
+    The trainer calls `step` on a thread of its own (unless it is deterministic) and waits for it before it saves or
+    ends, so it must return soon, with 0 if nothing has arrived.
+
     Attributes:
         statistics: of the episodes.
-        seconds: time spent by part of the work, since it was last set to 0.
-        frames: collected so far.
+        seconds: time spent by part of the work, since it was last set to 0; any names, shown as ``time/NAME``.
+        frames: collected so far; `step` adds to it what it returns.
     """
 
     statistics: EpisodeStatistics
@@ -65,7 +68,10 @@ class Collector(Protocol):
         """Return what ``set_state`` needs."""
 
     def set_state(self, state: dict[str, Any]) -> str | None:
-        """Continue from a state that ``get_state`` returned; return why games must restart, None if they need not."""
+        """Continue from a state that ``get_state`` returned; return why games must restart, None if they need not.
+
+        Where they must, the replay is cut (`Replay.cut`) and the statistics restart.
+        """
 
     def close(self) -> None:
         """Close the environments."""
