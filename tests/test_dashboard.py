@@ -276,7 +276,7 @@ def test_two_viewers_agree_and_the_trainer_obeys(browser: Browser, run: Run) -> 
     two.click("[data-testid=switch-greedy]")
     wait_until(lambda: run.controls["greedy"])
     wait_until(lambda: one.get_attribute("[data-testid=switch-greedy]", "aria-checked") == "true")
-    assert "greedy off -> on" in text(one, "events")
+    wait_until(lambda: "greedy off -> on" in text(one, "events"))
     one.close()
     two.close()
     wait_until(lambda: run.dashboard.viewers == 0)
