@@ -420,7 +420,7 @@ def _plot(arguments: list[str]) -> int:
 
     parser = Parser(
         "tempest-rainbow plot",
-        description="Draw one metric of several runs over frames as SVG, scores with evaluations and 95%% intervals.",
+        description="Draw one metric of several runs over frames as SVG, scores with evaluations and 95% intervals.",
     )
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders")
     parser.add_argument(
