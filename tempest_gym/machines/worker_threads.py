@@ -43,7 +43,10 @@ _BLOCK = 64
 """Steps with helpers, or without, that are timed together."""
 
 _TRIAL_AFTER = 8, 64
-"""Blocks after which the slower way is tried again: after a change, and at most if it was slower each time."""
+"""Blocks without helpers after which they are tried again: after a change, and at most."""
+
+_RARELY = 1024
+"""Blocks with helpers after which steps without are timed again, although the helpers save time."""
 
 _EXCHANGE = ctypes.PYFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64)
 _COMPARE_EXCHANGE = ctypes.PYFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
@@ -148,19 +151,27 @@ class Pace:
         if self._steps == _BLOCK:
             self._end_block()
 
+    @property
+    def _due(self) -> int:
+        """Blocks after which the other way is tried. The time without helpers is at its best on a quiet computer, so
+        helpers that beat it need no trial."""
+        return _RARELY if self._chosen else self._trial_after
+
     def _end_block(self) -> None:
         times, measured = self._row_seconds, self._seconds / self._rows
         self._seconds = self._rows = self._steps = 0
         trial = self.helped != self._chosen
-        times[self.helped] = (times.get(self.helped, measured) + measured) / 2
         self._blocks += 1
+        if self._blocks == 1 and not times:
+            return  # The first block warms up.
+        times[self.helped] = measured if trial else (times.get(self.helped, measured) + measured) / 2
         faster = min(times, key=times.__getitem__)
         if trial:
             shortest, longest = _TRIAL_AFTER
             self._trial_after = shortest if faster != self._chosen else min(2 * self._trial_after, longest)
             self.helped = self._chosen = faster
             self._blocks = 0
-        elif self._blocks >= self._trial_after or faster != self._chosen:
+        elif len(times) < 2 or faster != self._chosen or self._blocks >= self._due:
             self.helped = not self.helped
 
 
