@@ -86,8 +86,6 @@ _ADVICE = np.array(
 ).reshape(2, 2, 2, LANES, LANES + 1)
 """The expert's joint action by fire, zap, open tube, lane and target lane + 1."""
 
-_FLAT_ADVICE = _ADVICE.ravel()
-
 
 def advised_action(frame: Frame) -> int:
     """Return the joint action that the expert advises in a frame."""
@@ -110,7 +108,6 @@ def expert_actions(
         fire: whether the expert fires.
         zap: whether the expert zaps.
     """
-    place = np.asarray(fire, np.int64)
-    for count, value in zip(_ADVICE.shape[1:], (zap, is_open, lane, target), strict=True):
-        place = place * count + np.asarray(value, np.int64)
-    return _FLAT_ADVICE.take(place + 1)
+    advice = (np.asarray(value, np.int64) for value in (fire, zap, is_open, lane))
+    joint_actions: NDArray[np.int64] = _ADVICE[(*advice, np.asarray(target, np.int64) + 1)]
+    return joint_actions

@@ -16,7 +16,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from tempest_gym.actions import ACTION_COUNT, CONTROLS, MEANINGS, expert_actions
-from tempest_gym.board.layout import MODEL, VERSIONS
+from tempest_gym.board.layout import VERSIONS
 from tempest_gym.cores import usable_cores
 from tempest_gym.display.projection import PICTURE_SIZE, enemy_positions, lane_positions
 from tempest_gym.env import TempestEnv, frames_per_second, split_state
@@ -211,7 +211,7 @@ class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]])
             ValueError: the actions have a wrong shape or value.
         """
         fleet, games, settings = self.fleet, self._games, self.settings
-        fleet.fire[:], fleet.zap[:], fleet.spinner[:] = _CONTROLS[:, self._played(self._rows, actions)]
+        _CONTROLS.take(self._played(self._rows, actions), 1, out=fleet.controls)
         rows, ended, restarts = self._rows, None, []
         if not self._all_play:
             ended = ~games.playing
@@ -266,8 +266,7 @@ class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]])
             raise ValueError(f"rows must name each environment once, got {chosen_rows.tolist()}")
         if not games.playing[chosen_rows].all():
             self._raise_reset_needed(chosen_rows[~games.playing[chosen_rows]])
-        controls = _CONTROLS[:, self._played(chosen_rows, actions)]
-        fleet.fire[chosen_rows], fleet.zap[chosen_rows], fleet.spinner[chosen_rows] = controls
+        fleet.controls[:, chosen_rows] = _CONTROLS[:, self._played(chosen_rows, actions)]
         fleet.step(chosen_rows, stop_at_death=settings.ends_at_death, skip=settings.frame_skip)
 
         games.frames[chosen_rows] += self._columns[_FIELD["frames"], chosen_rows].astype(np.int64)
@@ -409,12 +408,13 @@ class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]])
                 frame.expert_target, frame.player_lane, frame.open, frame.expert_fire, frame.expert_zap
             )
         chosen = self._rows if rows is None else rows
+        models = self.fleet.boards.fields["model"]
         values: dict[str, NDArray[Any]] = step_info(
             frame,
             advice,
             self._games.frames[chosen],
             seed=self._games.seeds[chosen],
-            mame_version=VERSIONS[self.fleet.boards.state[chosen, MODEL]],
+            mame_version=VERSIONS.take(models if rows is None else models[rows]),
         )
         return values
 

@@ -45,7 +45,7 @@ class BoardFleet:
     Attributes:
         features: float32 ``(count, 195)``, what was observed last.
         frames: ``FRAME_DTYPE (count,)``, likewise; rewards are sums over the last advance.
-        fire, zap, spinner: int32 ``(count,)``, the actions of the next advance.
+        controls: int32 ``(3, count)``, the actions of the next advance; its rows are ``fire``, ``zap`` and ``spinner``.
         hosts: the Luas, one per thread.
     """
 
@@ -65,7 +65,8 @@ class BoardFleet:
         self.frames = np.zeros(count, FRAME_DTYPE)
         self._frame_rows = self.frames.view(np.float64).reshape(count, -1)
         self._errors = self.boards.fields["error"]
-        self.fire, self.zap, self.spinner = np.zeros((3, count), np.int32)
+        self.controls = np.zeros((3, count), np.int32)
+        self.fire, self.zap, self.spinner = self.controls
         self.threads = threads
         self._shares = threads > 1 and self.hosts[0].can_share
         arrays = self.boards.state, self._memory, self.boards.rom, self.fire, self.zap, self.spinner
