@@ -71,8 +71,8 @@ window.tempest = (() => {
   function drawSmall() {
     const xs = time.map(age);
     const least = Math.min(-0.3, xs.length ? xs[0] : 0);
-    for (const [id, , list] of Object.values(layout.charts)) {
-      chartOf(id)?.setOption({
+    for (const { element, series: list } of Object.values(layout.charts)) {
+      chartOf(element)?.setOption({
         grid: { left: 44, right: 10, top: list.length > 1 ? 20 : 6, bottom: 20 },
         legend: { show: list.length > 1, top: 0, itemHeight: 8, itemWidth: 14, textStyle: { fontSize: 10, color: "#888" } },
         tooltip: tooltip(ageText),
@@ -90,7 +90,7 @@ window.tempest = (() => {
     const chart = chartOf(layout.large);
     if (!chart || !document.getElementById("large-view").open) return;
     if (fresh) chart.resize();
-    const [, title, list] = layout.charts[large];
+    const { title, series: list } = layout.charts[large];
     document.getElementById("large-title").textContent = title;
     const byAge = axis === "age";
     chart.setOption({
@@ -238,7 +238,7 @@ window.tempest = (() => {
     showBest((values["evaluation/mean"] || []).filter((v) => v != null).at(-1), opening.best);
     const started = Date.now();
     const drawn = () => {
-      const ready = Object.values(layout.charts).every(([id]) => chartOf(id));
+      const ready = Object.values(layout.charts).every(({ element }) => chartOf(element));
       if (ready || Date.now() - started > 5000) drawSmall();
       else setTimeout(drawn, 50);
       if (ready && opening.latest) showRow(opening.latest);

@@ -139,7 +139,7 @@ def build_page(view: RunView) -> None:
             _events()
     layout = {
         "charts": {
-            chart.key: [element, chart.title, chart.series]
+            chart.key: {"element": element, "title": chart.title, "series": chart.series}
             for chart, element in zip(CHARTS, charts, strict=True)
         },
         "large": large,
