@@ -86,6 +86,15 @@ def _split(tree: Any, tensors: dict[str, torch.Tensor]) -> Any:
     raise TypeError(f"a saved state cannot hold a {type(tree).__name__}")
 
 
+def can_be_saved(tree: Any) -> bool:
+    """Return whether a saved state can hold this: arrays, tensors, bytes, plain values, and lists and dicts of them."""
+    try:
+        _split(tree, {})
+    except TypeError:
+        return False
+    return True
+
+
 def _join(tree: Any, load: Callable[[str], torch.Tensor]) -> Any:
     if isinstance(tree, list):
         return [_join(value, load) for value in tree]

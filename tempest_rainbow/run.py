@@ -131,9 +131,9 @@ def train(config: TrainConfig) -> int:
     controls, metrics = Controls(), Metrics()
     with ExitStack() as stack:
         failed_start = stack.enter_context(ExitStack())
-        if new:
-            failed_start.callback(shutil.rmtree, folder, ignore_errors=True)
         stack.enter_context(_claimed(folder))
+        if new:  # and not another trainer's, which has claimed it
+            failed_start.callback(shutil.rmtree, folder, ignore_errors=True)
         log_file = stack.enter_context(_log_file(folder / "log.txt"))
         stack.callback(metrics.close)
         start_handling_signals = stack.enter_context(stop_on_signals(controls))

@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections import deque
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -439,6 +440,52 @@ def test_games_that_started_late_do_not_change_the_means_of_whole_games():
     assert again.metrics() == statistics.metrics()
 
 
+class WithStates(LadderEnv):
+    """Offers its state in the form that a test asks for."""
+
+    closed = 0
+    state: Any = b""
+
+    def clone_state(self):
+        return self.state
+
+    def restore_state(self, state):
+        pass
+
+    def close(self):
+        type(self).closed += 1
+
+
+def test_states_that_cannot_be_stored_are_left_out(monkeypatch):
+    """As those of ale-py, whose ``clone_state`` returns an object of its own."""
+    source = SerialSource([WithStates], seed=0)
+    source.recv()
+    assert source.get_state() is not None
+    monkeypatch.setattr(WithStates, "state", object())
+    assert source.get_state() is None
+
+
+def test_a_time_limit_continues_over_a_saved_state():
+    source, again = (
+        SerialSource([lambda: gym.wrappers.TimeLimit(WithStates(), 3)], seed=0) for _ in range(2)
+    )
+    for _ in range(3):
+        source.send(source.recv().ids, np.array([0]))
+    again.set_state(source.get_state())
+    assert again.recv().truncated.tolist() == source.recv().truncated.tolist() == [True]
+
+
+def test_environments_made_before_one_that_fails_are_closed(monkeypatch):
+    monkeypatch.setattr(WithStates, "closed", 0)
+
+    def broken():
+        raise RuntimeError("no machine")
+
+    with pytest.raises(RuntimeError, match="no machine"):
+        SerialSource([WithStates, WithStates, broken], seed=0)
+    assert WithStates.closed == 2
+
+
 def test_an_episode_knows_the_level_it_started_at():
     source = SerialSource([lambda: LadderEnv()], seed=0)
     statistics = EpisodeStatistics(1)
@@ -446,8 +493,7 @@ def test_an_episode_knows_the_level_it_started_at():
     ended = []
     while not ended:
         arrivals = source.recv()
-        if not arrivals.first[0]:
-            arrivals.info["level"] = np.array([next(levels, 7.0)])
+        arrivals.info["level"] = np.array([5.0 if arrivals.first[0] else next(levels, 7.0)])
         ended = statistics.add(arrivals, np.array([False]))
         source.send(arrivals.ids, np.array([0]))
     assert (ended[0].first_level, ended[0].level) == (5.0, min(7.0, 4.0 + max(ended[0].length - 1, 1)))
@@ -517,9 +563,10 @@ def test_deaths_per_level_count_the_levels_passed_and_where_lives_were_lost():
 
 
 def test_deaths_are_counted_at_the_level_at_which_they_happen():
+    """Also where the step that reports one has reached the next level, as after a death on the way there."""
     statistics, nobody = EpisodeStatistics(1), np.array([False])
     statistics.add(arrivals_of([0], first=True, level=1.0, life_lost=False), nobody)
     for level, lost in ((1.0, True), (2.0, False), (3.0, True)):
         assert not statistics.add(arrivals_of([0], level=level, life_lost=lost), nobody)
     (game,) = statistics.add(arrivals_of([0], terminated=True, level=3.0, life_lost=True), nobody)
-    assert game.deaths == (1.0, 3.0, 3.0)
+    assert game.deaths == (1.0, 2.0, 3.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import threading
@@ -55,6 +56,47 @@ def test_every_job_is_done_once_and_every_thread_takes_part() -> None:
     assert len(hosts) == 29
     crew.close()
     assert threading.active_count() == before
+
+
+def test_an_interruption_leaves_no_helper_at_work() -> None:
+    """Ctrl-C while the leader waits is raised once the helper has finished, and later runs wait for theirs."""
+    crew = Crew(HOSTS[:2])
+    changed = crew._helpers[0]._changed
+    wait, interrupted, done = changed.wait, threading.Event(), []
+
+    def interrupted_wait() -> bool:
+        if not interrupted.is_set():
+            interrupted.set()
+            raise KeyboardInterrupt
+        return wait(60)
+
+    changed.wait = interrupted_wait  # type: ignore[method-assign, assignment]
+    together = threading.Barrier(2)
+
+    def job(host: Any) -> None:
+        together.wait(60)
+        if host is HOSTS[1]:
+            interrupted.wait(60)
+        done.append(host)
+
+    with pytest.raises(KeyboardInterrupt):
+        crew.run([job] * 2)
+    assert sorted(map(id, done)) == sorted(map(id, HOSTS[:2]))
+    for _ in range(20):
+        done.clear()
+        crew.run([job] * 2)
+        assert len(done) == 2
+    crew.close()
+
+
+def test_the_threads_of_an_environment_that_nobody_closed_end() -> None:
+    before = threading.active_count()
+    envs = TempestVectorEnv(num_envs=4, threads=3)
+    envs.reset(seed=1)
+    assert threading.active_count() == before + 2
+    del envs
+    gc.collect()
+    wait_for(lambda: threading.active_count() == before)
 
 
 @pytest.mark.parametrize("where", HOSTS)

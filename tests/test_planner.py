@@ -174,6 +174,17 @@ def test_an_interrupted_evaluation_continues_as_if_nothing_had_happened(copies, 
         SavedEvaluation(tmp_path / "evaluation", {"games": 4}).load()
 
 
+def test_a_saved_state_does_not_change_while_planning_continues(games, copies):
+    planner = Planner(Still(), copies)
+    planner.forget(range(GAMES))
+    state = planner.get_state()
+    planner._wait[:] = 7
+    assert state["plans"]["wait"].tolist() == [0] * GAMES
+    planner.set_state(state)
+    planner._wait[:] = 7
+    assert state["plans"]["wait"].tolist() == [0] * GAMES
+
+
 def test_what_cannot_be_saved_is_refused(tmp_path, capsys):
     arguments = ["evaluate", "--games", "1", "--save", str(tmp_path / "evaluation")]
     for more, reason in (

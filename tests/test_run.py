@@ -9,6 +9,7 @@ import torch
 from filelock import FileLock
 
 from tempest_gym.roms import squall_rom
+from tempest_rainbow import run as run_module
 from tempest_rainbow.checkpoint import Checkpoints, read_weights
 from tempest_rainbow.cli import main
 from tempest_rainbow.config.settings import TrainConfig
@@ -114,6 +115,23 @@ def test_a_folder_belongs_to_one_trainer_at_a_time(finished, capsys):
     with FileLock(finished / ".lock"):
         assert main(["train", "--resume", str(finished), "--frames", "600"]) == 1
     assert "another process is training in" in capsys.readouterr().err
+
+
+def test_a_folder_that_another_trainer_claimed_first_is_left_alone(tmp_path, monkeypatch, capsys):
+    """Both found no folder, and the other one was faster."""
+    make = run_module.make_folder
+
+    def late(config):
+        folder = make(config)
+        other.acquire()
+        return folder
+
+    other = FileLock(tmp_path / "run" / ".lock")
+    monkeypatch.setattr(run_module, "make_folder", late)
+    with other:
+        assert main(["train", *QUICK, "--run", str(tmp_path / "run")]) == 1
+    assert "another process is training in" in capsys.readouterr().err
+    assert (tmp_path / "run").is_dir()
 
 
 def test_more_games_than_the_start_of_learning_counts_on(tmp_path):

@@ -327,6 +327,9 @@ def test_a_time_limit_a_departure_and_a_fault_are_three_things(ending: str, trun
         last = pool.recv(WAIT)
         assert last.truncations.tolist() == [truncation]
         assert last.terminated.tolist() == [ending == "game over"]
+        if truncation in (Truncation.DEPARTURE, Truncation.FAULT):
+            pool.send(last.ids, [0])
+            assert len(pool.recv(0.0).ids) == 0, "an episode ends once"
 
 
 @pytest.mark.parametrize(

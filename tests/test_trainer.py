@@ -322,6 +322,15 @@ def test_the_start_level_can_be_set_by_hand_and_is_kept_over_a_restart(tmp_path,
     assert levels == [7, 7, 7]
 
 
+def test_the_start_level_returns_to_the_schedule():
+    levels = []
+    curriculum, controls = Curriculum(3), Controls()
+    for value in (None, 5, None):
+        controls.set("start_level", value, "dashboard")
+        curriculum.apply([], controls, levels.append)
+    assert levels == [5, 3]
+
+
 def test_divergence_names_the_last_good_checkpoint(tmp_path, monkeypatch):
     config = settings(checkpoint=CheckpointConfig(every_minutes=0, every_frames=100))
     trainer, _, _ = make(config, tmp_path)

@@ -117,5 +117,5 @@ class BoardMachine:
         return np.hstack([fields["audio"][0], np.array(control, np.uint8)])
 
     def close(self) -> None:
-        """Do nothing: there is nothing to close."""
+        """End the threads."""
         self.fleet.close()

@@ -14,6 +14,7 @@ import ctypes
 import os
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
@@ -73,18 +74,19 @@ class Crew:
             _Helper(host, number, self._words[1 + number], self._looks)
             for number, host in enumerate(hosts[1:], 1)
         ]
+        # Without close, too: the threads end when nothing refers to this crew any more.
+        weakref.finalize(self, _release, self._helpers).atexit = False
 
     def run(self, jobs: Sequence[Job]) -> None:
         """Do all jobs, the first ones first; what a job raises is raised when all threads are done."""
         self._check_process()
-        queue, started = deque(jobs), []
+        queue, helpers = deque(jobs), self._helpers[: max(len(jobs) - 1, 0)]
         try:
-            for helper in self._helpers[: max(len(jobs) - 1, 0)]:
+            for helper in helpers:
                 helper.start(queue)
-                started.append(helper)
             _work(queue, self._host)
         finally:
-            errors = [helper.end() for helper in started]
+            errors = [helper.end() for helper in helpers]
         _raise_first(errors)
 
     def share(self, rows: NDArray[np.int32], jobs: Sequence[Job], *, stop_at_death: bool, skip: int) -> None:
@@ -108,7 +110,7 @@ class Crew:
                 helper.wake()
             errors = [helper.wait() for helper in helpers]
         _raise_first(errors)
-        if self._helpers and len(rows) > 1:
+        if self._helpers and len(rows) > 1 and not jobs:
             self._pace.add(time.perf_counter() - start, len(rows))
         lost = max([lost, *(helper.lost for helper in helpers)])
         if lost != ALL_WELL:
@@ -123,8 +125,9 @@ class Crew:
 
     def close(self) -> None:
         """End the helpers."""
+        _release(self._helpers)
         for helper in self._helpers:
-            helper.close()
+            helper.join()
         self._helpers = []
 
 
@@ -186,7 +189,8 @@ class _Helper:
         self._compare_exchange = _COMPARE_EXCHANGE(host.signals.get("compare_exchange", 0))
         self._error: BaseException | None = None
         self._queues: SimpleQueue[deque[Job] | str | None] = SimpleQueue()
-        self._results: SimpleQueue[BaseException | None] = SimpleQueue()
+        self._has_jobs = False
+        self._changed = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="tempest-board", daemon=True)
         self._thread.start()
 
@@ -197,11 +201,12 @@ class _Helper:
 
     def start(self, queue: deque[Job]) -> None:
         """Work on jobs."""
+        self._has_jobs = True
         self._queues.put(queue)
 
     def end(self) -> BaseException | None:
-        """Wait for the end of the jobs; returns what one raised."""
-        return self._results.get()
+        """Wait for the end of the jobs, if it has any; returns what one raised."""
+        return self._wait_while(lambda: self._has_jobs)
 
     def wake(self) -> None:
         """Work on the plan that is published, if it found the thread asleep and no other call has woken it since."""
@@ -211,24 +216,38 @@ class _Helper:
 
     def wait(self) -> BaseException | None:
         """Wait for the end of the work on the plan; returns what it raised."""
-        if self._compare_exchange(self._state, WORK, WATCHED) == WORK:
-            self._results.get()
-        error, self._error = self._error, None
+        self._compare_exchange(self._state, WORK, WATCHED)
+        return self._wait_while(lambda: self._words[0] == WATCHED)
+
+    def _wait_while(self, busy: Callable[[], bool]) -> BaseException | None:
+        """Wait through any Ctrl-C, which is returned like an error of the work: no helper may be left at work."""
+        interruption = None
+        while busy():
+            try:
+                self._changed.wait()
+                self._changed.clear()
+            except KeyboardInterrupt as raised:
+                interruption = raised
+        error, self._error = interruption or self._error, None
         return error
 
-    def close(self) -> None:
+    def release(self) -> None:
+        """Let the thread end after its work."""
         self._queues.put(None)
+
+    def join(self) -> None:
+        """Wait until the thread has ended."""
         self._thread.join()
 
     def _loop(self) -> None:
         while (work := self._queues.get()) is not None:
             if isinstance(work, deque):
-                error: BaseException | None = None
                 try:
                     _work(work, self._host)
                 except BaseException as raised:
-                    error = raised
-                self._results.put(error)
+                    self._error = raised
+                self._has_jobs = False
+                self._changed.set()
             else:
                 self._serve()
 
@@ -236,11 +255,16 @@ class _Helper:
         """Work on plans until none arrives for a moment."""
         try:
             while self._host.serve(self._number, self._looks):
-                self._results.put(None)
+                self._changed.set()
         except BaseException as raised:
             self._error = raised
-            if self._exchange(self._state, ASLEEP) == WATCHED:
-                self._results.put(None)
+            self._exchange(self._state, ASLEEP)
+            self._changed.set()
+
+
+def _release(helpers: Sequence[_Helper]) -> None:
+    for helper in helpers:
+        helper.release()
 
 
 def _work(queue: deque[Job], host: LuaHost) -> None:

@@ -414,6 +414,7 @@ class ClientPool:
             slot.step = None
         elif not (slot.delivered or slot.step.terminated or slot.step.truncation):
             slot.step.truncation = slot.lost_by
+            slot.episodes = Episodes(self._settings)
 
     def _remove(self, client: _Client) -> None:
         self._selector.unregister(client.connection)

@@ -69,7 +69,7 @@ class RollingReward:
         """Return the means by metric name; spans without an episode are left out."""
         values = {}
         for name, span in _SPANS.items():
-            parts = [part for part in self._parts if part[0] + _PART > frames - span]
+            parts = [part for part in list(self._parts) if part[0] + _PART > frames - span]
             if parts:
                 total, count = sum(part[1] for part in parts), sum(part[2] for part in parts)
                 values[f"episodes/agent_reward_{name}"] = total / count
@@ -128,15 +128,15 @@ class EpisodeStatistics:
         self._reward[ids] += arrivals.rewards[stepped]
         self._length[ids] += 1
         self._expert[ids] += by_expert[stepped]
-        if "level" in info:
-            levels = info["level"][stepped]
-            self._level[ids] = np.fmax(self._level[ids], levels)
-            self._first_level[ids] = np.where(
-                np.isnan(self._first_level[ids]), levels, self._first_level[ids]
-            )
-        if "life_lost" in info:
+        if "life_lost" in info:  # Counted at the level of the step before, as in evaluations.
             for index in arrivals.ids[info["life_lost"].astype(bool) & stepped]:
                 self._deaths[index].append(float(self._level[index]))
+        if "level" in info:
+            every, levels = arrivals.ids, info["level"]
+            self._level[every] = np.fmax(self._level[every], levels)
+            self._first_level[every] = np.where(
+                np.isnan(self._first_level[every]), levels, self._first_level[every]
+            )
         by_time = arrivals.truncations == Truncation.TIME_LIMIT
         ended = []
         for row in np.flatnonzero((arrivals.terminated | by_time) & stepped):
@@ -171,10 +171,11 @@ class EpisodeStatistics:
             self._rolling.add(frames, episode.reward)
 
     def metrics(self) -> dict[str, float]:
-        """Return means over the last episodes of each kind, by metric name."""
+        """Return means over the last episodes of each kind, by metric name; another thread may be adding some."""
         values = {"episodes/count": float(self.finished), "episodes/truncated": float(self.truncated)}
         values |= self._rolling.metrics(self._frames)
-        for who, episodes in self._recent.items():
+        for who, recent in self._recent.items():
+            episodes = list(recent)
             if not episodes:
                 continue
             for name in ("reward", "score", "length"):
@@ -186,7 +187,7 @@ class EpisodeStatistics:
 
     def _death_metrics(self) -> dict[str, float]:
         """Return deaths per level passed over the agent's last 100 games, in all and by block of five levels."""
-        by_level = deaths_by_level(self._games)
+        by_level = deaths_by_level(list(self._games))
         values = {}
         levels = sum(passed for _, passed in by_level.values())
         if levels:

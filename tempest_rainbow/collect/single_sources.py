@@ -13,6 +13,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from tempest_rainbow.checkpoint import can_be_saved
 from tempest_rainbow.collect.sources import INFO_KEYS, Arrivals, Source, Truncation, check_spaces
 
 __all__ = ["SerialSource", "ThreadedSource"]
@@ -29,6 +30,9 @@ _FAILURES = (RuntimeError, OSError)
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 _STEADY_STEPS = 100
 """Steps after which a restarted environment counts as healthy."""
+
+_ELAPSED = "_elapsed_steps"
+"""Where `gymnasium.wrappers.TimeLimit` counts."""
 
 _Env = gym.Env[Any, Any]
 _Result = tuple[Any, ...]
@@ -82,11 +86,16 @@ class SerialSource(Source):
         Raises:
             ValueError: the spaces are not Box and Discrete.
         """
-        self._envs = [maker() for maker in makers]
+        with contextlib.ExitStack() as undo:
+            self._envs: list[_Env] = []
+            for maker in makers:
+                self._envs.append(maker())
+                undo.callback(self._envs[-1].close)
+            self.observation_size, self.action_count = check_spaces(
+                self._envs[0].observation_space, self._envs[0].action_space
+            )
+            undo.pop_all()
         self.count = len(self._envs)
-        self.observation_size, self.action_count = check_spaces(
-            self._envs[0].observation_space, self._envs[0].action_space
-        )
         self._seeds: list[int | None] = [seed + index for index in range(self.count)]
         self._actions = np.zeros(self.count, np.int64)
         self._over = np.ones(self.count, bool)
@@ -109,14 +118,21 @@ class SerialSource(Source):
         self._actions[ids] = actions
 
     def get_state(self) -> dict[str, Any] | None:
-        """Return clones of all environments, None if they offer no ``clone_state``."""
+        """Return clones of all environments, None if they have no ``clone_state`` or one that cannot be saved."""
         if not all(env.has_wrapper_attr("clone_state") for env in self._envs):
             return None
         if None not in self._seeds:
             return {"fresh": True}
+        clones = [env.get_wrapper_attr("clone_state")() for env in self._envs]
+        if not can_be_saved(clones):
+            return None
         return {
             "fresh": False,
-            "envs": [env.get_wrapper_attr("clone_state")() for env in self._envs],
+            "envs": clones,
+            "elapsed": [
+                env.get_wrapper_attr(_ELAPSED) if env.has_wrapper_attr(_ELAPSED) else None
+                for env in self._envs
+            ],
             "actions": self._actions.copy(),
             "over": self._over.copy(),
         }
@@ -125,9 +141,12 @@ class SerialSource(Source):
         """Put the environments back into cloned states."""
         if state["fresh"]:
             return
-        for env, clone in zip(self._envs, state["envs"], strict=True):
+        elapsed = state.get("elapsed", [None] * self.count)
+        for env, clone, steps in zip(self._envs, state["envs"], elapsed, strict=True):
             env.reset()  # wrappers require one before the first step
             env.get_wrapper_attr("restore_state")(clone)
+            if steps is not None:
+                env.set_wrapper_attr(_ELAPSED, steps)
         self._seeds = [None] * self.count
         self._actions = np.array(state["actions"], np.int64)
         self._over = np.array(state["over"], bool)

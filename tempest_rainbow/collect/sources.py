@@ -15,6 +15,7 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from tempest_gym.server.arrivals import Arrivals, Truncation
+from tempest_rainbow.checkpoint import can_be_saved
 
 __all__ = ["INFO_KEYS", "Arrivals", "Source", "Truncation", "VectorSource", "check_spaces"]
 
@@ -137,12 +138,13 @@ class VectorSource(Source):
         self._actions[ids] = actions
 
     def get_state(self) -> dict[str, Any] | None:
-        """Return clones of all environments, None if they have no ``clone_state``."""
+        """Return clones of all environments, None if they have no ``clone_state`` or one that cannot be saved."""
         clone = self._method("clone_state")
-        if clone is None:
+        clones = None if clone is None else clone()
+        if clones is None or not can_be_saved(clones):
             return None
         return {
-            "envs": clone(),
+            "envs": clones,
             "actions": self._actions.copy(),
             "ended": self._ended.copy(),
             "started": self._started,

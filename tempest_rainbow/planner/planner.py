@@ -197,14 +197,16 @@ class Planner:
         """Return what `set_state` needs: plans under way, the copies' random numbers, counts; nothing of the policy."""
         return {
             "random": self._random.bit_generator.state,
-            "plans": {"action": self._plan, "left": self._left, "wait": self._wait},
+            "plans": {"action": self._plan.copy(), "left": self._left.copy(), "wait": self._wait.copy()},
             "counts": {name: getattr(self, name) for name in _COUNTS},
         }
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Continue from what `get_state` returned, in games that are where they were."""
         self._random.bit_generator.state = state["random"]
-        self._plan, self._left, self._wait = (state["plans"][name] for name in ("action", "left", "wait"))
+        self._plan, self._left, self._wait = (
+            state["plans"][name].copy() for name in ("action", "left", "wait")
+        )
         for name in _COUNTS:
             setattr(self, name, state["counts"][name])
 

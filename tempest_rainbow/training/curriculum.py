@@ -55,6 +55,8 @@ class Curriculum:
             risen = self.follow(ended)
             if risen is not None:
                 controls.set("start_level", risen, "curriculum")
+        elif wanted is None and self.level != self._start_level:
+            self.move_to(self._start_level)
         if self.level != self._applied:
             self._applied = self.level
             set_start_level(self.level)

@@ -359,8 +359,10 @@ class Trainer:
             self._first_film = None
 
     def _set_start_level(self, level: int) -> None:
-        self.collector.statistics.highest_start = None
-        if not self.collector.call("set_start_level", level):
+        """Start games at a level; at the configured one as configured, so that several levels are drawn again."""
+        levels = self.config.drawn_levels if level == self.config.start_level else ()
+        self.collector.statistics.highest_start = level if levels else None
+        if not self.collector.call("set_start_level", *(levels or (level,))):
             self.metrics.event(self.frames, "these environments have no start level to change")
 
     def _learn(self) -> None:
