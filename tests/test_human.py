@@ -1,6 +1,7 @@
 """A person plays: events become turns and buttons, the game runs at its own speed, and it can be recorded."""
 
 import os
+import threading
 from functools import partial
 
 import numpy as np
@@ -299,6 +300,7 @@ def test_an_opponent_plays_the_same_game_frame_by_frame(rom, monkeypatch):
         draw(window, picture, text, names)
 
     monkeypatch.setattr(Window, "draw", noted)
+    monkeypatch.setattr("tempest_gym.commands.human._OPPONENT_SECONDS", 60.0)
     opponent = Opponent("expert", TempestEnv(rom=rom), partial(make_player, "expert"))
     machine = BoardMachine(rom)
     result, _, _ = play(rom, [(20.0, key("ESCAPE"))], machine, seed=5, opponent=opponent)
@@ -306,9 +308,41 @@ def test_an_opponent_plays_the_same_game_frame_by_frame(rom, monkeypatch):
     frame = alone.reset(5, 1)
     for _ in range(result["frames"]):
         frame = alone.step(*CONTROLS[advised_action(frame)])
-    assert opponent.env.machine.ram().tobytes() == alone.ram().tobytes()
-    assert opponent.frame.score > 0
+    assert opponent.frame.features.tobytes() == frame.features.tobytes()
+    assert opponent.frame.score == frame.score > 0
     assert set(captions) == {("you", "expert")}
+
+
+def test_an_opponent_that_searches_for_long_holds_up_neither_the_game_nor_the_window(rom):
+    thought, frames = threading.Event(), 0
+
+    def make_slow(env, seed):
+        def choose(observation, info):
+            assert thought.wait(60), "the game waited for the search"
+            return info["expert_action"]
+
+        return choose
+
+    opponent = Opponent("slow", TempestEnv(rom=rom), make_slow)
+
+    def count():
+        nonlocal frames
+        frames += 1
+        if frames == 50:
+            thought.set()
+
+    _, clock, _ = play(rom, [(10.0, key("ESCAPE"))], seed=5, sound=count, opponent=opponent)
+    assert frames == pytest.approx(10.0 * FRAMES_PER_SECOND, abs=3)
+    assert max(clock.sleeps) <= 1 / 60 + 1e-9
+
+
+def test_an_error_of_the_opponent_ends_the_game(rom):
+    def make_broken(env, seed):
+        return lambda observation, info: int("x7")
+
+    opponent = Opponent("broken", TempestEnv(rom=rom), make_broken)
+    with pytest.raises(ValueError, match="x7"):
+        play(rom, [(1000.0, key("ESCAPE"))], opponent=opponent)
 
 
 def test_a_game_by_hand_is_recorded_as_it_was_played(rom):

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from queue import Empty, SimpleQueue
+from threading import Semaphore
 from typing import Any
 
 import numpy as np
@@ -28,6 +33,12 @@ _PICTURE_SECONDS = 1 / 60
 _FRAME_SECONDS = 1 / FRAMES_PER_SECOND
 _FRAMES_BEHIND = 3
 """Game frames that are played unseen to catch up after a delay; the rest of a longer delay is skipped."""
+
+_FRAMES_AHEAD = 27
+"""Game frames, a second, that an opponent may be ahead of what is shown."""
+
+_OPPONENT_SECONDS = 0.002
+"""How long a picture waits for the opponent's next frame; then the opponent's side stands still."""
 
 _KEY_SPEED, _KEY_SPEED_MAX, _KEY_RAMP = 130.0, 400.0, 900.0
 """Turn of a held arrow key, in units a second (16 are a lane): at first, at most, and gain per second."""
@@ -206,6 +217,54 @@ class Opponent:
         self._frames += 1
 
 
+class _Ahead:
+    """Plays an opponent's game in a thread, ahead of what is shown, so that a long search delays no picture.
+
+    Args:
+        opponent: after `Opponent.reset`.
+        lines: returns the lines that a machine draws.
+
+    Attributes:
+        frame: the frame that is shown.
+    """
+
+    def __init__(self, opponent: Opponent, lines: Callable[[Machine], NDArray[np.float32]]) -> None:
+        """Start the thread."""
+        self.frame, self._shown = opponent.frame, lines(opponent.env.machine)
+        self._opponent, self._lines = opponent, lines
+        self._frames: SimpleQueue[tuple[Frame | None, NDArray[np.float32]]] = SimpleQueue()
+        self._frames.put((self.frame, self._shown))
+        self._room, self._closed = Semaphore(_FRAMES_AHEAD - 1), False
+        self._pool = ThreadPoolExecutor(1)
+        self._playing = self._pool.submit(self._play)
+
+    def _play(self) -> None:
+        opponent = self._opponent
+        while opponent.frame is not None and not opponent.frame.over:
+            self._room.acquire()
+            if self._closed:
+                return
+            opponent.step()
+            self._frames.put((opponent.frame, self._lines(opponent.env.machine)))
+
+    def next(self) -> NDArray[np.float32]:
+        """Return the lines of the next frame; those of the last one again while the opponent is not ready."""
+        over = self._playing.done()
+        if over:
+            self._playing.result()
+        with suppress(Empty):
+            self.frame, self._shown = self._frames.get(timeout=0.0 if over else _OPPONENT_SECONDS)
+            self._room.release()
+        return self._shown
+
+    def close(self) -> None:
+        """End the thread, after a search that is under way, and leave the opponent at the frame that is shown."""
+        self._closed = True
+        self._room.release()
+        self._pool.shutdown()
+        self._opponent.frame = self.frame
+
+
 def _first_decision(machine: Machine, seed: int, start_level: int) -> Frame:
     frame = machine.reset(seed, start_level)
     while not frame.decision:
@@ -252,7 +311,7 @@ class HumanPlay:
         self._window, self._vector_rom, self._smooth = window, vector_rom, smooth
         self._opponent, self._clock = opponent, clock or Clock()
         self._mouse, self._input = mouse, PlayerInput(mouse)
-        self._motions: list[tuple[Machine, Motion]] = []
+        self._motions: list[tuple[Callable[[], NDArray[np.float32]], Motion]] = []
         self._next_picture = 0.0
         window.open_gamepads()
 
@@ -270,9 +329,9 @@ class HumanPlay:
         """
         pygame = import_pygame()
         steps = {pygame.K_UP: 1, pygame.K_DOWN: -1, pygame.K_PAGEUP: 8, pygame.K_PAGEDOWN: -8}
-        tubes = [machine] if self._opponent is None else [machine, machine]
+        tubes = [partial(self._lines, machine)] * (1 if self._opponent is None else 2)
         level = _first_decision(machine, seed, start_level).level + 1
-        self._show(tubes)
+        self._show(*tubes)
         while not self._window.closed:
             choice = (f"Start level {level}", "Up, Down: another level     Space: start")
             self._draw(text=(machine.game.upper(), "", *HELP, "", *choice, *text))
@@ -282,7 +341,7 @@ class HumanPlay:
                     return level
                 if event.type == pygame.KEYDOWN and event.key in steps:
                     level = _next_level(machine, seed, level, steps[event.key])
-                    self._show(tubes)
+                    self._show(*tubes)
         return level
 
     def _starts(self, event: Any) -> bool:
@@ -320,13 +379,13 @@ class HumanPlay:
 
         while not frame.decision:  # Coin, start and level select are the pilot's.
             step()
-        shown = [machine]
+        ahead = None
         if self._opponent is not None:
             self._opponent.reset(seed, start_level)
-            shown.append(self._opponent.env.machine)
-        self._show(shown)
-        self._count_down()
+            ahead = _Ahead(self._opponent, self._lines)
+        self._show(partial(self._lines, machine), *([ahead.next] if ahead else []))
         try:
+            self._count_down()
             polled = due = clock.now()
             while not (window.closed or frame.over):
                 if self._pause():
@@ -337,8 +396,6 @@ class HumanPlay:
                 stepped = now >= due
                 if stepped:
                     step()
-                    if self._opponent is not None:
-                        self._opponent.step()
                     if sound is not None:
                         sound()
                     self._add_lines()
@@ -350,6 +407,8 @@ class HumanPlay:
                 self._wait()
         finally:
             window.hold_mouse(False)
+            if ahead is not None:
+                ahead.close()
         return GameResult(seed=seed, score=frame.score, level=frame.level + 1, frames=frames, reward=reward)
 
     def _count_down(self) -> None:
@@ -381,14 +440,17 @@ class HumanPlay:
                 return True
         return False
 
-    def _show(self, machines: Sequence[Machine]) -> None:
-        """Show what these machines draw from now on, side by side."""
-        self._motions = [(machine, Motion()) for machine in machines]
+    def _lines(self, machine: Machine) -> NDArray[np.float32]:
+        return display_list(machine.vector_ram(), self._vector_rom, machine.colour_ram())
+
+    def _show(self, *sources: Callable[[], NDArray[np.float32]]) -> None:
+        """Show side by side the lines that these return for each game frame."""
+        self._motions = [(lines, Motion()) for lines in sources]
         self._add_lines()
 
     def _add_lines(self) -> None:
-        for machine, motion in self._motions:
-            motion.add(display_list(machine.vector_ram(), self._vector_rom, machine.colour_ram()))
+        for lines, motion in self._motions:
+            motion.add(lines())
 
     def _draw(self, share: float = 1.0, text: Text = ()) -> None:
         """Draw the pictures at a moment between the last two game frames, see `Motion.at`."""
