@@ -123,6 +123,13 @@ def _parser() -> argparse.ArgumentParser:
         default=True,
         help="by hand: show motion between game frames (default); --no-smooth shows each frame as it is, 37 ms earlier",
     )
+    play.add_argument(
+        "--glow",
+        type=_number(0, 10),
+        default=1.0,
+        metavar="X",
+        help="by hand: width of the glow around the lines, times the monitor's; 0 for none",
+    )
     _machine_options(play)
 
     replay = command("replay", _replay, _show_replay, "show a recorded game again and check how it ends")
@@ -326,6 +333,7 @@ def _play(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
         mute=options.mute,
         mouse=options.mouse,
         smooth=options.smooth,
+        glow=options.glow,
         against=options.against,
     )
     return dict(result), 0

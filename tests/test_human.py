@@ -336,6 +336,20 @@ def test_an_opponent_that_searches_for_long_holds_up_neither_the_game_nor_the_wi
     assert max(clock.sleeps) <= 1 / 60 + 1e-9
 
 
+def test_the_glow_of_the_lines_can_be_chosen(rom, monkeypatch):
+    monkeypatch.setattr("tempest_gym.display.window._FIRST_HEIGHT", 640)
+    pictures = []
+    monkeypatch.setattr(Window, "draw", lambda window, picture, *_: pictures.append(picture))
+    window, machine = Window(), BoardMachine(rom)
+    for glow in (0.0, 1.0, 4.0):
+        game = HumanPlay(window, rom.memory[0x3000:0x4000], glow=glow, clock=ScriptedClock([]))
+        window.closed = False
+        monkeypatch.setattr(window, "events", lambda: setattr(window, "closed", True) or [])
+        game.choose_level(machine, 1, 1)
+    lit = [np.count_nonzero(picture) for picture in pictures]
+    assert lit[0] < lit[1] < lit[2]
+
+
 def test_an_error_of_the_opponent_ends_the_game(rom):
     def make_broken(env, seed):
         return lambda observation, info: int("x7")

@@ -293,6 +293,7 @@ class HumanPlay:
         mouse: factor of the mouse's turn.
         smooth: show 60 pictures a second, with lines between their last two places; False: each game frame as it is,
             a frame (37 ms) earlier.
+        glow: width of the glow around the lines, times the monitor's.
         opponent: plays beside the person.
         clock: what to take time from.
     """
@@ -304,11 +305,13 @@ class HumanPlay:
         *,
         mouse: float = 1.0,
         smooth: bool = True,
+        glow: float = 1.0,
         opponent: Opponent | None = None,
         clock: Clock | None = None,
     ) -> None:
         """Open the gamepads."""
         self._window, self._vector_rom, self._smooth = window, vector_rom, smooth
+        self._glow = glow
         self._opponent, self._clock = opponent, clock or Clock()
         self._mouse, self._input = mouse, PlayerInput(mouse)
         self._motions: list[tuple[Callable[[], NDArray[np.float32]], Motion]] = []
@@ -455,7 +458,7 @@ class HumanPlay:
     def _draw(self, share: float = 1.0, text: Text = ()) -> None:
         """Draw the pictures at a moment between the last two game frames, see `Motion.at`."""
         size = self._window.picture_size(len(self._motions))
-        pictures = [draw_lines(motion.at(share), size) for _, motion in self._motions]
+        pictures = [draw_lines(motion.at(share), size, self._glow) for _, motion in self._motions]
         captions = () if self._opponent is None else ("you", self._opponent.name)
         self._window.draw(np.concatenate(pictures, axis=1), text, captions)
 

@@ -55,6 +55,7 @@ def play_session(
     mute: bool = False,
     mouse: float = 1.0,
     smooth: bool = True,
+    glow: float = 1.0,
     against: str | tuple[str, MakePlayer] | None = None,
 ) -> PlayResult:
     """Play games, by hand or by a policy, and sum them up; each is logged when it ends.
@@ -71,6 +72,7 @@ def play_session(
         mute: by hand, without sound.
         mouse: by hand, factor of the mouse's turn.
         smooth: by hand, move what is shown between the game's frames.
+        glow: by hand, width of the glow around the lines, times the monitor's.
         against: by hand, who plays the same game beside it: a player as for `make_player`, or a name and what makes
             a player from an environment and a seed.
 
@@ -101,7 +103,16 @@ def play_session(
         if by_hand:
             count = 1 if record is not None else games
             played = _play_by_hand(
-                env, image, seed, count, start_level, against, mute=mute, mouse=mouse, smooth=smooth
+                env,
+                image,
+                seed,
+                count,
+                start_level,
+                against,
+                mute=mute,
+                mouse=mouse,
+                smooth=smooth,
+                glow=glow,
             )
         else:
             played = play_games(env, policy, range(seed, seed + (games or 1)))
@@ -142,6 +153,7 @@ def _play_by_hand(
     mute: bool,
     mouse: float,
     smooth: bool,
+    glow: float,
 ) -> Iterator[GameResult]:
     from tempest_gym.commands.human import HumanPlay, Opponent
     from tempest_gym.display.sound import open_speaker
@@ -160,7 +172,8 @@ def _play_by_hand(
 
     _log.info("opening the window (the first time this takes some seconds)")
     try:
-        play = HumanPlay(window, image.memory[0x3000:0x4000], mouse=mouse, smooth=smooth, opponent=opponent)
+        vector_rom = image.memory[0x3000:0x4000]
+        play = HumanPlay(window, vector_rom, mouse=mouse, smooth=smooth, glow=glow, opponent=opponent)
         for number in itertools.count():
             seed = (first_seed + number) % SEED_COUNT
             start_level = play.choose_level(board, seed, start_level, _table(scores.of(board.game)))
