@@ -66,10 +66,10 @@ def writable_folder() -> Path | None:
 
 
 def find(name: str) -> Path | None:
-    """Return the file of that name in the cache, or None if it cannot be read."""
+    """Return the file of that name in the cache, or None if it cannot be read or is empty."""
     for folder in folders():
         path = folder / name
-        if os.access(path, os.R_OK) and _is_safe(folder):
+        if os.access(path, os.R_OK) and _is_safe(folder) and path.stat().st_size:
             with contextlib.suppress(OSError):  # Note the use, once a day, where that is allowed.
                 if time.time() - path.stat().st_mtime > _DAY:
                     os.utime(path)
@@ -134,12 +134,17 @@ def build_once(name: str, compile_code: Callable[[], bytes], announcement: str) 
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file at once, and remove old ones."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-    os.chmod(temporary, 0o644)  # Also for other users, who may share the folder.
-    os.replace(temporary, path)
+    """Write a file at once, and remove old ones. Where it cannot be written, nothing happens."""
+    with contextlib.suppress(OSError):  # The disk is full, for instance.
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            os.chmod(temporary, 0o644)  # Also for other users, who may share the folder.
+            os.replace(temporary, path)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
     for pattern in ("*.o", "*.o.lock", "board-*.py", "*.nbc", "*.tmp"):
         for old in path.parent.glob(pattern):
             with contextlib.suppress(OSError):
@@ -180,14 +185,17 @@ class _FunctionCache:
         self._folder = Path(function.__code__.co_filename).parent
 
     def load_overload(self, signature: Any, target_context: Any) -> Any:
-        """Return the compiled function for a signature, None if it is not in the cache."""
+        """Return the compiled function for a signature, None if it is not in the cache or its file is damaged."""
         from numba.core.compiler import CompileResult
 
         target_context.refresh()
         path = find(self._file_name(signature))
         if path is None:
             return None
-        return CompileResult._rebuild(target_context, *pickle.loads(path.read_bytes()))
+        try:
+            return CompileResult._rebuild(target_context, *pickle.loads(path.read_bytes()))
+        except Exception:  # A damaged file may raise anything.
+            return None
 
     def save_overload(self, signature: Any, result: Any) -> None:
         """Keep a compiled function; where nothing can be written, nothing happens."""
@@ -195,8 +203,7 @@ class _FunctionCache:
 
         folder = writable_folder()
         if folder and not result.lifted and not result.library.has_dynamic_globals:
-            with contextlib.suppress(OSError):  # The disk is full, for instance.
-                _write(folder / self._file_name(signature), dumps(result._reduce()))
+            _write(folder / self._file_name(signature), dumps(result._reduce()))
 
     def _file_name(self, signature: Any) -> str:
         return f"{self._name}-{_folder_key(self._folder, f'{self._name}{signature}')}.nbc"

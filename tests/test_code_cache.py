@@ -1,6 +1,8 @@
 """Compiled code is found and kept wherever possible, and without any place to write everything still works."""
 
+import errno
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -8,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tempest_gym.code_cache import CACHE_VARIABLE, folders
+from tempest_gym.code_cache import CACHE_VARIABLE, build_once, folders
 
 ROOT = Path(__file__).parents[1]
 STRANGER = 54_321
@@ -155,6 +157,40 @@ def test_an_edited_neighbour_is_compiled_again(folder):
     (folder / "neighbour.py").write_text("FACTOR = 3\n")
     changed = run("import function; print(function.double(2))", folder, **cache)
     assert changed.stdout == "6\n", changed.stderr
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x80\x04"])
+def test_damaged_code_is_compiled_again(tmp_path, monkeypatch, damage):
+    (tmp_path / "function.py").write_text(FUNCTION)
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+
+    def hits():
+        names = runpy.run_path(str(tmp_path / "function.py"), run_name="function")
+        assert names["double"](21) == 42
+        return sum(names["double"].stats.cache_hits.values())
+
+    assert hits() == 0
+    (file,) = (tmp_path / "cache").glob("*.nbc")
+    file.write_bytes(damage)
+    assert [hits(), hits()] == [0, 1]
+
+
+def test_an_empty_file_is_written_again(tmp_path, monkeypatch):
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
+    (tmp_path / "some.o").touch()
+    for _ in range(2):
+        assert build_once("some.o", lambda: b"code", "compiling") == b"code"
+    assert (tmp_path / "some.o").read_bytes() == b"code"
+
+
+def test_a_full_disk_does_not_stop_what_was_compiled(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(os, "replace", full)
+    assert build_once("some.o", lambda: b"code", "compiling") == b"code"
+    assert [path.name for path in tmp_path.iterdir()] == ["some.o.lock"]
 
 
 @pytest.mark.slow
