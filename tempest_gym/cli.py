@@ -6,10 +6,8 @@ import argparse
 import contextlib
 import json
 import logging
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -473,10 +471,11 @@ def _client(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
     from tempest_gym.server.admission import read_token
     from tempest_gym.server.board_clients import run_board_clients
     from tempest_gym.server.mame_clients import run_clients
+    from tempest_gym.signals import termination_as_interrupt
 
     token = read_token(options.token_file)
     rom = resolve_rom(options.rom)
-    with _termination_as_interrupt():
+    with termination_as_interrupt():
         if options.machine == "board":
             played = run_board_clients(options.connect, options.instances, rom, token=token or "")
             return dict(played), 0 if played["frames"] else 1
@@ -489,28 +488,14 @@ def _mame(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
     from tempest_gym.roms import resolve_rom
     from tempest_gym.server.admission import read_token
     from tempest_gym.server.mame_clients import run_clients
+    from tempest_gym.signals import termination_as_interrupt
 
     rom = resolve_rom(options.rom)
-    with _termination_as_interrupt():
+    with termination_as_interrupt():
         if options.connect is None:
             return dict(show_mame(rom)), 0
         token = read_token(options.token_file)
         return dict(run_clients(options.connect, 1, rom, token=token, window=True)), 0
-
-
-@contextlib.contextmanager
-def _termination_as_interrupt() -> Iterator[None]:
-    """Make SIGTERM, and SIGHUP when the terminal closes, end a command and all that it started, as Ctrl-C does."""
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    if threading.current_thread() is not threading.main_thread():
-        numbers = []
-    numbers = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]  # nohup
-    before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _precompile(options: argparse.Namespace) -> tuple[dict[str, Any], int]:

@@ -1,6 +1,7 @@
 """Data sets of Minari: what ``tempest-gym dataset`` writes, and that the example learns from it."""
 
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -80,6 +81,41 @@ def test_a_wrong_option_is_refused(arguments, message, capsys):
         code = error.code
     assert code
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "episodes", "message"),
+    [("two words", 2, "Malformed dataset ID: two words"), (None, 0, "at least 1 game, got 0")],
+)
+def test_a_data_set_that_cannot_be_stored_is_refused_before_the_first_game(
+    name, episodes, message, folder, monkeypatch
+):
+    monkeypatch.setattr("gymnasium.make", lambda *_, **__: pytest.fail("a game was started"))
+    with pytest.raises(ValueError, match=message):
+        record_dataset("random", episodes, name=name)
+    assert not list(folder.iterdir())
+
+
+@pytest.mark.parametrize("whole", [0, 1, 2])
+def test_an_interruption_keeps_the_games_that_are_over(whole, folder, monkeypatch):
+    def make_player(policy, env, seed):
+        def choose(observation, info):
+            if seed == whole and info["episode_frames"] > 30:
+                signal.raise_signal(signal.SIGINT)
+            return 0
+
+        return choose
+
+    monkeypatch.setattr("tempest_gym.commands.dataset.make_player", make_player)
+    if whole == 0:
+        with pytest.raises(KeyboardInterrupt):
+            record_dataset("random", 3, steps=50)
+        assert not minari.list_local_datasets()
+        return
+    result = record_dataset("random", 3, steps=50)
+    assert (result["episodes"], result["steps"]) == (whole, 50 * whole)
+    dataset = minari.load_dataset(result["dataset"])
+    assert [len(episode.actions) for episode in dataset.iterate_episodes()] == [50] * whole
 
 
 def clone(*arguments):

@@ -14,7 +14,18 @@ ROOT = Path(__file__).parents[1]
 # what lies below it.
 FLOORS = {
     "tempest_gym": [
-        ["code_cache", "cores", "extras", "files", "paths", "features", "frame", "rom_sets", "registration"],
+        [
+            "code_cache",
+            "cores",
+            "extras",
+            "files",
+            "paths",
+            "features",
+            "frame",
+            "rom_sets",
+            "registration",
+            "signals",
+        ],
         ["actions", "info", "roms", "protocol", "board", "squall"],
         ["display"],
         ["machines"],

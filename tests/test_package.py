@@ -113,7 +113,7 @@ SHARED = {
 }
 
 # Modules that know nothing of the game: one cache of compiled code, one count of cores and so on serve both packages.
-TOOLS = {"code_cache", "cores", "extras", "files"}
+TOOLS = {"code_cache", "cores", "extras", "files", "signals"}
 
 
 def test_tools_import_nothing_of_ours():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from statistics import fmean
 from typing import Any, TypedDict
 
@@ -15,8 +16,11 @@ from tempest_gym.commands.progress import with_progress
 from tempest_gym.extras import missing_extra
 from tempest_gym.players import OWN_PLAYERS, Player, make_player
 from tempest_gym.settings import SettingsArguments
+from tempest_gym.signals import termination_as_interrupt
 
 __all__ = ["KEPT_INFO", "DatasetResult", "mixed_player", "record_dataset"]
+
+_log = logging.getLogger(__name__)
 
 KEPT_INFO = ("expert_action", "score", "level", "lives", "life_lost", "seed")
 """What a data set keeps of ``info``."""
@@ -49,7 +53,7 @@ def record_dataset(
     steps: int | None = None,
     settings: SettingsArguments | None = None,
 ) -> DatasetResult:
-    """Play games and store them as a data set of Minari.
+    """Play games and store them as a data set of Minari. Ctrl-C keeps the games that are over.
 
     Observations and ``infos`` have the same index: ``infos["expert_action"][t]`` is the advice for observation t. The
     game's seed is in ``infos["seed"]``.
@@ -65,10 +69,14 @@ def record_dataset(
 
     Raises:
         gymnasium.error.DependencyNotInstalled: Minari, or what the player needs, is not installed.
+        KeyboardInterrupt: interrupted before the first game was over.
         ValueError: the data set exists already, or an argument is wrong.
     """
+    if episodes < 1:
+        raise ValueError(f"a data set needs at least 1 game, got {episodes}")
     try:
         import minari
+        from minari.dataset.minari_dataset import parse_dataset_id
     except ImportError as error:
         raise DependencyNotInstalled(missing_extra("a data set", "minari")) from error
 
@@ -79,6 +87,7 @@ def record_dataset(
             return data
 
     name = name or f"tempest/{policy}-v0"
+    parse_dataset_id(name)  # Otherwise an error of Minari's, after the last game.
     if name in minari.list_local_datasets():
         raise ValueError(
             f"the data set {name} exists already: choose another name, or `minari delete {name}`"
@@ -89,17 +98,29 @@ def record_dataset(
         "Tempest-v0", rom=rom, max_episode_steps=steps, disable_env_checker=True, **(settings or {})
     )
     env = minari.DataCollector(game, step_data_callback=KeepInfo, record_infos=True)
-    scores, taken = [], 0
+    scores: list[int] = []
+    interrupts: list[int] = []
     try:
         tempest: Any = env.unwrapped
-        for game_seed in with_progress(range(seed, seed + episodes), episodes, "games recorded"):
-            player = mixed_player(game_seed) if policy == "mixed" else make_player(policy, tempest, game_seed)
-            observation, info = env.reset(seed=game_seed)
-            over = False
-            while not over:
-                observation, _, terminated, truncated, info = env.step(player(observation, info))
-                over, taken = terminated or truncated, taken + 1
-            scores.append(info["score"])
+        with termination_as_interrupt(lambda number, _: interrupts.append(number)):
+            for game_seed in with_progress(range(seed, seed + episodes), episodes, "games recorded"):
+                if interrupts:
+                    break
+                player = (
+                    mixed_player(game_seed) if policy == "mixed" else make_player(policy, tempest, game_seed)
+                )
+                observation, info = env.reset(seed=game_seed)
+                over = False
+                while not over and not interrupts:
+                    observation, _, terminated, truncated, info = env.step(player(observation, info))
+                    over = terminated or truncated
+                if over:
+                    scores.append(info["score"])
+        if len(scores) < episodes:
+            if not scores:
+                raise KeyboardInterrupt
+            _log.warning("interrupted: the data set holds the %d games that are over", len(scores))
+            env._buffer = None  # The game that is not over: Minari would store it as a truncated one.
         dataset = env.create_dataset(
             dataset_id=name,
             eval_env=game.spec,
@@ -107,7 +128,7 @@ def record_dataset(
             author="tempest-gym",
             author_email="nobody@example.org",
             code_permalink=f"tempest-gym {tempest_gym.__version__}: tempest-gym dataset --policy {policy}",
-            description=f"{episodes} games of {tempest.machine.game} by the policy {policy}, seeds from {seed} on.",
+            description=f"{len(scores)} games of {tempest.machine.game} by the policy {policy}, seeds from {seed} on.",
         )
         return DatasetResult(
             dataset=name,
