@@ -459,11 +459,13 @@ def _benchmark(arguments: list[str]) -> int:
 
         sys.stdout.write(write_report(options.folder, options.track))
         return 0
+    from tempest_gym.signals import termination_as_interrupt
     from tempest_rainbow.benchmark.runs import Player, run_track
 
     player = Player.of(options.track, options.name, options.train, options.policy, options.resume)
-    for result in run_track(options.track, player, options.seeds, options.folder):
-        sys.stdout.write(f"{result}\n")
+    with termination_as_interrupt():
+        for result in run_track(options.track, player, options.seeds, options.folder):
+            sys.stdout.write(f"{result}\n")
     return 0
 
 

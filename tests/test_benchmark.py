@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 import xml.etree.ElementTree as ElementTree
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +124,36 @@ def test_an_interrupted_training_resumes_and_its_time_is_added(tmp_path, tiny):
     assert json.loads(path.read_text())["wall_minutes"] >= before["wall_minutes"]
 
 
+def test_a_default_training_that_left_no_checkpoint_restarts(tmp_path, tiny, monkeypatch):
+    monkeypatch.setitem(OURS, "tiny", "echo train --run {folder}")
+    player = Player.of("tiny")
+    work = tmp_path / "work"
+    for left, expected in (("log.txt", "train --run"), ("checkpoints/000000000500", "train --resume")):
+        (work / left).parent.mkdir(parents=True, exist_ok=True)
+        (work / left).touch()
+        (work / "training.json").write_text(
+            '{"wall_minutes": 1.0, "processor_minutes": 0.0, "finished": false}'
+        )
+        runs._trained(tiny, player, work, 0)
+        assert (work / "output.txt").read_text().splitlines()[-1] == f"{expected} {work}"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_the_benchmark_ends_the_training(tmp_path, monkeypatch, number):
+    trainings, wait = [], runs._wait
+
+    def interrupted(process, minutes):
+        trainings.append(process)
+        if len(trainings) == 1:
+            signal.raise_signal(number)
+        return wait(process, minutes)
+
+    monkeypatch.setattr(runs, "_wait", interrupted)
+    given = ["benchmark", "--track", "trial", "--folder", str(tmp_path), "--seeds", "0"]
+    assert main([*given, "--name", "mine", "--train", "sleep 600"]) == 130
+    assert [training.returncode for training in trainings] == [-signal.SIGTERM] * 2
+
+
 def test_a_training_that_took_too_long_gives_no_result(tmp_path, tiny, monkeypatch):
     def run(command, output, minutes, *, one_core):
         minutes["processor_minutes"] = 2.1
@@ -157,10 +187,20 @@ def test_a_player_needs_a_name_and_a_command_that_can_be_filled_in(tmp_path):
     assert fill_in(template, TRACKS["generalisation"], Path("a b"), 0) == "train 1 5 9 13 60 'a b'"
 
 
-@pytest.mark.parametrize("policy", ["missing.py:load", f"{Path(__file__)}:missing"])
+@pytest.mark.parametrize("policy", ["missing.py:load", "missing.module:load", f"{Path(__file__)}:missing"])
 def test_a_policy_that_does_not_exist_is_named(policy, tmp_path):
     with pytest.raises(ValueError, match=r"--policy .*missing"):
         loaded(policy, tmp_path)
+
+
+@pytest.mark.parametrize("policy", ["player_here:load", "{folder}/player_here.py:load"])
+def test_a_player_of_ones_own_is_found(policy, tmp_path, monkeypatch):
+    (tmp_path / "player_here.py").write_text(
+        "class Policy:\n    act = print\n    def __init__(self, folder):\n        self.folder = folder\nload = Policy\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    assert loaded(policy, tmp_path).folder == tmp_path
 
 
 def test_a_function_that_returns_no_player_is_named(tmp_path):
@@ -230,7 +270,8 @@ def written(folder, player, seed, result, **more):
     """Write a result of the track ``tiny``."""
     task = {"result": result, "scores": [result] * 2, "truncated": 1, "deaths_per_level": 0.5}
     content = {"track": "tiny", "player": player, "seed": seed, "train": "x", "game": runs.SQUALL_SHA1}
-    content |= {"processor_minutes": 0.5, "curve": [[0.5, None, result]], "tasks": {"1": task}, **more}
+    content |= {"settings": asdict(TRACKS["tiny"]), "processor_minutes": 0.5}
+    content |= {"curve": [[0.5, None, result]], "tasks": {"1": task}, **more}
     (folder / "tiny").mkdir(exist_ok=True)
     (folder / "tiny" / f"{player}-{seed}.json").write_text(json.dumps(content))
 
@@ -261,6 +302,7 @@ def test_the_report_counts_runs_not_games(tmp_path, tiny):
         ({"tasks": {}}, "with tasks"),
         ({"game": "0" * 40}, "its game is 0+"),
         ({"processor_minutes": 9.0}, "took 9 minutes"),
+        ({"settings": {"games": 2}}, "environment None, expected {'time_limit': 1.0}"),
     ],
 )
 def test_a_result_of_another_track_is_refused(tmp_path, tiny, wrong, said):

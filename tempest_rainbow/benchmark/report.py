@@ -6,7 +6,9 @@ Precipice": a run is one sample, whatever number of games measured it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +82,14 @@ def _check(result: dict[str, Any], name: str) -> None:
         raise ValueError(f"it is of track {result['track']!r} with tasks {sorted(result['tasks'])}")
     if result["game"] != SQUALL_SHA1:
         raise ValueError(f"its game is {result['game']}, expected {SQUALL_SHA1}")
+    settings, expected = dict(result["settings"]), json.loads(json.dumps(asdict(track)))
+    differing = [
+        f"{key} {settings.get(key)}, expected {value}"
+        for key, value in expected.items()
+        if key != "summary" and settings.get(key) != value
+    ]
+    if differing:
+        raise ValueError(f"its settings are {', '.join(differing)}")
     track.check_time(result.get("processor_minutes"))
 
 

@@ -53,6 +53,7 @@ class Player:
         name: of the row in the report.
         train: shell command that trains it, with {folder}, {seed}, {minutes}, {steps} and {levels}; None: untrained.
         resume: shell command that resumes an interrupted training, with the same placeholders; None: it restarts.
+        resumes_from: pattern of a file that the training leaves in its folder; without one it restarts.
         policy: what then plays: ``random``, ``expert``, ``bundled``, a path, or FILE.py:FUNCTION or MODULE:FUNCTION,
             which is called with the folder. {folder} stands for it here too.
     """
@@ -61,6 +62,7 @@ class Player:
     train: str | None
     policy: str
     resume: str | None = None
+    resumes_from: str = "*"
 
     @classmethod
     def of(
@@ -85,7 +87,7 @@ class Player:
                     f"the default trainer cannot be trained in track {track!r}: give --train and --name"
                 )
             continues = OURS[track].replace("--run {folder}", "--resume {folder}")
-            return cls(name or "ours", OURS[track], "{folder}", continues)
+            return cls(name or "ours", OURS[track], "{folder}", continues, "checkpoints/[0-9]*")
         if train is None:
             assert policy is not None
             return cls(name or re.sub(r"\W+", "-", policy), None, policy)
@@ -98,7 +100,7 @@ def run_track(name: str, player: Player, seeds: tuple[int, ...], folder: Path) -
     """Train and evaluate a player once for each seed and return the files of the results.
 
     Finished work is kept: neither a result that exists nor a finished training is repeated. A training
-    that was interrupted resumes if the player has a command for that, and restarts otherwise.
+    that was interrupted resumes if the player has a command for that and left a checkpoint, or restarts.
 
     Args:
         name: of the track.
@@ -178,7 +180,7 @@ def _check_game() -> None:
 def _trained(track: Track, player: Player, folder: Path, seed: int) -> dict[str, Any]:
     """Train a player unless a finished training exists, and return the minutes that it took.
 
-    An interrupted training continues with the player's ``resume`` command, or restarts.
+    An interrupted training continues with the player's ``resume`` command if it left a checkpoint, or restarts.
 
     Raises:
         RuntimeError: the command failed.
@@ -191,7 +193,7 @@ def _trained(track: Track, player: Player, folder: Path, seed: int) -> dict[str,
         finished = known.pop("finished")
         if finished:
             return known
-        if player.resume:
+        if player.resume and any(folder.glob(player.resumes_from)):
             minutes, template = known, player.resume
     command = fill_in(str(template), track, folder.absolute(), seed)
     if template is player.train:
@@ -271,11 +273,12 @@ def loaded(policy: str, folder: Path) -> Policy:
     """Return the policy that a player's ``policy`` names.
 
     Raises:
-        ValueError: the file or function does not exist, or what it returns cannot play.
+        ValueError: the file, module or function does not exist, or what it returns cannot play.
     """
+    policy = policy.format(folder=folder)
     source, colon, function = policy.rpartition(":")
     if not colon or not function.isidentifier():
-        return load_policy(policy.format(folder=folder), TEMPEST_ACTIONS, FIRST_SEED)
+        return load_policy(policy, TEMPEST_ACTIONS, FIRST_SEED)
     if source.endswith(".py"):
         sys.path.append(str(Path(source).absolute().parent))  # for what it imports from beside itself
         spec = importlib.util.spec_from_file_location(Path(source).stem, source)
@@ -284,7 +287,13 @@ def loaded(policy: str, folder: Path) -> Policy:
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
     else:
-        module = importlib.import_module(source)
+        sys.path.append(str(Path.cwd()))  # as `python -m` does
+        try:
+            module = importlib.import_module(source)
+        except ModuleNotFoundError as error:
+            if f"{source}.".startswith(f"{error.name}."):
+                raise ValueError(f"--policy {policy}: there is no module {error.name}") from error
+            raise
     if not hasattr(module, function):
         raise ValueError(f"--policy {policy}: {source} has no function {function}")
     player: Policy = getattr(module, function)(folder)
