@@ -89,7 +89,8 @@ class EvaluateOptions(GameOptions):
     runners: int = 2
     """With --ray: processes of one core each that share the games."""
     save: Path | None = None
-    """Tempest on boards only: file to save in every five minutes. The same command continues from it."""
+    """Tempest on boards only: file to save in every five minutes, on Ctrl-C and at the end. The same
+    command continues from it."""
     json: bool = False
     """Print one JSON object to standard output, everything else to standard error."""
 
@@ -323,7 +324,7 @@ def _play_share(options: EvaluateOptions, task: Any, games: int, seed: int) -> A
     from tempest_rainbow.policy import NetworkPolicy, load_policy
 
     size, actions = probe(task)
-    policy = load_policy(options.policy, actions, options.seed, options.device, observation_size=size)
+    policy = load_policy(options.policy, actions, seed, options.device, observation_size=size)
     if options.prior_weight is not None:
         if not isinstance(policy, NetworkPolicy):
             raise ValueError(f"--prior-weight needs a network, and {policy.name} has none")
@@ -349,8 +350,11 @@ def _saved_evaluation(options: EvaluateOptions, path: Path, task: Any, policy: A
         raise ValueError("--save goes with games that are played here, not with --ray")
     if isinstance(policy, RandomPolicy):
         raise ValueError("--save does not go with --policy random, whose state is not saved")
+    path = path.expanduser()
+    if not path.parent.is_dir():
+        raise ValueError(f"--save {path}: the folder {path.parent} does not exist")
     settings = asdict(replace(options, save=None, json=False))
-    return SavedEvaluation(path.expanduser(), {**settings, "weights": weights_digest(policy)})
+    return SavedEvaluation(path, {**settings, "weights": weights_digest(policy)})
 
 
 def _planner(options: Any, task: Any, policy: Any) -> Any:

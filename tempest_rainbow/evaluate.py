@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any, Literal, NamedTuple
@@ -39,6 +39,8 @@ _log = logging.getLogger(__name__)
 
 _RESAMPLES = 10_000
 
+_BLOCK = 1_000_000
+"""Scores drawn at once for the resamples, which limits memory; every size gives the same intervals."""
 
 _PROGRESS_SECONDS = 3.0
 """Time until the first line of progress; each later line waits as long again as the evaluation has taken, at most
@@ -64,8 +66,12 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Return the 95% percentile bootstrap interval of ``statistic`` over ``scores`` (10,000 resamples)."""
     values = np.asarray(scores, np.float64).ravel()
-    draws = np.random.default_rng(seed).integers(len(values), size=(_RESAMPLES, len(values)))
-    results = values[draws].mean(axis=1) if statistic == "mean" else _row_iqm(values[draws])
+    generator = np.random.default_rng(seed)
+    block = max(_BLOCK // len(values), 1)
+    results: list[float] = []
+    while rows := min(block, _RESAMPLES - len(results)):
+        draws = values[generator.integers(len(values), size=(rows, len(values)))]
+        results.extend(draws.mean(axis=1) if statistic == "mean" else _row_iqm(draws))
     low, high = np.percentile(results, [2.5, 97.5])
     return float(low), float(high)
 
@@ -164,7 +170,7 @@ def play_games(
         seed: of the first episode.
         stop: asked at every step; True stops the evaluation, which returns the finished games.
         watch: called before every step of the first game, which environment 0 plays.
-        saved: where to save every few minutes, and what to continue from if it holds anything.
+        saved: where to save every few minutes and at the end, and what to continue from if it holds anything.
     """
     progress = _Progress(games)
     state = None if saved is None else saved.load()
@@ -184,7 +190,7 @@ def play_games(
             if watch is not None and offset == 0 and playing.under_way[0]:
                 watch(envs)
             playing.step(progress)
-            if saved is not None and saved.due():
+            if saved is not None and (saved.due() or len(progress.finished) == games):
                 finished = [asdict(game) for game in progress.finished.values()]
                 saved.save({"offset": offset, "finished": finished, "round": playing.get_state()})
     return [progress.finished[key] for key in sorted(progress.finished)]
@@ -357,7 +363,8 @@ def play_share(
     """
     if games < 1:
         raise ValueError(f"an evaluation needs at least 1 game, got {games}")
-    with closing(make_envs(min(games, envs))) as vector:
+    catching = nullcontext() if saved is None else saved.catching_interrupts()
+    with closing(make_envs(min(games, envs))) as vector, catching:
         finished = play_games(vector, policy, games, seed, stop, watch, saved)
     if not finished:
         raise RuntimeError("the evaluation was stopped before a game had ended")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tempest_gym.signals import termination_as_interrupt
 from tempest_rainbow.checkpoint import CheckpointError, read_state_file, write_state_file
 
 __all__ = ["SavedEvaluation"]
@@ -16,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 
 class SavedEvaluation:
-    """Saves an evaluation every few minutes.
+    """Saves an evaluation every few minutes, when it is interrupted, and at its end.
 
     Attributes:
         path: the file.
@@ -36,6 +39,7 @@ class SavedEvaluation:
         self._settings = dict(settings)
         self._every = every_seconds
         self._start = self._last = time.monotonic()
+        self._interrupted = False
 
     def load(self) -> Any:
         """Return the state last saved; None if there is none.
@@ -57,15 +61,35 @@ class SavedEvaluation:
         _log.info("continuing from %s, after %.0f seconds of playing", self.path, self.seconds)
         return saved["state"]
 
+    @contextmanager
+    def catching_interrupts(self) -> Iterator[None]:
+        """Let Ctrl-C, SIGTERM and SIGHUP end the evaluation at its next save, which is then due; a second Ctrl-C ends
+        it at once.
+        """
+
+        def interrupt(number: int, _: Any) -> None:
+            if self._interrupted and number == signal.SIGINT:
+                raise KeyboardInterrupt
+            self._interrupted = True
+
+        with termination_as_interrupt(interrupt):
+            yield
+
     def due(self) -> bool:
         """Return whether it is time to save."""
-        return time.monotonic() - self._last >= self._every
+        return self._interrupted or time.monotonic() - self._last >= self._every
 
     def save(self, state: Any) -> None:
-        """Save; a failure, such as a full disk, is logged and the evaluation continues."""
+        """Save; a failure, such as a full disk, is logged and the evaluation continues.
+
+        Raises:
+            KeyboardInterrupt: the evaluation was interrupted.
+        """
         self._last = time.monotonic()
         seconds = self.seconds + self._last - self._start
         try:
             write_state_file(self.path, {"settings": self._settings, "seconds": seconds, "state": state})
         except OSError as error:
-            _log.warning("the evaluation could not be saved (%s); it continues", error)
+            _log.warning("the evaluation could not be saved (%s)", error)
+        if self._interrupted:
+            raise KeyboardInterrupt

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tempest_rainbow
-from tempest_rainbow.cli import main
+from tempest_rainbow.cli import EvaluateOptions, _play_share, main
 from tempest_rainbow.collect.environments import make_vector
 from tempest_rainbow.config.settings import NETWORK_PRESETS, TEMPEST, NetworkConfig, Task
 from tempest_rainbow.evaluate import bootstrap_interval, evaluate, interquartile_mean, play_games
@@ -59,6 +59,30 @@ def test_bootstrap_intervals_agree_with_a_loop(statistic):
     spread = results[-1] - results[0]
     assert low == pytest.approx(results[100], abs=0.03 * spread)
     assert high == pytest.approx(results[3900], abs=0.03 * spread)
+
+
+@pytest.mark.parametrize("statistic", ["mean", "iqm"])
+@pytest.mark.parametrize("games", [1, 37, 100])
+def test_blocks_of_resamples_leave_the_interval_as_it_is(statistic, games, monkeypatch):
+    scores = np.random.default_rng(2).lognormal(8, 1, games)
+    monkeypatch.setattr("tempest_rainbow.evaluate._BLOCK", 10**9)
+    whole = bootstrap_interval(scores, statistic)
+    for block in (1_000_000, 1_234 * games, 5 * games):
+        monkeypatch.setattr("tempest_rainbow.evaluate._BLOCK", block)
+        assert bootstrap_interval(scores, statistic) == whole
+
+
+def test_a_bootstrap_of_thousands_of_games_takes_little_memory(monkeypatch):
+    most = 0
+
+    def mean(draws):
+        nonlocal most
+        most = max(most, draws.nbytes)
+        return draws[:, 0]
+
+    monkeypatch.setattr("tempest_rainbow.evaluate._row_iqm", mean)
+    bootstrap_interval(np.arange(3000.0), "iqm")
+    assert 0 < most <= 8_000_000
 
 
 def test_the_interval_of_the_mean_covers_the_truth_about_as_often_as_it_says():
@@ -311,6 +335,15 @@ def test_threads_blocks_and_instructions_change_values_by_rounding_alone(tmp_pat
         assert difference < 1e-3
         figures[name] = difference, int(np.sum(others.argmax(axis=1) != first.argmax(axis=1)))
     record_property("figures", figures)
+
+
+def test_every_share_of_a_random_evaluation_draws_its_own_actions(monkeypatch):
+    monkeypatch.setattr("tempest_rainbow.evaluate.play_share", lambda _, policy, *__, **___: policy)
+    options = EvaluateOptions(policy="random")
+    task = Task("CartPole-v1", tempest=False)
+    first, second = (_play_share(options, task, 5, seed) for seed in (10_000, 10_005))
+    rows = np.zeros((50, 4), np.float32)
+    assert (first.act(rows, {}) != second.act(rows, {})).any()
 
 
 def test_random_draws_all_actions_evenly():

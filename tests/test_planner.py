@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import signal
 
 import gymnasium as gym
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from tempest_rainbow.checkpoint import CheckpointError
 from tempest_rainbow.cli import main
-from tempest_rainbow.evaluate import Game, play_games, summary
+from tempest_rainbow.evaluate import Game, play_games, play_share, summary
 from tempest_rainbow.planner import Planner, PlannerConfig
 from tempest_rainbow.policy import ExpertPolicy
 from tempest_rainbow.saved_evaluation import SavedEvaluation
@@ -185,12 +186,41 @@ def test_a_saved_state_does_not_change_while_planning_continues(games, copies):
     assert state["plans"]["wait"].tolist() == [0] * GAMES
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_evaluation_is_saved_and_a_finished_one_is_not_repeated(tmp_path, number):
+    def play(interrupt_at):
+        count = itertools.count()
+
+        def stop():
+            if next(count) == interrupt_at:
+                signal.raise_signal(number)
+            return False
+
+        saved = SavedEvaluation(tmp_path / "evaluation", {})
+        return play_share(vector_of, Still(), 2, 5, stop=stop, saved=saved), next(count)
+
+    def vector_of(count):
+        return vector(count, time_limit=2.0)
+
+    with pytest.raises(KeyboardInterrupt):
+        play(interrupt_at=20)
+    (_, games, *_), steps = play(interrupt_at=None)
+    assert games == play_share(vector_of, Still(), 2, 5).games
+    assert steps < max(game.steps for game in games) - 10
+    again, steps = play(interrupt_at=None)
+    assert (again.games, steps) == (games, 1)
+
+
 def test_what_cannot_be_saved_is_refused(tmp_path, capsys):
     arguments = ["evaluate", "--games", "1", "--save", str(tmp_path / "evaluation")]
     for more, reason in (
         (["--policy", "random"], "--policy random"),
         (["--policy", "expert", "--machine", "mame"], "Tempest on boards"),
         (["--policy", "expert", "--ray", "local"], "--ray"),
+        (
+            ["--policy", "expert", "--save", str(tmp_path / "none/file")],
+            f"the folder {tmp_path / 'none'} does not",
+        ),
     ):
         assert main([*arguments, *more]) == 1
         assert reason in capsys.readouterr().err
