@@ -373,6 +373,10 @@ def test_runs_are_compared_by_curves_and_settings(browser: Browser, tmp_path: Pa
     run = Run(tmp_path / "one", free_port())
     try:
         page = visit(browser, run)
+        page.click("[data-testid=settings]")
+        assert "learning_rate = 0.1" in page.inner_text("[data-testid=report]")
+        page.keyboard.press("Escape")
+        page.wait_for_selector("[data-testid=report]", state="detached")
         page.click("[data-testid=compare]")
         page.wait_for_selector("[data-testid=differences]")
         table = page.inner_text("[data-testid=differences]")

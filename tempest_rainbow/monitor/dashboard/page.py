@@ -274,6 +274,11 @@ def _controls(page: Page) -> None:
                 ui.button(title, icon=icon, on_click=lambda asked=asked: view.command(asked)).props(
                     f"outline data-testid=report-{name}"
                 )
+            settings = view.folder / "config.toml"
+            if settings.is_file():
+                ui.button(
+                    "Settings", icon="tune", on_click=lambda: page.show_report(settings.read_text())
+                ).props("outline data-testid=settings")
 
 
 def _truth(arguments: Any) -> bool:
