@@ -175,17 +175,13 @@ def test_a_resumed_run_reports_what_was_steered_before(tmp_path):
     assert "as steered before: learning_rate_factor 0.5" in printed
 
 
-def test_a_run_folder_is_announced_only_once_it_stays(tmp_path):
+@pytest.mark.parametrize(
+    "wrong", [("--env", "NoSuch-v0"), ("--env", "CartPole-v1", "--replay.capacity", "10")]
+)
+def test_a_run_folder_is_announced_only_once_it_stays(tmp_path, wrong):
+    """Version 0.1 announced the folder, found no such environment, and removed the folder."""
     folder = tmp_path / "run"
-    options = (
-        "--env",
-        "CartPole-v1",
-        "--run",
-        str(folder),
-        "--replay.capacity",
-        "10",
-        "--dashboard.no-on",
-    )
+    options = (*wrong, "--run", str(folder), "--dashboard.no-on")
     failed = subprocess.run(
         [sys.executable, "-m", "tempest_rainbow.cli", "train", *options],
         capture_output=True,
