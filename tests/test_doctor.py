@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+from importlib.metadata import metadata
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,14 @@ def test_a_computer_without_mame_has_no_problem_and_is_shown_how_to_install_it(
     shown = capsys.readouterr().out
     assert "apt-get install mame" in shown
     assert shown.endswith("no problems\n")
+
+
+def test_every_extra_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Version 0.1 listed none."""
+    assert main(["doctor"]) == 0
+    shown = capsys.readouterr().out
+    for extra in set(metadata("tempest-gym").get_all("Provides-Extra") or []) - {"all", "dev", "test"}:
+        assert re.search(rf"^  {extra} +.*: ", shown, re.MULTILINE), extra
 
 
 def test_a_mame_that_is_named_and_missing_is_a_problem_with_a_cure(monkeypatch: pytest.MonkeyPatch) -> None:
