@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
+from tempest_rainbow.monitor.metric_list import format_count
+
 __all__ = ["Chart", "round_step"]
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 420, 80, 150, 36, 50
@@ -45,7 +47,7 @@ class Chart:
             self.line([(0, height), (x_end, height)], "#dddddd")
             self._text(LEFT - 8, self._at(0, height)[1], f"{height:,.6g}", 'text-anchor="end" dy="4"')
         for tick in x_ticks:
-            self._text(self._at(tick, 0)[0], HEIGHT - BOTTOM + 18, f"{tick:,.6g}", 'text-anchor="middle"')
+            self._text(self._at(tick, 0)[0], HEIGHT - BOTTOM + 18, format_count(tick), 'text-anchor="middle"')
         self._text(self._at(x_end / 2, 0)[0], HEIGHT - 12, x_label, 'text-anchor="middle"')
         self._text(LEFT, 20, title, 'font-size="14" font-weight="bold"')
         self._text(14, HEIGHT / 2, y_label, f'text-anchor="middle" transform="rotate(-90 14 {HEIGHT / 2})"')
