@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -163,7 +164,7 @@ def test_a_training_that_took_too_long_gives_no_result(tmp_path, tiny, monkeypat
     player = Player.of("tiny", "mine", "true", "random")
     with pytest.raises(ValueError, match=r"took 2\.1 minutes of processor time, allowed are 1"):
         run_track("tiny", player, (0,), tmp_path)
-    assert not (tmp_path / "tiny").exists()
+    assert not list((tmp_path / "tiny").iterdir())
 
 
 def test_only_squall_is_played(tmp_path, tiny, monkeypatch):
@@ -178,6 +179,8 @@ def test_a_player_needs_a_name_and_a_command_that_can_be_filled_in(tmp_path):
         Player.of("core-hour", train="train.sh")
     with pytest.raises(ValueError, match=r"--name must be usable as a file name, got 'a/b'"):
         Player.of("core-hour", "a/b", policy="random")
+    with pytest.raises(ValueError, match="--name expert is kept for --policy expert"):
+        Player.of("core-hour", "expert", policy="random")
     assert Player.of("core-hour", policy="my/player.py:load").name == "my-player-py-load"
     with pytest.raises(ValueError, match="'pixels': give --train"):
         Player.of("pixels")
@@ -185,6 +188,33 @@ def test_a_player_needs_a_name_and_a_command_that_can_be_filled_in(tmp_path):
         fill_in("train {steps}", TRACKS["core-hour"], tmp_path, 0)
     template = "train {levels} {minutes} {folder}"
     assert fill_in(template, TRACKS["generalisation"], Path("a b"), 0) == "train 1 5 9 13 60 'a b'"
+
+
+def test_what_would_be_lost_after_the_training_is_refused_before(tmp_path, tiny):
+    trains = command(tmp_path, "(folder / 'trained').touch()")
+    with pytest.raises(ValueError, match=r"missing\.py:load: there is no file"):
+        run_track("tiny", Player("mine", trains, "missing.py:load"), (0,), tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match="cannot be written"):
+        run_track("tiny", Player("mine", trains, "random"), (0,), tmp_path / "file")
+    (tmp_path / "work" / "tiny").mkdir(parents=True)
+    with (
+        FileLock(tmp_path / "work" / "tiny" / "mine-0.lock"),
+        pytest.raises(RuntimeError, match="another process is at work"),
+    ):
+        run_track("tiny", Player("mine", trains, "random"), (0,), tmp_path)
+    assert not list(tmp_path.rglob("trained"))
+
+
+def test_a_result_that_other_commands_made_is_noted(tmp_path, tiny, caplog):
+    run_track("tiny", Player("mine", None, "random"), (0,), tmp_path)
+    for policy, noted in (("random", False), ("expert", True)):
+        caplog.clear()
+        run_track("tiny", Player("mine", None, policy), (0,), tmp_path)
+        assert ("made by other commands" in caplog.text) == noted
+    (tmp_path / "tiny" / "mine-0.json").write_text('{"format": 1, "tra')
+    with pytest.raises(ValueError, match=r"mine-0\.json is not a whole result"):
+        run_track("tiny", Player("mine", None, "random"), (0,), tmp_path)
 
 
 @pytest.mark.parametrize("policy", ["missing.py:load", "missing.module:load", f"{Path(__file__)}:missing"])

@@ -15,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from tempest_gym.extras import versions_of
@@ -41,6 +43,9 @@ __all__ = ["Player", "fill_in", "loaded", "run_track"]
 _log = logging.getLogger(__name__)
 
 _CURVE_POINTS = 60
+
+REFERENCES = ("expert", "random", "bundled")
+"""Policies that play as they are; a row of their name is theirs."""
 
 _PACKAGES = ("tempest-gym", "gymnasium", "numpy", "torch")
 
@@ -76,11 +81,13 @@ class Player:
         """Return the player that the command line describes, by default the default trainer.
 
         Raises:
-            ValueError: it has no name or one that cannot be a file's, or the default trainer has no settings for the
-                track.
+            ValueError: it has no name, one that cannot be a file's or that of another policy, or the default trainer
+                has no settings for the track.
         """
         if name is not None and Path(name).name != name:
             raise ValueError(f"--name must be usable as a file name, got {name!r}")
+        if name in REFERENCES and (train, policy) != (None, name):
+            raise ValueError(f"--name {name} is kept for --policy {name}")
         if train is None and policy is None:
             if track not in OURS:
                 raise ValueError(
@@ -109,42 +116,89 @@ def run_track(name: str, player: Player, seeds: tuple[int, ...], folder: Path) -
         folder: results are written to ``folder/TRACK/NAME-SEED.json``, trainings to ``folder/work``.
 
     Raises:
-        ValueError: the game is not the benchmark's, the command cannot be filled in, or a training took too long.
-        RuntimeError: a training failed.
+        ValueError: the game is not the benchmark's, the folder cannot be written, the policy's file does not exist,
+            the command cannot be filled in, or a training took too long.
+        RuntimeError: a training failed, or another process is at work on the same row.
     """
     track = TRACKS[name]
     _check_game()
+    _check_folder(folder / name)
+    _check_policy(player.policy)
     _log.info("track %s: %s", name, track.summary)
     results = []
-    for seed in seeds if player.train else (0,):
+    for seed in dict.fromkeys(seeds) if player.train else (0,):
         result = folder / name / f"{player.name}-{seed}.json"
         results.append(result)
         if result.exists():
-            _log.info("%s exists", result)
+            _note_existing(result, player)
             continue
         work = folder / "work" / name / f"{player.name}-{seed}"
-        training = _trained(track, player, work, seed) if player.train else {}
-        track.check_time(training.get("processor_minutes"))
-        policy = _Shown(loaded(player.policy, work), track)
-        content = {
-            "format": 1,
-            "track": name,
-            "player": player.name,
-            "seed": seed,
-            "train": player.train,
-            "policy": player.policy,
-            "settings": asdict(track),
-            "game": SQUALL_SHA1,
-            "versions": versions_of(_PACKAGES),
-            "machine": f"{platform.machine()}, {platform.system()}",
-            **training,
-            "curve": _curve(work),
-            "tasks": {str(task.start_level): _played(track, task, policy) for task in track.tasks},
-        }
-        result.parent.mkdir(parents=True, exist_ok=True)
+        work.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(f"{work}.lock", timeout=0):
+                content = _content(name, player, seed, work)
+        except Timeout:
+            raise RuntimeError(f"another process is at work on {work}") from None
         write_bytes(result, json.dumps(content).encode())
         _log.info("%s written", result)
     return results
+
+
+def _content(name: str, player: Player, seed: int, work: Path) -> dict[str, Any]:
+    """Train a player and let it play; return the result."""
+    track = TRACKS[name]
+    training = _trained(track, player, work, seed) if player.train else {}
+    track.check_time(training.get("processor_minutes"))
+    policy = _Shown(loaded(player.policy, work), track)
+    return {
+        "format": 1,
+        "track": name,
+        "player": player.name,
+        "seed": seed,
+        "train": player.train,
+        "policy": player.policy,
+        "settings": asdict(track),
+        "game": SQUALL_SHA1,
+        "versions": versions_of(_PACKAGES),
+        "machine": f"{platform.machine()}, {platform.system()}",
+        **training,
+        "curve": _curve(work),
+        "tasks": {str(task.start_level): _played(track, task, policy) for task in track.tasks},
+    }
+
+
+def _check_folder(folder: Path) -> None:
+    """Make the folder of the results, before hours are spent; raise ValueError if it cannot be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ValueError(f"--folder: {folder} cannot be written ({error.strerror})") from error
+
+
+def _check_policy(policy: str) -> None:
+    """Raise ValueError if a policy's Python file does not exist; one in {folder} may appear in training."""
+    source, colon, _ = policy.rpartition(":")
+    if colon and source.endswith(".py") and "{folder}" not in source and not Path(source).is_file():
+        raise ValueError(f"--policy {policy}: there is no file {source}")
+
+
+def _note_existing(result: Path, player: Player) -> None:
+    """Log that a result is kept, and if other commands made it."""
+    try:
+        made = read_json(result)
+        commands = made["train"], made["policy"]
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"{result} is not a whole result: delete it to measure again") from None
+    if commands == (player.train, player.policy):
+        _log.info("%s exists", result)
+    else:
+        _log.warning(
+            "%s exists, made by other commands (train %s, policy %s): choose another --name to measure yours",
+            result,
+            *commands,
+        )
 
 
 def fill_in(template: str, track: Track, folder: Path, seed: int) -> str:
@@ -281,9 +335,10 @@ def loaded(policy: str, folder: Path) -> Policy:
         return load_policy(policy, TEMPEST_ACTIONS, FIRST_SEED)
     if source.endswith(".py"):
         sys.path.append(str(Path(source).absolute().parent))  # for what it imports from beside itself
+        _check_policy(policy)
         spec = importlib.util.spec_from_file_location(Path(source).stem, source)
-        if spec is None or spec.loader is None or not Path(source).exists():
-            raise ValueError(f"--policy {policy}: there is no file {source}")
+        assert spec is not None
+        assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
     else:
