@@ -245,7 +245,7 @@ def test_a_screen_that_is_slow_to_draw_does_not_slow_the_game(rom, monkeypatch):
 def test_smooth_motion_shows_60_pictures_a_second_and_changes_nothing_else(rom, monkeypatch, smooth):
     shown = []
     monkeypatch.setattr(
-        "tempest_gym.commands.human.draw_lines", lambda lines, size: shown.append(lines) or BLACK
+        "tempest_gym.commands.human.draw_lines", lambda lines, size, glow: shown.append(lines) or BLACK
     )
     machine = BoardMachine(rom)
     script = [(0.5, key("SPACE")), (1.0, key("LEFT")), (4.0, key("ESCAPE"))]
