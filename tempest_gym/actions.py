@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -13,6 +15,7 @@ __all__ = [
     "MEANINGS",
     "SPINNER_LEVELS",
     "advised_action",
+    "checked_action",
     "decode_action",
     "encode_action",
     "expert_action",
@@ -40,16 +43,28 @@ LANES = 16
 _STAND, _LOWER, _HIGHER = (SPINNER_LEVELS.index(level) for level in (0, 12, -12))
 
 
-def decode_action(action: int) -> tuple[bool, bool, int]:
-    """Return ``(fire, zap, spinner)`` of a joint action 0-43.
+def checked_action(action: Any) -> int:
+    """Return a joint action as an int.
 
     Raises:
         ValueError: the action is not a whole number within 0-43.
     """
-    index = int(action)
-    if index != action or not 0 <= index < ACTION_COUNT:
+    try:
+        index = int(action)
+    except (TypeError, ValueError, OverflowError):
+        index = -1
+    if not 0 <= index < ACTION_COUNT or index != action:
         raise ValueError(f"action must be a whole number from 0 to {ACTION_COUNT - 1}, got {action!r}")
-    return CONTROLS[index]
+    return index
+
+
+def decode_action(action: int) -> tuple[bool, bool, int]:
+    """Return ``(fire, zap, spinner)`` of a joint action 0-43.
+
+    Raises:
+        ValueError: as `checked_action`.
+    """
+    return CONTROLS[checked_action(action)]
 
 
 def encode_action(fire: bool, zap: bool, spinner: int) -> int:

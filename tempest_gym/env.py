@@ -12,7 +12,7 @@ from gymnasium import spaces
 from gymnasium.utils import seeding
 from numpy.typing import NDArray
 
-from tempest_gym.actions import ACTION_COUNT, CONTROLS, MEANINGS, advised_action, decode_action
+from tempest_gym.actions import CONTROLS, MEANINGS, advised_action, checked_action
 from tempest_gym.display.projection import PICTURE_SIZE, enemy_positions, lane_positions
 from tempest_gym.display.window import Window
 from tempest_gym.frame import FRAMES_PER_SECOND, Frame
@@ -175,9 +175,7 @@ class TempestEnv(gym.Env[NDArray[Any], Any]):
             raise gym.error.ResetNeeded(
                 "the episode has ended or none has started: call reset() before step()"
             )
-        index = int(action)
-        if index != action or not 0 <= index < ACTION_COUNT:
-            decode_action(action)
+        index = checked_action(action)
         settings = self.settings
         if (
             settings.repeat_action_probability
