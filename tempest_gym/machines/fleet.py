@@ -111,14 +111,9 @@ class BoardFleet:
         else:
             pieces = min(len(rows), self.threads * _CHUNKS_PER_THREAD) if self.threads > 1 else 1
             chunks = np.array_split(rows, pieces) if pieces > 1 else [rows]
-            advance = partial(self._advance_chunk, stop_at_death=stop_at_death, skip=skip)
-            self._crew.run([*jobs, *(partial(advance, chunk) for chunk in chunks)])
+            advance = partial(self.advance, stop_at_death=stop_at_death, skip=skip)
+            self._crew.run([*jobs, *(partial(advance, rows=chunk) for chunk in chunks)])
         self._check_all()
-
-    def _advance_chunk(
-        self, rows: NDArray[np.int32], host: LuaHost, *, stop_at_death: bool, skip: int
-    ) -> None:
-        self.advance(host, rows, stop_at_death=stop_at_death, skip=skip)
 
     def _check_all(self) -> None:
         if self._errors.any():
@@ -152,17 +147,13 @@ class BoardFleet:
 
     def random_state(self, row: int) -> tuple[int, float]:
         """Return where a board's random numbers are in their sequence, and the expert's."""
-        return (self._released(row) + self._phase(row)) % PHASE_COUNT, float(
-            self._memory[row, self.hosts[0].random_slot]
-        )
+        phase = self._released(row) + int(self.boards.fields["phase"][row])
+        return phase % PHASE_COUNT, float(self._memory[row, self.hosts[0].random_slot])
 
     def set_random_state(self, row: int, state: tuple[int, float]) -> None:
         """Let a board's random numbers continue from a `random_state`."""
         self.boards.fields["phase"][row] = (state[0] - self._released(row)) % PHASE_COUNT
         self._memory[row, self.hosts[0].random_slot] = state[1]
-
-    def _phase(self, row: int) -> int:
-        return int(self.boards.fields["phase"][row])
 
     def _released(self, row: int) -> int:
         """Return the CPU cycles since the first POKEY's release."""
