@@ -18,7 +18,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tempest_rainbow.levels import deaths_by_level
+from tempest_rainbow.episode_sums import RunningEpisodes, deaths_by_level
 from tempest_rainbow.planner import Planner
 from tempest_rainbow.policy import Policy
 from tempest_rainbow.saved_evaluation import SavedEvaluation
@@ -103,7 +103,7 @@ class Game:
     steps: int
     truncated: bool
     first_level: float = float("nan")
-    deaths: tuple[int, ...] = ()
+    deaths: tuple[float, ...] = ()
 
 
 class _Progress:
@@ -213,15 +213,11 @@ class _Round:
             seed + index for index in range(count)
         ]  # the base class is annotated for one number only
         self._observations, self._info = envs.reset(seed=seeds)
-        self._rewards, self._steps = np.zeros(count), np.zeros(count, np.int64)
-        self._levels = np.full(count, np.nan)
-        if "level" in self._info:
-            self._levels[:] = self._info["level"]
-        self._first_levels = self._levels.copy()
-        self._deaths: list[list[int]] = [[] for _ in range(count)]
+        self._running, everything = RunningEpisodes(count), np.arange(count)
+        self._running.start(everything, everything, self._info)
         self.under_way = np.arange(count) < wanted
         if isinstance(policy, Planner):
-            policy.forget(np.arange(count))
+            policy.forget(everything)
 
     def step(self, progress: _Progress) -> None:
         """Play a step, and add the episodes that it ends to ``progress``."""
@@ -230,28 +226,19 @@ class _Round:
         actions = _actions(self._envs, self._policy, playing, flat, info)
         self._observations, rewards, terminated, truncated, info = self._envs.step(actions)
         self._info = info
-        self._rewards[playing] += rewards[playing]
-        self._steps[playing] += 1
-        if "life_lost" in info and "level" in info:
-            for index in np.flatnonzero(playing & np.asarray(info["life_lost"], np.bool_)):
-                self._deaths[index].append(int(self._levels[index]))
-        if "level" in info:
-            self._levels[playing] = np.fmax(self._levels, np.asarray(info["level"], np.float64))[playing]
-        for index in np.flatnonzero(playing & (terminated | truncated)):
-            reward = float(self._rewards[index])
+        rows = np.flatnonzero(playing)
+        running = self._running
+        running.step(rows, rows, rewards, info)
+        for index in np.flatnonzero(playing & (terminated | truncated)).tolist():
             game = Game(
-                seed=self._seed + int(index),
-                score=float(info["score"][index]) if "score" in info else reward,
-                reward=reward,
-                level=float(self._levels[index]),
-                steps=int(self._steps[index]),
+                seed=self._seed + index,
+                steps=int(running.length[index]),
                 truncated=bool(truncated[index] and not terminated[index]),
-                first_level=float(self._first_levels[index]),
-                deaths=tuple(self._deaths[index]),
+                **running.result(index, info, index),
             )
             progress.finish(game)
             playing[index] = False
-        progress.step(playing, self._steps, self._levels, info.get("score", self._rewards))
+        progress.step(playing, running.length, running.level, info.get("score", running.reward))
 
     def get_state(self) -> dict[str, Any]:
         """Return what `set_state` needs; the environments must have ``clone_state``."""
@@ -259,7 +246,8 @@ class _Round:
             "envs": self._envs.unwrapped.clone_state(),  # type: ignore[attr-defined]
             "planner": self._policy.get_state() if isinstance(self._policy, Planner) else None,
             "info": {name: values for name, values in self._info.items() if isinstance(values, np.ndarray)},
-            **{name: getattr(self, f"_{name}") for name in self._SAVED},
+            "observations": self._observations,
+            "running": self._running.get_state(),
             "under_way": self.under_way,
         }
 
@@ -268,12 +256,9 @@ class _Round:
         self._envs.unwrapped.restore_state(state["envs"])  # type: ignore[attr-defined]
         if isinstance(self._policy, Planner):
             self._policy.set_state(state["planner"])
-        self._info = state["info"]
-        for name in self._SAVED:
-            setattr(self, f"_{name}", state[name])
+        self._info, self._observations = state["info"], state["observations"]
+        self._running.set_state(state["running"])
         self.under_way = state["under_way"]
-
-    _SAVED = ("observations", "rewards", "steps", "levels", "first_levels", "deaths")
 
 
 def _actions(

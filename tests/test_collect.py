@@ -22,7 +22,7 @@ from tempest_rainbow.collect.single_sources import SerialSource, ThreadedSource
 from tempest_rainbow.collect.sources import Arrivals, Truncation, VectorSource
 from tempest_rainbow.config.schedules import EpsilonSchedule, ExpertSchedule
 from tempest_rainbow.config.settings import Task
-from tempest_rainbow.levels import deaths_by_level
+from tempest_rainbow.episode_sums import deaths_by_level
 from tempest_rainbow.policy import random_actions
 from tempest_rainbow.replay.batch import ACTOR_EXPERT, ACTOR_POLICY, ACTOR_RANDOM
 from tempest_rainbow.training.rate_limiter import RateLimiter

@@ -38,7 +38,7 @@ FLOORS = {
         ["cli"],
     ],
     "tempest_rainbow": [
-        ["config", "device", "levels", "sb3"],
+        ["config", "device", "episode_sums", "sb3"],
         ["networks", "replay", "checkpoint"],
         ["learner", "policy"],
         ["planner", "saved_evaluation"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tempest_rainbow.collect.sources import Arrivals, Truncation
-from tempest_rainbow.levels import deaths_by_level
+from tempest_rainbow.episode_sums import RunningEpisodes, deaths_by_level
 
 __all__ = ["Episode", "EpisodeStatistics"]
 
@@ -101,12 +101,8 @@ class EpisodeStatistics:
         """Start with no episodes."""
         self.highest_start: int | None = None
         self.finished = self.truncated = 0
-        self._reward = np.zeros(count)
-        self._length = np.zeros(count, np.int64)
+        self._running = RunningEpisodes(count)
         self._expert = np.zeros(count, np.int64)
-        self._level = np.full(count, np.nan)
-        self._first_level = np.full(count, np.nan)
-        self._deaths: list[list[float]] = [[] for _ in range(count)]
         self._frames = 0
         self._rolling = RollingReward()
         self._recent: dict[str, deque[Episode]] = {
@@ -121,36 +117,22 @@ class EpisodeStatistics:
             arrivals: what the step returned.
             by_expert: bool ``(k,)``, the action of that step was the teacher's.
         """
-        self._reset(arrivals.ids[arrivals.first])
-        stepped = ~arrivals.first
-        ids, info = arrivals.ids[stepped], arrivals.info
+        first, stepped, info = arrivals.first, ~arrivals.first, arrivals.info
+        self._start(arrivals.ids[first], first, info)
+        ids = arrivals.ids[stepped]
         self._frames += len(ids)
-        self._reward[ids] += arrivals.rewards[stepped]
-        self._length[ids] += 1
+        self._running.step(ids, stepped, arrivals.rewards, info)
         self._expert[ids] += by_expert[stepped]
-        if "life_lost" in info:  # Counted at the level of the step before, as in evaluations.
-            for index in arrivals.ids[info["life_lost"].astype(bool) & stepped]:
-                self._deaths[index].append(float(self._level[index]))
-        if "level" in info:
-            every, levels = arrivals.ids, info["level"]
-            self._level[every] = np.fmax(self._level[every], levels)
-            self._first_level[every] = np.where(
-                np.isnan(self._first_level[every]), levels, self._first_level[every]
-            )
         by_time = arrivals.truncations == Truncation.TIME_LIMIT
         ended = []
-        for row in np.flatnonzero((arrivals.terminated | by_time) & stepped):
-            index = arrivals.ids[row]
-            reward, length = float(self._reward[index]), int(self._length[index])
+        for row in np.flatnonzero((arrivals.terminated | by_time) & stepped).tolist():
+            index = int(arrivals.ids[row])
+            length = int(self._running.length[index])
             episode = Episode(
-                reward=reward,
                 length=length,
-                score=float(info["score"][row]) if "score" in info else reward,
-                level=float(self._level[index]),
                 expert_share=float(self._expert[index] / max(length, 1)),
-                first_level=float(self._first_level[index]),
-                deaths=tuple(self._deaths[index]),
                 truncated=bool(by_time[row] and not arrivals.terminated[row]),
+                **self._running.result(index, info, row),
             )
             ended.append(episode)
             self.record(episode, self._frames)
@@ -200,12 +182,8 @@ class EpisodeStatistics:
     def get_state(self) -> dict[str, Any]:
         """Return what ``set_state`` needs."""
         return {
-            "reward": self._reward.copy(),
-            "length": self._length.copy(),
+            **self._running.get_state(),
             "expert": self._expert.copy(),
-            "level": self._level.copy(),
-            "first_level": self._first_level.copy(),
-            "deaths": [list(levels) for levels in self._deaths],
             "finished": self.finished,
             "truncated": self.truncated,
             "frames": self._frames,
@@ -217,13 +195,9 @@ class EpisodeStatistics:
     def set_state(self, state: dict[str, Any]) -> None:
         """Continue from a state that ``get_state`` returned; with another number of environments without the
         episodes under way."""
-        if len(state["reward"]) == len(self._reward):
-            self._reward = np.array(state["reward"])
-            self._length = np.array(state["length"])
+        if len(state["expert"]) == len(self._expert):
+            self._running.set_state(state)
             self._expert = np.array(state["expert"])
-            self._level = np.array(state["level"])
-            self._first_level = np.array(state.get("first_level", self._first_level))
-            self._deaths = [list(levels) for levels in state.get("deaths", self._deaths)]
         self.finished, self.truncated = int(state["finished"]), int(state.get("truncated", 0))
         self._frames = int(state["frames"])
         self._rolling.set_state(state["rolling"])
@@ -233,15 +207,12 @@ class EpisodeStatistics:
 
     def restart(self) -> None:
         """Forget the episodes under way, which cannot be played to their end."""
-        self._reset(np.arange(len(self._deaths)))
+        everything = np.arange(len(self._expert))
+        self._start(everything, everything, {})
 
-    def _reset(self, ids: NDArray[np.int64]) -> None:
-        for sums in (self._reward, self._length, self._expert):
-            sums[ids] = 0
-        for levels in (self._level, self._first_level):
-            levels[ids] = np.nan
-        for index in ids:
-            self._deaths[index] = []
+    def _start(self, ids: NDArray[np.int64], rows: NDArray[Any], info: Mapping[str, Any]) -> None:
+        self._running.start(ids, rows, info)
+        self._expert[ids] = 0
 
 
 def _rows(episodes: Iterable[Episode]) -> list[list[Any]]:
