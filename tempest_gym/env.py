@@ -27,7 +27,7 @@ from tempest_gym.settings import (
     SettingsArguments,
     action_space,
     checked_levels,
-    draw_level,
+    draw_game,
     observation_space,
     start_levels_of,
     with_settings,
@@ -144,9 +144,8 @@ class TempestEnv(gym.Env[NDArray[Any], Any]):
         if self._game_continues and seed is None and "start_level" not in (options or {}):
             frame = self._advance(False, False, 0, False, 1)
         if frame is None or frame.over:
-            game_seed = int(self.np_random.integers(SEED_COUNT)) if seed is None else seed
-            self._seed = game_seed % SEED_COUNT
-            self._show(self.machine.reset(self._seed, draw_level(start_levels, self.np_random)))
+            self._seed, level = draw_game(seed, start_levels, self.np_random)
+            self._show(self.machine.reset(self._seed, level))
             frame = self._advance(False, False, 0, False, 1)
         self._episode_frames, self._episode_level, self._last_action = frame.frames, frame.level, 0
         self._playing, self._game_continues = True, False

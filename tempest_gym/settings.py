@@ -22,6 +22,7 @@ from tempest_gym.actions import ACTION_COUNT
 from tempest_gym.board.layout import DEFAULT_MODEL, MODELS, BoardModel
 from tempest_gym.frame import FEATURE_COUNT, FRAMES_PER_SECOND
 from tempest_gym.machines.machine import MACHINES, MachineName
+from tempest_gym.machines.seeding import SEED_COUNT
 from tempest_gym.machines.setup import BONUS_LIVES, DIFFICULTIES, LIVES, Setup
 
 __all__ = [
@@ -34,7 +35,7 @@ __all__ = [
     "SettingsArguments",
     "action_space",
     "checked_levels",
-    "draw_level",
+    "draw_game",
     "observation_space",
     "start_levels_of",
     "whole_number",
@@ -280,9 +281,11 @@ def checked_levels(levels: Sequence[int]) -> tuple[int, ...]:
     return tuple(whole_number("start_level", level, 1, LAST_START_LEVEL) for level in levels)
 
 
-def draw_level(levels: tuple[int, ...], generator: np.random.Generator) -> int:
-    """Return one of the levels; a single one uses up no random number."""
-    return levels[0] if len(levels) == 1 else levels[int(generator.integers(len(levels)))]
+def draw_game(seed: int | None, levels: tuple[int, ...], generator: np.random.Generator) -> tuple[int, int]:
+    """Return seed and start level of a game; a given seed and a single level use up no random number."""
+    chosen = int(generator.integers(SEED_COUNT)) if seed is None else seed
+    level = levels[0] if len(levels) == 1 else levels[int(generator.integers(len(levels)))]
+    return chosen % SEED_COUNT, level
 
 
 def _one_of(name: str, value: object, expected: Sequence[object]) -> None:

@@ -35,7 +35,7 @@ from tempest_gym.settings import (
     SettingsArguments,
     action_space,
     checked_levels,
-    draw_level,
+    draw_game,
     observation_space,
     start_levels_of,
     whole_number,
@@ -212,28 +212,17 @@ class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]])
         """
         fleet, games, settings = self.fleet, self._games, self.settings
         _CONTROLS.take(self._played(self._rows, actions), 1, out=fleet.controls)
-        rows, ended, restarts = self._rows, None, []
+        rows, restarts, stepped = self._rows, [], np.True_
         if not self._all_play:
-            ended = ~games.playing
-            self._check_autoreset(ended)
-            rows, restarts = self._rows[games.playing], self._restarts(ended)
+            stepped = games.playing.copy()
+            self._check_autoreset(~stepped)
+            rows, restarts = self._rows[stepped], self._restarts(~stepped)
         fleet.step(rows, restarts, stop_at_death=settings.ends_at_death, skip=settings.frame_skip)
 
-        values = self._values()
-        passed = values["frames"] if ended is None else np.where(ended, 0, values["frames"])
-        games.frames += passed
-        values["episode_frames"] += passed
-        rewards = settings.reward(values["objective_reward"], values.get("subjective_reward"))
-        over = self._columns[_FIELD["over"]] != 0
-        games.steps += 1 if ended is None else ~ended
-        terminations, truncations = self._ends(self._rows, over, values)
-        finished = terminations | truncations
-        self._all_play = not finished.any()
-        games.playing = ~finished
-        games.game_continues = terminations & ~over & (settings.episode == "life")
-
+        values, rewards, terminations, truncations = self._count(None, stepped)
         final: dict[str, Any] = {}
         if self.autoreset_mode == AutoresetMode.SAME_STEP and not self._all_play:
+            finished = terminations | truncations
             final = {"final_obs": self._final_observations(finished), "_final_obs": finished.copy()}
             last = _with_masks(_within(values, finished), finished)
             final |= {"final_info": last, "_final_info": finished.copy()}
@@ -269,15 +258,7 @@ class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]])
         fleet.controls[:, chosen_rows] = _CONTROLS[:, self._played(chosen_rows, actions)]
         fleet.step(chosen_rows, stop_at_death=settings.ends_at_death, skip=settings.frame_skip)
 
-        games.frames[chosen_rows] += self._columns[_FIELD["frames"], chosen_rows].astype(np.int64)
-        values = self._values(chosen_rows)
-        over = self._columns[_FIELD["over"], chosen_rows] != 0
-        games.steps[chosen_rows] += 1
-        terminations, truncations = self._ends(chosen_rows, over, values)
-        games.playing[chosen_rows] = ~(terminations | truncations)
-        games.game_continues[chosen_rows] = terminations & ~over & (settings.episode == "life")
-        self._all_play = bool(games.playing.all())
-        rewards = settings.reward(values["objective_reward"], values.get("subjective_reward"))
+        values, rewards, terminations, truncations = self._count(chosen_rows, np.True_)
         infos = _with_masks(values, np.ones(len(chosen_rows), np.bool_))
         return self._observations.of_fleet(fleet, chosen_rows), rewards, terminations, truncations, infos
 
@@ -320,17 +301,25 @@ class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]])
             self.fleet.reseed(rows, new)
         self._all_play = bool(self._games.playing.all())
 
-    def _ends(
-        self, rows: NDArray[np.int32], over: _Flags, values: dict[str, NDArray[Any]]
-    ) -> tuple[_Flags, _Flags]:
-        """Return the terminations and truncations of a step of some rows with these infos."""
-        cleared = values["level"] - 1 > self._games.levels[rows]
-        terminations, truncations = self.settings.ends(
-            over, values["life_lost"], cleared, self._games.frames[rows]
-        )
+    def _count(
+        self, rows: NDArray[np.int32] | None, stepped: _Flags | np.bool_
+    ) -> tuple[dict[str, NDArray[Any]], NDArray[np.float64], _Flags, _Flags]:
+        """Count a step of some rows, or of all, where ``stepped``; return infos, rewards, terminations, truncations."""
+        games, settings = self._games, self.settings
+        chosen: Any = slice(None) if rows is None else rows
+        games.frames[chosen] += self._columns[_FIELD["frames"], chosen].astype(np.int64) * stepped
+        games.steps[chosen] += stepped
+        values = self._values(rows)
+        over = self._columns[_FIELD["over"], chosen] != 0
+        cleared = values["level"] - 1 > games.levels[chosen]
+        terminations, truncations = settings.ends(over, values["life_lost"], cleared, games.frames[chosen])
         if self.max_episode_steps is not None:
-            truncations |= (self._games.steps[rows] >= self.max_episode_steps) & ~terminations
-        return terminations, truncations
+            truncations |= (games.steps[chosen] >= self.max_episode_steps) & ~terminations
+        games.playing[chosen] = ~(terminations | truncations)
+        games.game_continues[chosen] = terminations & ~over & (settings.episode == "life")
+        self._all_play = bool(games.playing.all())
+        rewards = settings.reward(values["objective_reward"], values.get("subjective_reward"))
+        return values, rewards, terminations, truncations
 
     def _checked_rows(self, name: str, rows: Any, count: int) -> NDArray[np.int32]:
         chosen = np.asarray(rows)
@@ -383,10 +372,9 @@ class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]])
         if continues:
             fleet.idle(host, row)
         if not continues or fleet.frames["over"][row]:
-            generator = self._games.generator(row)
-            game_seed = int(generator.integers(SEED_COUNT)) if seed is None else seed
-            self._games.seeds[row] = game_seed % SEED_COUNT
-            fleet.reset(host, row, int(self._games.seeds[row]), draw_level(start_levels, generator))
+            game_seed, level = draw_game(seed, start_levels, self._games.generator(row))
+            self._games.seeds[row] = game_seed
+            fleet.reset(host, row, game_seed, level)
             fleet.idle(host, row)
         frame = fleet.frames[row]
         frame["objective"] = frame["subjective"] = 0.0
