@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 __all__ = ["RateLimiter"]
 
@@ -66,19 +67,16 @@ class RateLimiter:
 
     def wait_to_learn(self, seconds: float) -> bool:
         """Wait until a batch may be drawn, at most ``seconds``; return whether it may."""
-        with self._condition:
-            return (
-                self._condition.wait_for(lambda: self._closed or self.may_learn(), seconds)
-                and self.may_learn()
-            )
+        return self._wait(self.may_learn, seconds)
 
     def wait_to_collect(self, seconds: float) -> bool:
         """Wait until collection may continue, at most ``seconds``; return whether it may."""
+        return self._wait(self.may_collect, seconds)
+
+    def _wait(self, may: Callable[[], bool], seconds: float) -> bool:
         with self._condition:
-            return (
-                self._condition.wait_for(lambda: self._closed or self.may_collect(), seconds)
-                and self.may_collect()
-            )
+            self._condition.wait_for(lambda: self._closed or may(), seconds)
+            return may()
 
     def pause(self) -> None:
         """Make collection wait until ``resume``."""
