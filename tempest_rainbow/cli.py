@@ -399,13 +399,14 @@ def _watch(arguments: list[str]) -> int:
 
 def _play_beside(options: Any, task: Any) -> int:
     """Let a person play the same games as a policy, in one window."""
+    from tempest_gym.actions import ACTION_COUNT
     from tempest_gym.commands.play import play_session
     from tempest_rainbow.players import player_of
-    from tempest_rainbow.policy import TEMPEST_ACTIONS, load_policy
+    from tempest_rainbow.policy import load_policy
 
     if not task.tempest or task.machine != "board" or options.planner or options.output is not None:
         raise ValueError("--play is for Tempest on boards, in a window, without --planner and --output")
-    policy = load_policy(options.policy, TEMPEST_ACTIONS, options.seed)
+    policy = load_policy(options.policy, ACTION_COUNT, options.seed)
     result = play_session(
         policy="human",
         rom=task.rom,

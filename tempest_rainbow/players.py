@@ -10,10 +10,11 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from tempest_gym.actions import ACTION_COUNT
 from tempest_rainbow.collect.environments import make_vector
 from tempest_rainbow.config.settings import TEMPEST, Task
 from tempest_rainbow.planner import Planner, PlannerConfig
-from tempest_rainbow.policy import TEMPEST_ACTIONS, Policy, load_policy
+from tempest_rainbow.policy import Policy, load_policy
 
 if TYPE_CHECKING:
     from tempest_gym.env import TempestEnv
@@ -57,7 +58,7 @@ def player_of(policy: Policy, frame_skip: int = 1) -> Player:
 
 def bundled(env: TempestEnv, seed: int) -> Player:
     """Return the bundled agent as a player of ``env``."""
-    return player_of(load_policy("bundled", TEMPEST_ACTIONS, seed))
+    return player_of(load_policy("bundled", ACTION_COUNT, seed))
 
 
 def planner(env: TempestEnv, seed: int) -> Player:
@@ -68,5 +69,5 @@ def planner(env: TempestEnv, seed: int) -> Player:
     """
     settings = asdict(replace(env.settings, machine="board", episode="life", time_limit=None))
     copies: Any = gym.make_vec(TEMPEST, num_envs=_ROOM, rom=env.rom, **settings).unwrapped
-    plans = Planner(load_policy("bundled", TEMPEST_ACTIONS, seed), copies, PlannerConfig(seed=seed))
+    plans = Planner(load_policy("bundled", ACTION_COUNT, seed), copies, PlannerConfig(seed=seed))
     return partial(plans.choose, env)

@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tempest_gym.actions import ACTION_COUNT, SPINNER_LEVELS
 from tempest_rainbow.checkpoint import WEIGHTS, CheckpointError, Checkpoints, read_weights
 from tempest_rainbow.config.settings import TEMPEST, NetworkConfig
 from tempest_rainbow.device import choose_device
 from tempest_rainbow.networks.rainbow import RainbowNetwork
 
 __all__ = [
-    "TEMPEST_ACTIONS",
     "ExpertPolicy",
     "NetworkPolicy",
     "Policy",
@@ -270,13 +270,6 @@ def weights_digest(policy: Policy) -> str | None:
     return digest.hexdigest()
 
 
-TEMPEST_ACTIONS = 44
-"""Joint actions of Tempest-v0: 11 x (2 x fire + zap) + spinner index (ARCADE F.5)."""
-
-
-_SPINNERS = 11
-
-
 def random_actions(
     generator: np.random.Generator,
     count: int,
@@ -289,8 +282,9 @@ def random_actions(
     With Tempest's 44 actions fire, zap and spinner are drawn apart, because a superzapper is worth
     much more than one of 44 equal choices; otherwise all actions are equally likely.
     """
-    if action_count != TEMPEST_ACTIONS:
+    if action_count != ACTION_COUNT:
         return generator.integers(action_count, size=count)
+    spinners = len(SPINNER_LEVELS)
     fire = generator.random(count) < fire_probability
     zap = generator.random(count) < zap_probability
-    return _SPINNERS * (2 * fire + 1 * zap) + generator.integers(_SPINNERS, size=count)
+    return spinners * (2 * fire + 1 * zap) + generator.integers(spinners, size=count)

@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tempest_gym.actions import ACTION_COUNT
 from tempest_rainbow.collect.environments import make_vector
 from tempest_rainbow.config.settings import TEMPEST, Task
 from tempest_rainbow.planner import Planner, PlannerConfig
-from tempest_rainbow.policy import TEMPEST_ACTIONS, load_policy
+from tempest_rainbow.policy import load_policy
 
 __all__ = ["compare"]
 
@@ -58,7 +59,7 @@ def compare(states: int, seed: int = 0) -> dict[str, dict[str, float]]:
         for each setting ``survival`` (share of copies that live for 60 decisions) with its standard error over the
         states, and ``simulations`` and ``milliseconds`` (processor time) of a search.
     """
-    policy = load_policy("bundled", TEMPEST_ACTIONS, seed)
+    policy = load_policy("bundled", ACTION_COUNT, seed)
     task = Task(TEMPEST, tempest=True, episode="life", time_limit=None, threads=1)
     copies: Any = make_vector(task, 512).unwrapped
     found: Any = make_vector(task, states).unwrapped

@@ -28,6 +28,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
+from tempest_gym.actions import ACTION_COUNT
 from tempest_gym.extras import versions_of
 from tempest_gym.files import read_json, write_bytes
 from tempest_gym.roms import resolve_rom
@@ -36,7 +37,7 @@ from tempest_rainbow.benchmark.tracks import FIRST_SEED, OURS, SQUALL_SHA1, TRAC
 from tempest_rainbow.config.settings import TEMPEST
 from tempest_rainbow.evaluate import evaluate
 from tempest_rainbow.monitor.history import read_history
-from tempest_rainbow.policy import TEMPEST_ACTIONS, ExpertPolicy, Policy, load_policy
+from tempest_rainbow.policy import ExpertPolicy, Policy, load_policy
 
 __all__ = ["Player", "fill_in", "loaded", "run_track"]
 
@@ -332,7 +333,7 @@ def loaded(policy: str, folder: Path) -> Policy:
     policy = policy.format(folder=folder)
     source, colon, function = policy.rpartition(":")
     if not colon or not function.isidentifier():
-        return load_policy(policy, TEMPEST_ACTIONS, FIRST_SEED)
+        return load_policy(policy, ACTION_COUNT, FIRST_SEED)
     if source.endswith(".py"):
         sys.path.append(str(Path(source).absolute().parent))  # for what it imports from beside itself
         _check_policy(policy)
