@@ -3,6 +3,7 @@
 #   bash tests/versions.sh oldest|newest [PYTEST ARGUMENT...]        PYTHON=python3.13 chooses the interpreter,
 #   EXTRAS=test leaves the trainer out.
 # "oldest" takes what pyproject.toml allows at least; "newest" what can be found, upper bounds of numba ignored.
+# PyTorch is always its CPU build: without PyTorch's own index the release of constraints.txt, from PIP_FIND_LINKS.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 which=${1:?oldest or newest}
@@ -15,22 +16,24 @@ mkdir -p "$work"
 export PATH="$work/uv/bin:$PATH" VIRTUAL_ENV="$work/$name"
 export TEMPEST_GYM_CACHE="$work/$name/cache"
 uv venv -q --clear --python "$python" "$VIRTUAL_ENV"
-options=()
-wheels=https://download.pytorch.org/whl/cpu # PyTorch without CUDA's gigabytes, where it can be reached
-"$python" -c "import urllib.request as r; r.urlopen('$wheels/', timeout=9)" 2>/dev/null && options+=(--index-strategy unsafe-best-match --extra-index-url "$wheels")
+options=() overrides=()
 case $which in
 oldest) options+=(--resolution lowest-direct) ;;
-newest)
-    printf 'numba\nllvmlite\n' >"$work/$name.overrides"
-    options+=(--upgrade --override "$work/$name.overrides")
-    ;;
+newest) options+=(--upgrade) overrides+=(numba llvmlite) ;;
 *)
     echo "versions.sh: oldest or newest expected, got $which" >&2
     exit 2
     ;;
 esac
+if "$python" -c 'import urllib.request as r; r.urlopen("https://download.pytorch.org/whl/cpu/", timeout=9)' 2>/dev/null; then
+    options+=(--torch-backend cpu)
+elif [ "$(uname)" = Linux ]; then
+    overrides+=("$(grep '^torch==' tests/constraints.txt)+cpu")
+    [ -z "${PIP_FIND_LINKS:-}" ] || options+=(--find-links "$PIP_FIND_LINKS")
+fi
+printf '%s\n' "${overrides[@]}" >"$work/$name.overrides"
 extras=${EXTRAS:-rainbow,sb3,human,onnx,test}
-uv pip install -q "${options[@]}" -e ".[$extras]"
+uv pip install -q "${options[@]}" --override "$work/$name.overrides" -e ".[$extras]"
 uv pip list 2>/dev/null | grep -E '^(gymnasium|llvmlite|lupa|numba|numpy|torch) '
 if [ $# = 0 ]; then
     set -- tests/test_board_{cpu,native,translation}.py tests/test_{features,recording,render,roms,verify}.py
