@@ -212,7 +212,8 @@ class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]])
         """
         fleet, games, settings = self.fleet, self._games, self.settings
         _CONTROLS.take(self._played(self._rows, actions), 1, out=fleet.controls)
-        rows, restarts, stepped = self._rows, [], np.True_
+        rows, restarts = self._rows, []
+        stepped: Any = True
         if not self._all_play:
             stepped = games.playing.copy()
             self._check_autoreset(~stepped)
@@ -258,7 +259,7 @@ class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]])
         fleet.controls[:, chosen_rows] = _CONTROLS[:, self._played(chosen_rows, actions)]
         fleet.step(chosen_rows, stop_at_death=settings.ends_at_death, skip=settings.frame_skip)
 
-        values, rewards, terminations, truncations = self._count(chosen_rows, np.True_)
+        values, rewards, terminations, truncations = self._count(chosen_rows, True)
         infos = _with_masks(values, np.ones(len(chosen_rows), np.bool_))
         return self._observations.of_fleet(fleet, chosen_rows), rewards, terminations, truncations, infos
 
@@ -302,7 +303,7 @@ class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]])
         self._all_play = bool(self._games.playing.all())
 
     def _count(
-        self, rows: NDArray[np.int32] | None, stepped: _Flags | np.bool_
+        self, rows: NDArray[np.int32] | None, stepped: _Flags | bool
     ) -> tuple[dict[str, NDArray[Any]], NDArray[np.float64], _Flags, _Flags]:
         """Count a step of some rows, or of all, where ``stepped``; return infos, rewards, terminations, truncations."""
         games, settings = self._games, self.settings
