@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tempest_gym.actions import SPINNER_LEVELS
 from tempest_gym.board import Boards
 from tempest_gym.frame import FEATURE_COUNT, FRAME_DTYPE
-from tempest_gym.machines.lua_host import LuaHost
+from tempest_gym.machines.lua_host import FleetArrays, LuaHost
 from tempest_gym.roms import squall_rom
 
 RAM_BYTES = 2048
@@ -109,18 +109,13 @@ class Slideshow:
 
     def advance(self, **how: int) -> None:
         """Advance all boards."""
-        self.host.advance(
-            self.state,
-            self.memory,
-            self.rom,
-            self.rows,
-            self.fire,
-            self.zap,
-            self.spinner,
-            self.features,
-            self.frames,
-            **how,
-        )
+        self.host.advance(self.fleet, self.rows, **how)
+
+    @property
+    def fleet(self) -> FleetArrays:
+        """The arrays as they are now."""
+        boards, actions = (self.state, self.memory, self.rom), (self.fire, self.zap, self.spinner)
+        return FleetArrays(*boards, *actions, self.features, self.frames)
 
 
 class SquallBoard:
@@ -135,25 +130,16 @@ class SquallBoard:
         self.ram = self.boards.ram[0]
         self.memory = np.zeros((1, self.host.memory_size))
         self.features, self.frames = np.zeros((1, FEATURE_COUNT), np.float32), np.zeros(1, FRAME_DTYPE)
-        self.row, (self.fire, self.zap, self.spinner) = np.zeros(1, np.int32), np.zeros((3, 1), np.int32)
+        self.row, self.actions = np.zeros(1, np.int32), np.zeros((3, 1), np.int32)
+        boards = self.boards.state, self.memory, self.rom.memory
+        self.fleet = FleetArrays(*boards, *self.actions, self.features, self.frames)
         self.host.init(self.memory[0], seed, start_level, self.rom.name)
-        self.host.observe(self.boards.state, self.memory, self.row, self.features, self.frames)
+        self.host.observe(self.fleet, self.row)
 
     def advance(self, fire: bool = False, zap: bool = False, spinner: int = 0, **how: int) -> np.void:
         """Act and run on; returns the frame."""
-        self.fire[0], self.zap[0], self.spinner[0] = fire, zap, spinner
-        self.host.advance(
-            self.boards.state,
-            self.memory,
-            self.rom.memory,
-            self.row,
-            self.fire,
-            self.zap,
-            self.spinner,
-            self.features,
-            self.frames,
-            **how,
-        )
+        self.actions[:, 0] = fire, zap, spinner
+        self.host.advance(self.fleet, self.row, **how)
         assert self.boards.error_text(0) is None
         frame: np.void = self.frames[0]
         return frame

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tempest_gym.actions import ACTION_COUNT, SPINNER_LEVELS, expert_actions
 from tempest_gym.board import Boards
 from tempest_gym.frame import FEATURE_COUNT, FRAME_DTYPE
-from tempest_gym.machines.lua_host import LuaHost
+from tempest_gym.machines.lua_host import FleetArrays, LuaHost
 from tempest_gym.machines.seeding import phase_of
 from tempest_gym.roms import squall_rom
 
@@ -213,10 +213,11 @@ def mean_score(policy: str, games: int, limit: int = 30_000) -> tuple[float, flo
         boards.restore(row, start)
         boards.fields["phase"][row] = phase_of(row)
         host.init(memory[row], row, 1, rom.name)
-    host.observe(boards.state, memory, rows, features, frames)
+    fleet = FleetArrays(boards.state, memory, rom.memory, fire, zap, spinner, features, frames)
+    host.observe(fleet, rows)
     levels, levels_of_spinner = np.zeros(games, int), np.array(SPINNER_LEVELS)
     for _ in range(limit):
-        host.advance(boards.state, memory, rom.memory, rows, fire, zap, spinner, features, frames)
+        host.advance(fleet, rows)
         levels = np.maximum(levels, frames["level"])
         rows = rows[frames["over"][rows] == 0]
         if not len(rows):

@@ -435,7 +435,7 @@ def test_a_program_without_a_game_is_given_up(runtime: str) -> None:
 def test_a_wrong_index_is_refused(runtime: str, row: int) -> None:
     show = Slideshow(runtime, random_images(10, 27), boards=2)
     show.rows = np.array([row], np.int32)
-    with pytest.raises(ValueError, match="indices must be from 0 to 1"):
+    with pytest.raises(ValueError, match="rows must be from 0 to 1"):
         show.advance()
 
 
@@ -476,17 +476,7 @@ def test_hosts_run_in_threads_at_once() -> None:
 
     def work(host: LuaHost, rows: NDArray[np.int32]) -> None:
         for _ in range(50):
-            host.advance(
-                shared.state,
-                shared.memory,
-                shared.rom,
-                rows,
-                shared.fire,
-                shared.zap,
-                shared.spinner,
-                shared.features,
-                shared.frames,
-            )
+            host.advance(shared.fleet, rows)
 
     slices = (np.arange(4, dtype=np.int32), np.arange(4, 8, dtype=np.int32))
     threads = [threading.Thread(target=work, args=pair) for pair in zip(hosts, slices, strict=True)]

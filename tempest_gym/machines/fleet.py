@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tempest_gym.board import STATE_DTYPE, Boards
 from tempest_gym.display.projection import PICTURE_SIZE
 from tempest_gym.frame import FEATURE_COUNT, FRAME_DTYPE, FRAME_KINDS, Frame
-from tempest_gym.machines.lua_host import LuaHost
+from tempest_gym.machines.lua_host import FleetArrays, LuaHost
 from tempest_gym.machines.seeding import PHASE_COUNT, expert_random, fork_phases, phase_of
 from tempest_gym.machines.setup import DEFAULT_SETUP, Setup
 from tempest_gym.machines.worker_threads import Crew, Job
@@ -69,8 +69,11 @@ class BoardFleet:
         self.fire, self.zap, self.spinner = self.controls
         self.threads = threads
         self._shares = threads > 1 and self.hosts[0].can_share
-        arrays = self.boards.state, self._memory, self.boards.rom, self.fire, self.zap, self.spinner
-        self._crew = Crew(self.hosts, (*arrays, self.features, self.frames) if self._shares else None)
+        boards, actions = self.boards, self.controls
+        self._arrays = FleetArrays(
+            boards.state, self._memory, boards.rom, *actions, self.features, self.frames
+        )
+        self._crew = Crew(self.hosts, self._arrays if self._shares else None)
         self._start = self._state_at_start(setup)
         self._origin = _origin(rom)
 
@@ -124,7 +127,7 @@ class BoardFleet:
         self.boards.restore(row, self._start)
         self.boards.fields["phase"][row] = phase_of(seed)
         host.init(self._memory[row], seed, start_level, self.game)
-        host.observe(self.boards.state, self._memory, self._row(row), self.features, self.frames)
+        host.observe(self._arrays, self._row(row))
         self.frames["frames"][row] = 1
 
     def fork(self, sources: NDArray[np.int32], targets: NDArray[np.int32], origin: BoardFleet) -> None:
@@ -173,20 +176,7 @@ class BoardFleet:
         limit: int | None = None,
     ) -> None:
         """Play the actions on some boards and run each as `Machine.advance` does, or for ``limit`` frames."""
-        host.advance(
-            self.boards.state,
-            self._memory,
-            self.boards.rom,
-            rows,
-            self.fire,
-            self.zap,
-            self.spinner,
-            self.features,
-            self.frames,
-            stop_at_death=stop_at_death,
-            skip=skip,
-            limit=limit,
-        )
+        host.advance(self._arrays, rows, stop_at_death=stop_at_death, skip=skip, limit=limit)
 
     def idle(self, host: LuaHost, row: int) -> None:
         """Run one board to its next decision frame or the end of the game, with no action."""

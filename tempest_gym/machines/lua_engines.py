@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tempest_gym.frame import FRAME_DTYPE
 
-__all__ = ["Array", "Arrays", "NativeEngine", "PortableEngine", "address_of", "check_array"]
+__all__ = ["FleetArrays", "NativeEngine", "PortableEngine", "address_of", "check_array"]
 
 _CYCLES_BETWEEN_BRIDGES = 3 * 1_512_000
 """A program that does not change its frame counter for three seconds is not running its game."""
@@ -21,11 +20,29 @@ _RUN = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes
 
 _RAM_BYTES = 2048
 
-Array = tuple[NDArray[Any], int, tuple[int | None, ...], Any]
-"""A checked array, its address, and what it was checked for."""
 
-Arrays = tuple[Array, Array, Array, Array, Array]
-"""State, memory, indices, features and frames."""
+class FleetArrays(NamedTuple):
+    """The arrays of a fleet of boards, each C-contiguous.
+
+    Attributes:
+        state: uint8 ``(boards, bytes)``, one board a row.
+        memory: float64 ``(boards, memory_size)``, the Lua's.
+        rom: uint8 ``(65536,)``, the CPU's address space.
+        fire: int32 ``(boards,)``, 0 or 1.
+        zap: int32 ``(boards,)``, 0 or 1.
+        spinner: int32 ``(boards,)``, counts per game frame, -128..127; negative turns to higher lanes.
+        features: float32 ``(boards, 195)``, those of the last frame.
+        frames: ``FRAME_DTYPE (boards,)``, the rest of it.
+    """
+
+    state: NDArray[np.uint8]
+    memory: NDArray[np.float64]
+    rom: NDArray[np.uint8]
+    fire: NDArray[np.int32]
+    zap: NDArray[np.int32]
+    spinner: NDArray[np.int32]
+    features: NDArray[np.float32]
+    frames: NDArray[Any]
 
 
 class NativeEngine:
@@ -40,19 +57,19 @@ class NativeEngine:
         self._observe, self._advance = native[b"observe"], native[b"advance"]
         self._crew = native[b"crew"]
 
-    def crew(self, words: int, signals: dict[str, int], fleet: Sequence[Array]) -> Any:
+    def crew(self, words: int, signals: dict[str, int], fleet: FleetArrays, addresses: list[int]) -> Any:
         """Return Lua's table of functions that share the rows of a fleet by the words at an address."""
-        state, memory, rom, *others = fleet
+        state, memory, rom, *others = addresses
         return self._crew(
             words,
             *(signals[name] for name in ("claim", "exchange", "compare_exchange", "wait_while")),
             self._run_address,
-            rom[1],
+            rom,
             _CYCLES_BETWEEN_BRIDGES,
-            state[1],
-            *state[0].shape,
-            memory[1],
-            *(array[1] for array in others),
+            state,
+            *fleet.state.shape,
+            memory,
+            *others,
         )
 
     def init(self, memory: NDArray[np.float64], seed: int, start_level: int, game: bytes) -> None:
@@ -61,38 +78,32 @@ class NativeEngine:
     def set_start_level(self, memory: NDArray[np.float64], start_level: int) -> None:
         self._set_start_level(address_of(memory), start_level)
 
-    def observe(self, arrays: Arrays) -> int:
-        state, memory, indices, features, frames = arrays
-        result = self._observe(
-            state[1],
-            *state[0].shape,
-            memory[1],
-            indices[1],
-            len(indices[0]),
-            features[1],
-            frames[1],
-        )
-        return int(result)
+    def observe(
+        self, fleet: FleetArrays, addresses: list[int], rows: NDArray[np.int32], rows_address: int
+    ) -> int:
+        state, memory, *_, features, frames = addresses
+        shape = fleet.state.shape
+        return int(self._observe(state, *shape, memory, rows_address, len(rows), features, frames))
 
     def advance(
-        self, arrays: Arrays, rom: Array, actions: tuple[Array, Array, Array], how: tuple[int, int, int]
+        self,
+        fleet: FleetArrays,
+        addresses: list[int],
+        rows: NDArray[np.int32],
+        rows_address: int,
+        how: tuple[int, int, int],
     ) -> int:
-        state, memory, indices, features, frames = arrays
-        fire, zap, spinner = actions
+        state, memory, rom, *others = addresses
         result = self._advance(
             self._run_address,
-            rom[1],
+            rom,
             _CYCLES_BETWEEN_BRIDGES,
-            state[1],
-            *state[0].shape,
-            memory[1],
-            indices[1],
-            len(indices[0]),
-            fire[1],
-            zap[1],
-            spinner[1],
-            features[1],
-            frames[1],
+            state,
+            *fleet.state.shape,
+            memory,
+            rows_address,
+            len(rows),
+            *others,
             *how,
         )
         return int(result)
@@ -118,33 +129,37 @@ class PortableEngine:
     def set_start_level(self, memory: NDArray[np.float64], start_level: int) -> None:
         memory[:] = np.frombuffer(self._set_start_level(memory.tobytes(), start_level), np.float64)
 
-    def observe(self, arrays: Arrays) -> int:
-        state, memory, indices, features, frames = (array[0] for array in arrays)
-        for row in indices.tolist():
-            if not 0 <= row < len(state):
+    def observe(self, fleet: FleetArrays, addresses: list[int], rows: NDArray[np.int32], _: int) -> int:
+        for row in rows.tolist():
+            if not 0 <= row < len(fleet.state):
                 return self._bad_row
-            results = self._observe(memory[row].tobytes(), state[row, :_RAM_BYTES].tobytes())
-            _store(row, results, memory, features, frames)
+            results = self._observe(fleet.memory[row].tobytes(), fleet.state[row, :_RAM_BYTES].tobytes())
+            _store(row, results, fleet)
         return self._all_well
 
     def advance(
-        self, arrays: Arrays, rom: Array, actions: tuple[Array, Array, Array], how: tuple[int, int, int]
+        self,
+        fleet: FleetArrays,
+        addresses: list[int],
+        rows: NDArray[np.int32],
+        _: int,
+        how: tuple[int, int, int],
     ) -> int:
-        state, memory, indices, features, frames = (array[0] for array in arrays)
         result = self._all_well
-        for row in indices.tolist():
-            if not 0 <= row < len(state):
+        for row in rows.tolist():
+            if not 0 <= row < len(fleet.state):
                 return self._bad_row
+            state = fleet.state[row]
             outcome = self._advance(
-                partial(self._run_board, state[row], rom[1]),
-                partial(_poke, state[row]),
-                memory[row].tobytes(),
-                state[row, :_RAM_BYTES].tobytes(),
-                *(int(action[0][row]) for action in actions),
+                partial(self._run_board, state, addresses[2]),
+                partial(_poke, state),
+                fleet.memory[row].tobytes(),
+                state[:_RAM_BYTES].tobytes(),
+                *(int(action[row]) for action in (fleet.fire, fleet.zap, fleet.spinner)),
                 *how,
             )
             if isinstance(outcome, tuple):
-                _store(row, outcome[1:], memory, features, frames)
+                _store(row, outcome[1:], fleet)
                 if outcome[0] == self._no_decision and result == self._all_well:
                     result = row
         return result
@@ -159,16 +174,9 @@ def _poke(board: NDArray[np.uint8], address: float, value: float) -> None:
     board[int(address)] = int(value)
 
 
-def _store(
-    row: int,
-    results: tuple[bytes, bytes, bytes],
-    memory: NDArray[np.float64],
-    features: NDArray[np.float32],
-    frames: NDArray[Any],
-) -> None:
-    memory[row] = np.frombuffer(results[0], np.float64)
-    features[row] = np.frombuffer(results[1], np.float32)
-    frames[row] = np.frombuffer(results[2], FRAME_DTYPE)[0]
+def _store(row: int, results: tuple[bytes, bytes, bytes], fleet: FleetArrays) -> None:
+    for array, result in zip((fleet.memory, fleet.features, fleet.frames), results, strict=True):
+        array[row] = np.frombuffer(result, array.dtype).reshape(array.shape[1:])
 
 
 def _c_definition() -> str:

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from tempest_gym.frame import FEATURE_COUNT, FRAME_DTYPE
 from tempest_gym.machines.lua_engines import (
-    Array,
-    Arrays,
+    FleetArrays,
     NativeEngine,
     PortableEngine,
     address_of,
@@ -24,10 +23,7 @@ from tempest_gym.machines.lua_engines import (
 )
 from tempest_gym.paths import lua_directory
 
-__all__ = ["LuaHost", "LuaRuntimeName", "NoDecisionError"]
-
-FleetArrays = tuple[NDArray[Any], ...]
-"""The arrays of a fleet of boards that its threads share, see `LuaHost.lead`."""
+__all__ = ["FleetArrays", "LuaHost", "LuaRuntimeName", "NoDecisionError"]
 
 LuaRuntimeName = Literal["auto", "luajit", "lua54", "lua53"]
 
@@ -35,12 +31,6 @@ _MODULES = {"luajit": "lupa.luajit21", "lua54": "lupa.lua54", "lua53": "lupa.lua
 
 ALL_WELL = -1
 """Result if all rows found a decision frame."""
-
-_REMEMBERED = 32
-"""Number of arrays whose addresses a host caches; it keeps them alive."""
-
-_ANY: tuple[None] = (None,)
-"""Shape of a vector of any length."""
 
 
 class NoDecisionError(RuntimeError):
@@ -107,7 +97,8 @@ class LuaHost:
         self.version: str = self._lua.eval(b"jit and jit.version or _VERSION").decode()
         self.memory_size = int(module[b"MEMORY"])
         self.random_slot = int(module[b"RANDOM"])
-        self._known: dict[int, Array] = {}
+        self._fleet: FleetArrays | None = None
+        self._rows: NDArray[np.int32] | None = None
         self._plan: Any = None
         self._lead: Any = None
         self._serve: Any = None
@@ -139,29 +130,17 @@ class LuaHost:
         check_array(memory, np.float64, (self.memory_size,), "memory")
         self._engine.set_start_level(memory, int(start_level))
 
-    def observe(
-        self,
-        state: NDArray[np.uint8],
-        memory: NDArray[np.float64],
-        indices: NDArray[np.int32],
-        features: NDArray[np.float32],
-        frames: NDArray[Any],
-    ) -> None:
+    def observe(self, fleet: FleetArrays, rows: NDArray[np.int32]) -> None:
         """Observe boards where they are, at a bridge point; arguments as of `advance`."""
-        result = self._engine.observe(self._arrays(state, memory, indices, features, frames))
-        self._check_result(result, indices, len(state))
+        self._check(fleet, rows)
+        self._check_result(
+            self._engine.observe(fleet, self._addresses, rows, self._rows_address), fleet, rows
+        )
 
     def advance(
         self,
-        state: NDArray[np.uint8],
-        memory: NDArray[np.float64],
-        rom: NDArray[np.uint8],
-        indices: NDArray[np.int32],
-        fire: NDArray[np.int32],
-        zap: NDArray[np.int32],
-        spinner: NDArray[np.int32],
-        features: NDArray[np.float32],
-        frames: NDArray[Any],
+        fleet: FleetArrays,
+        rows: NDArray[np.int32],
         *,
         stop_at_death: bool = False,
         skip: int = 1,
@@ -173,34 +152,22 @@ class LuaHost:
         pilot does. A board that stops on an error is left as it is; its state holds the error.
 
         Args:
-            state: uint8 ``(boards, bytes)``, one board a row, changed in place.
-            memory: float64 ``(boards, memory_size)``, changed in place.
-            rom: uint8 ``(65536,)``, the CPU's address space.
-            indices: int32, the rows to advance, each once.
-            fire: int32 ``(boards,)``, 0 or 1.
-            zap: int32 ``(boards,)``, 0 or 1.
-            spinner: int32 ``(boards,)``, counts per game frame, -128..127; negative turns to higher lanes.
-            features: float32 ``(boards, 195)``, gets the features of the last frame.
-            frames: ``FRAME_DTYPE (boards,)``, gets the rest of it; ``objective`` and ``subjective`` are sums
-                and ``life_lost`` reports a death over the ``frames`` game frames passed.
+            fleet: the boards and their actions; state, memory, features and frames are changed in place. In frames,
+                ``objective`` and ``subjective`` are sums and ``life_lost`` reports a death over the ``frames`` game
+                frames passed.
+            rows: int32, C-contiguous, the boards to advance, each once.
             stop_at_death: stop in the frame in which the player dies, too.
             skip: play the action in that many decision frames, unless the player dies.
             limit: stop after that many game frames anyway; 1 makes it a single game frame.
 
         Raises:
-            ValueError: an array has the wrong dtype, shape or memory order, or an index is out of range.
+            ValueError: an array has the wrong dtype, shape or memory order, or a row is out of range.
             NoDecisionError: a program never reached play.
         """
-        arrays = self._arrays(state, memory, indices, features, frames)
-        boards = state.shape[:1]
-        program = self._array(rom, np.uint8, (self._rom_bytes,), "rom")
-        actions = (
-            self._array(fire, np.int32, boards, "fire"),
-            self._array(zap, np.int32, boards, "zap"),
-            self._array(spinner, np.int32, boards, "spinner"),
-        )
+        self._check(fleet, rows)
         how = int(stop_at_death), skip, self._longest_way if limit is None else limit
-        self._check_result(self._engine.advance(arrays, program, actions, how), indices, len(state))
+        result = self._engine.advance(fleet, self._addresses, rows, self._rows_address, how)
+        self._check_result(result, fleet, rows)
 
     @property
     def can_share(self) -> bool:
@@ -212,25 +179,11 @@ class LuaHost:
 
         Args:
             words: shared words that `machines.worker_threads` explains; they and the arrays must stay alive.
-            fleet: state, memory, rom, fire, zap, spinner, features and frames, as of `advance`.
+            fleet: the boards, as of `advance`.
         """
-        boards = len(fleet[0])
-        shapes: tuple[tuple[str, Any, tuple[int | None, ...]], ...] = (
-            ("state", np.uint8, (boards, self._state_bytes)),
-            ("memory", np.float64, (boards, self.memory_size)),
-            ("rom", np.uint8, (self._rom_bytes,)),
-            ("fire", np.int32, (boards,)),
-            ("zap", np.int32, (boards,)),
-            ("spinner", np.int32, (boards,)),
-            ("features", np.float32, (boards, FEATURE_COUNT)),
-            ("frames", FRAME_DTYPE, (boards,)),
-        )
-        arrays = [
-            self._array(array, dtype, shape, name)
-            for array, (name, dtype, shape) in zip(fleet, shapes, strict=True)
-        ]
+        self._check_fleet(fleet)
         assert isinstance(self._engine, NativeEngine)
-        crew = self._engine.crew(address_of(words), self.signals, arrays)
+        crew = self._engine.crew(address_of(words), self.signals, fleet, self._addresses)
         self._plan, self._lead, self._serve = crew[b"plan"], crew[b"lead"], crew[b"serve"]
 
     def plan(self, rows: NDArray[np.int32], stop_at_death: bool, skip: int, helpers: int) -> int:
@@ -239,8 +192,8 @@ class LuaHost:
         Returns:
             How many of these are asleep and have to be woken.
         """
-        known = self._array(rows, np.int32, _ANY, "rows")
-        return int(self._plan(known[1], len(rows), int(stop_at_death), skip, helpers))
+        self._check_rows(rows)
+        return int(self._plan(self._rows_address, len(rows), int(stop_at_death), skip, helpers))
 
     def lead(self, helpers: int, looks: int) -> int:
         """Advance rows of the published plan until none is left; then poll each of the first ``helpers`` up to
@@ -256,39 +209,36 @@ class LuaHost:
         arrived in this many polls (False)."""
         return bool(self._serve(helper, looks))
 
-    def _check_result(self, result: int, indices: NDArray[np.int32], boards: int) -> None:
+    def _check_result(self, result: int, fleet: FleetArrays, rows: NDArray[np.int32]) -> None:
         if result == self._bad_row:
-            raise ValueError(f"indices must be from 0 to {boards - 1}, got {indices}")
+            raise ValueError(f"rows must be from 0 to {len(fleet.state) - 1}, got {rows}")
         if result >= 0:
             raise NoDecisionError(result)
 
-    def _arrays(
-        self,
-        state: NDArray[np.uint8],
-        memory: NDArray[np.float64],
-        indices: NDArray[np.int32],
-        features: NDArray[np.float32],
-        frames: NDArray[Any],
-    ) -> Arrays:
-        boards = len(state)
-        return (
-            self._array(state, np.uint8, (boards, self._state_bytes), "state"),
-            self._array(memory, np.float64, (boards, self.memory_size), "memory"),
-            self._array(indices, np.int32, _ANY, "indices"),
-            self._array(features, np.float32, (boards, FEATURE_COUNT), "features"),
-            self._array(frames, FRAME_DTYPE, (boards,), "frames"),
-        )
+    def _check(self, fleet: FleetArrays, rows: NDArray[np.int32]) -> None:
+        """Check arrays and find their addresses; those of the last call are remembered, as NumPy takes microseconds."""
+        if fleet is not self._fleet:
+            self._check_fleet(fleet)
+        if rows is not self._rows:
+            self._check_rows(rows)
 
-    def _array(self, array: NDArray[Any], dtype: Any, shape: tuple[int | None, ...], name: str) -> Array:
-        """Check an array and find its address; both are cached, as NumPy takes microseconds."""
-        known = self._known.get(id(array))
-        if known is not None and known[0] is array and known[2] == shape and known[3] is dtype:
-            return known
-        check_array(array, dtype, shape, name)
-        if len(self._known) >= _REMEMBERED:
-            self._known.clear()
-        known = self._known[id(array)] = (array, address_of(array), shape, dtype)
-        return known
+    def _check_fleet(self, fleet: FleetArrays) -> None:
+        boards = len(fleet.state)
+        shapes: dict[str, tuple[Any, tuple[int | None, ...]]] = {
+            "state": (np.uint8, (boards, self._state_bytes)),
+            "memory": (np.float64, (boards, self.memory_size)),
+            "rom": (np.uint8, (self._rom_bytes,)),
+            **dict.fromkeys(("fire", "zap", "spinner"), (np.int32, (boards,))),
+            "features": (np.float32, (boards, FEATURE_COUNT)),
+            "frames": (FRAME_DTYPE, (boards,)),
+        }
+        for name, (dtype, shape) in shapes.items():
+            check_array(getattr(fleet, name), dtype, shape, name)
+        self._fleet, self._addresses = fleet, [address_of(array) for array in fleet]
+
+    def _check_rows(self, rows: NDArray[np.int32]) -> None:
+        check_array(rows, np.int32, (None,), "rows")
+        self._rows, self._rows_address = rows, address_of(rows)
 
     def _load(self) -> Any:
         folder = str(lua_directory()).encode()
