@@ -16,11 +16,12 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from operator import attrgetter
 
 import numpy as np
 
 from tempest_gym.features import FEATURES
-from tempest_gym.frame import DESCENT, FEATURE_COUNT, PLAY, Frame
+from tempest_gym.frame import DESCENT, FEATURE_COUNT, FRAME_KINDS, PLAY, Frame
 
 __all__ = [
     "PACKET_BYTES",
@@ -44,6 +45,23 @@ PROTOCOL_VERSION = 1
 """Version of hello, commands and responses; the packet and the reply of Tempest-v0 never change."""
 
 _HEADER = struct.Struct(">HddBBBHIBBBhhBBBBB")
+_FIELDS = (
+    *(
+        "subjective",
+        "objective",
+        "game_state",
+        "game_mode",
+        "life_lost",
+        "frame",
+        "score",
+        "save",
+        "fire",
+        "zap",
+    ),
+    *("spinner", "expert_target", "player_lane", "open", "expert_fire", "expert_zap", "level"),
+)
+"""What follows the number of features in a packet's header."""
+_FLAGS = tuple(name for name in _FIELDS if FRAME_KINDS[name] is bool)
 _LENGTH = struct.Struct(">H")
 _REPLY = struct.Struct(">bbb")
 _COMMAND = struct.Struct(">BBI")
@@ -203,30 +221,8 @@ def encode_response(command: Command, payload: bytes = b"") -> bytes:
 
 def encode_frame(frame: Frame) -> bytes:
     """Return the packet of a frame with its length, as a client sends it."""
-    return (
-        _LENGTH.pack(PACKET_BYTES)
-        + _HEADER.pack(
-            FEATURE_COUNT,
-            frame.subjective,
-            frame.objective,
-            frame.game_state,
-            frame.game_mode,
-            frame.life_lost,
-            frame.frame,
-            frame.score,
-            frame.save,
-            frame.fire,
-            frame.zap,
-            frame.spinner,
-            frame.expert_target,
-            frame.player_lane,
-            frame.open,
-            frame.expert_fire,
-            frame.expert_zap,
-            frame.level,
-        )
-        + np.asarray(frame.features).astype(">f4").tobytes()
-    )
+    header = _HEADER.pack(FEATURE_COUNT, *attrgetter(*_FIELDS)(frame))
+    return _LENGTH.pack(PACKET_BYTES) + header + np.asarray(frame.features).astype(">f4").tobytes()
 
 
 class FrameDecoder:
@@ -248,72 +244,34 @@ class FrameDecoder:
         """
         if len(body) != PACKET_BYTES:
             raise ProtocolError("length", f"a packet has {PACKET_BYTES} bytes, got {len(body)}")
-        (
-            count,
-            subjective,
-            objective,
-            state,
-            mode,
-            life_lost,
-            number,
-            score,
-            save,
-            fire,
-            zap,
-            spinner,
-            target,
-            lane,
-            is_open,
-            expert_fire,
-            expert_zap,
-            level,
-        ) = _HEADER.unpack_from(body)
+        count, *numbers = _HEADER.unpack_from(body)
         if count != FEATURE_COUNT:
             raise ProtocolError("count", f"a packet has {FEATURE_COUNT} values, got {count}")
         features = np.frombuffer(body, ">f4", FEATURE_COUNT, _HEADER.size).astype(np.float32)
         if not np.abs(features).max() <= 1.0:
             worst = int(np.argmax(~(np.abs(features) <= 1.0)))
             raise _bad_number(f"feature {worst}", float(features[worst]), 1.0)
-        for name, reward in (("subjective", subjective), ("objective", objective)):
-            if not abs(reward) <= _REWARD_LIMIT:
-                raise _bad_number(f"{name} reward", reward, _REWARD_LIMIT)
-        if max(life_lost, save, fire, zap, is_open, expert_fire, expert_zap) > 1:
-            raise ProtocolError("range", "a flag of the packet is neither 0 nor 1")
+        values = dict(zip(_FIELDS, numbers, strict=True))
+        for name in ("subjective", "objective"):
+            if not abs(values[name]) <= _REWARD_LIMIT:
+                raise _bad_number(f"{name} reward", values[name], _REWARD_LIMIT)
+        for name in _FLAGS:
+            if values[name] > 1:
+                raise ProtocolError("range", "a flag of the packet is neither 0 nor 1")
+            values[name] = bool(values[name])
+        lane, target, score = values["player_lane"], values["expert_target"], values["score"]
         if lane > 15 or not (target in _NO_TARGET or 0 <= target <= 15) or score > _SCORE_LIMIT:
             raise ProtocolError("range", f"a packet with lane {lane}, target {target} or score {score}")
-        if not -128 <= spinner <= 127:
-            raise ProtocolError("range", f"a packet with spinner {spinner}")
-        real = mode >= _REAL_GAME
+        if not -128 <= values["spinner"] <= 127:
+            raise ProtocolError("range", f"a packet with spinner {values['spinner']}")
+        values["expert_target"] = max(target, -1)
+        real, state = values["game_mode"] >= _REAL_GAME, values["game_state"]
         alive = bool(features[_ALIVE_FEATURE])
         decision = real and alive and state in (PLAY, DESCENT)
         lives = round(float(features[_LIVES_FEATURE]) * _LIVES_SCALE)
         over = self.in_game and (not real or lives == 0 or state in _GAME_ENDS)
         self.in_game = not over and (self.in_game or decision)
-        return Frame(
-            features=features,
-            subjective=subjective,
-            objective=objective,
-            score=score,
-            frame=number,
-            spinner=spinner,
-            expert_target=max(target, -1),
-            game_state=state,
-            game_mode=mode,
-            life_lost=bool(life_lost),
-            save=bool(save),
-            fire=bool(fire),
-            zap=bool(zap),
-            player_lane=lane,
-            open=bool(is_open),
-            expert_fire=bool(expert_fire),
-            expert_zap=bool(expert_zap),
-            level=level,
-            lives=lives,
-            alive=alive,
-            decision=decision,
-            over=over,
-            frames=1,
-        )
+        return Frame(features, **values, lives=lives, alive=alive, decision=decision, over=over)
 
 
 def _bad_number(name: str, value: float, limit: float) -> ProtocolError:
