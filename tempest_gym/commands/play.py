@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,7 +132,8 @@ def _recording(env: TempestEnv, file: Path | None, policy: str, rom: RomImage) -
     if file is None:
         yield
         return
-    env.machine = recorder = Recorder(env.machine, matching_model(env.machine, rom))
+    recorder = Recorder(env.machine, matching_model(env.machine, rom))
+    env.machine = cast("Machine", recorder)
     try:
         yield
     finally:

@@ -14,9 +14,6 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from tempest_gym import __version__
 from tempest_gym.board.layout import MODELS
 from tempest_gym.files import read_start, write_bytes
@@ -233,15 +230,13 @@ class Recorder:
         """Record the machine's games from its next reset on."""
         self.machine = machine
         self._board_model = board_model
-        self.name, self.game = machine.name, machine.game
         self._controls: bytearray | None = None
         self._seed = self._start_level = 0
         self._frame: Frame | None = None
 
-    @property
-    def mame_version(self) -> int:
-        """That of the machine."""
-        return self.machine.mame_version
+    def __getattr__(self, name: str) -> Any:
+        """Return what the machine has under a name: its state, memories and picture."""
+        return getattr(self.machine, name)
 
     @property
     def started(self) -> bool:
@@ -262,7 +257,7 @@ class Recorder:
         if frame is None or controls is None:
             raise RuntimeError("nothing was played that could be recorded")
         header = Header(
-            game=self.game,
+            game=self.machine.game,
             rom=rom,
             seed=self._seed,
             start_level=self._start_level,
@@ -308,18 +303,10 @@ class Recorder:
             raise RuntimeError(f"a recording holds {FRAMES_MAX} game frames, and they are played")
         self._controls += bytes([byte]) * frames
 
-    def save_state(self) -> bytes:
-        """Return the whole state of the machine."""
-        return self.machine.save_state()
-
     def load_state(self, state: bytes) -> Frame:
         """Go back to a saved state, which ends the recording: it could not be played from its start."""
         self._controls = self._frame = None
         return self.machine.load_state(state)
-
-    def random_state(self) -> tuple[int, float]:
-        """Return where the machine's random numbers are."""
-        return self.machine.random_state()
 
     def set_random_state(self, state: tuple[int, float]) -> None:
         """Move the random numbers, which ends the recording."""
@@ -330,26 +317,6 @@ class Recorder:
         """Reseed the machine, which ends the recording."""
         self._controls = self._frame = None
         self.machine.reseed(seed)
-
-    def ram(self) -> NDArray[np.uint8]:
-        """Return a copy of RAM."""
-        return self.machine.ram()
-
-    def colour_ram(self) -> NDArray[np.uint8]:
-        """Return a copy of colour RAM."""
-        return self.machine.colour_ram()
-
-    def vector_ram(self) -> NDArray[np.uint8]:
-        """Return a copy of vector RAM."""
-        return self.machine.vector_ram()
-
-    def picture(self) -> NDArray[np.uint8]:
-        """Return what the screen shows."""
-        return self.machine.picture()
-
-    def close(self) -> None:
-        """Close the machine."""
-        self.machine.close()
 
 
 def ram_digest(machine: Machine) -> str:

@@ -69,7 +69,7 @@ class BoardFleet:
         self.fire, self.zap, self.spinner = self.controls
         self.threads = threads
         self._shares = threads > 1 and self.hosts[0].can_share
-        boards, actions = self.boards, self.controls
+        boards, actions = self.boards, (self.fire, self.zap, self.spinner)
         self._arrays = FleetArrays(
             boards.state, self._memory, boards.rom, *actions, self.features, self.frames
         )

@@ -175,7 +175,8 @@ def _poke(board: NDArray[np.uint8], address: float, value: float) -> None:
 
 
 def _store(row: int, results: tuple[bytes, bytes, bytes], fleet: FleetArrays) -> None:
-    for array, result in zip((fleet.memory, fleet.features, fleet.frames), results, strict=True):
+    arrays: tuple[NDArray[Any], ...] = fleet.memory, fleet.features, fleet.frames
+    for array, result in zip(arrays, results, strict=True):
         array[row] = np.frombuffer(result, array.dtype).reshape(array.shape[1:])
 
 
