@@ -33,12 +33,14 @@ class PlanOptions:
 
     copies: int = 8
     """Copies of a game that the policy plays ahead to see whether one dies."""
-    horizon: int = 40
-    """Decisions that a copy is played ahead."""
+    guard_horizon: int = 24
+    """Decisions that these copies are played ahead."""
     every: int = 4
     """Decisions between two such checks while no copy dies."""
-    simulations: int = 264
-    """Most copies that a search for a better plan plays ahead."""
+    horizon: int = 40
+    """Decisions that a search for a better plan plays a copy ahead."""
+    simulations: int = 267
+    """Most copies that a search plays."""
     enough: int = 1000
     """Copies of a plan; a search ends early where that many, all that were tried, live."""
     seconds: float | None = None
@@ -365,6 +367,7 @@ def _planner(options: Any, task: Any, policy: Any) -> Any:
     config = PlannerConfig(
         copies=plan.copies,
         horizon=plan.horizon,
+        guard_horizon=plan.guard_horizon,
         guard_every=plan.every,
         simulations=plan.simulations,
         enough=plan.enough,

@@ -140,14 +140,14 @@ def test_a_planner_shows_on_which_lanes_its_copies_live_and_die():
 
 def test_the_decision_of_a_planner_counts_every_copy_by_its_lane():
     env = gym.make(TEMPEST.env, start_level=33).unwrapped
-    planner = make_planner(ExpertPolicy(), TEMPEST, PlannerConfig(copies=5, horizon=8, holds=(3,)), room=16)
+    planner = make_planner(ExpertPolicy(), TEMPEST, PlannerConfig(copies=5, guard_horizon=8), room=16)
     observation, info = env.reset(seed=1)
     for _ in range(60):
         decision = decide(planner, observation, info, env)
         searched = 0 if planner.searched is None else len(planner.searched.lived)
         assert decision.futures.sum() == 5 + searched
         assert decision.searched == (searched > 0)
-        dead = (planner.futures.lived < 8).sum() + (0 if not searched else (planner.searched.lived < 8).sum())
+        dead = planner.futures.died.sum() + (planner.searched.died.sum() if searched else 0)
         assert decision.futures[1].sum() == dead
         observation, _, terminated, _, info = env.step(decision.action)
         if terminated:

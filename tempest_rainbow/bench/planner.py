@@ -40,9 +40,9 @@ SETTINGS: dict[str, PlannerConfig | None] = {
     "no search": None,
     "22 simulations": PlannerConfig(simulations=22),
     "88 simulations": PlannerConfig(simulations=88),
-    "264 simulations": PlannerConfig(),
+    "267 simulations": PlannerConfig(),
     "792 simulations": PlannerConfig(simulations=792),
-    "264, enough 5": PlannerConfig(enough=5),
+    "267, enough 5": PlannerConfig(enough=5),
     "792, enough 13": PlannerConfig(simulations=792, enough=13),
     "horizon 20": PlannerConfig(horizon=20),
     "horizon 60": PlannerConfig(horizon=60),
@@ -65,7 +65,7 @@ def compare(states: int, seed: int = 0) -> dict[str, dict[str, float]]:
     found: Any = make_vector(task, states).unwrapped
     found.reset(seed=seed)
     chosen = _find(policy, copies, found, states, seed)
-    trial = Planner(policy, copies, PlannerConfig(horizon=_HORIZON, seed=seed + 1))
+    trial = Planner(policy, copies, PlannerConfig(seed=seed + 1))
     result = {}
     for name, config in SETTINGS.items():
         planner = Planner(policy, copies, config)
@@ -73,11 +73,13 @@ def compare(states: int, seed: int = 0) -> dict[str, dict[str, float]]:
         start = time.process_time()
         if config is not None:
             for row in range(states):
-                [plan], _ = planner.search(found, np.array([row]))
-                actions[row], holds[row] = planner.plans[plan]
+                each = slice(row, row + 1)
+                actions[each], holds[each] = planner.search(
+                    found, np.array([row]), actions[each], holds[each]
+                )
         spent = time.process_time() - start
-        lived = trial.play(found, np.arange(states), actions[:, None], holds[:, None], _TRIALS).lived[:, 0]
-        survival = (lived == _HORIZON).mean(axis=1)
+        futures = trial.play(found, np.arange(states), actions[:, None], holds[:, None], _TRIALS, _HORIZON)
+        survival = (~futures.died[:, 0]).mean(axis=1)
         result[name] = {
             "survival": float(survival.mean()),
             "standard_error": float(survival.std() / np.sqrt(states)),

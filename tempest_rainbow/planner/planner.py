@@ -1,10 +1,10 @@
 """A planner over any policy: it plays copies of the game ahead, and changes the policy's choice where they die.
 
-At a decision the policy plays some copies of the game ahead (the guard). Only if one of them dies does a search
-follow: every action, held for a few steps and then left to the policy, is tried on copies, those that survive longest
-on more of them (sequential halving, Karnin et al. 2013). The best plan is followed for as long as it holds its action,
-under the same guard. Every copy gets random numbers of its own, so the planner knows the rules of the game,
-but not its future random numbers.
+At a decision the policy plays some copies of the game a short way ahead (the guard). Only if one of them dies does a
+search follow: every action, held for a few steps and then left to the policy, is tried on copies that are played
+further, those that survive longest on more of them (sequential halving, Karnin et al. 2013). The best plan is followed
+for as long as it holds its action, under the same guard. Every copy gets random numbers of its own, so the planner
+knows the rules of the game, but not its future random numbers.
 """
 
 from __future__ import annotations
@@ -56,8 +56,9 @@ class PlannerConfig:
 
     Attributes:
         copies: copies that the guard plays ahead.
-        horizon: steps that a copy is played ahead.
+        guard_horizon: steps that the guard plays them.
         guard_every: decisions between two guards of a game in which no copy died.
+        horizon: steps that the search plays a copy ahead.
         holds: steps for which the search holds each action before the policy plays on.
         simulations: most copies that one search plays ahead.
         enough: copies of a plan; a search ends early where that many, all that were tried, live to the horizon.
@@ -69,17 +70,18 @@ class PlannerConfig:
     """
 
     copies: int = 8
-    horizon: int = 40
+    guard_horizon: int = 24
     guard_every: int = 4
+    horizon: int = 40
     holds: tuple[int, ...] = (3, 8)
-    simulations: int = 264
+    simulations: int = 267
     enough: int = 1000
     seconds: float | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        for name in ("copies", "horizon", "guard_every", "simulations", "enough"):
+        for name in ("copies", "guard_horizon", "guard_every", "horizon", "simulations", "enough"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not self.holds or min(self.holds) < 1 or max(self.holds) > self.horizon:
@@ -95,11 +97,13 @@ class Futures(NamedTuple):
 
     Attributes:
         lived: steps that each copy lived, int64 ``(k,)``; the horizon if it did not die.
+        died: whether it died, bool ``(k,)``.
         rewards: sum of each copy's rewards, float64 ``(k,)``.
         lanes: lane of the player there, int64 ``(k,)``, -1 where the environment names none.
     """
 
     lived: _Integers
+    died: NDArray[np.bool_]
     rewards: _Reals
     lanes: _Integers
 
@@ -170,16 +174,14 @@ class Planner:
         self.searched = None
         due = np.flatnonzero(self._wait[places] <= 0)
         if len(due):
-            guard = self.play(games, places[due], actions[due, None], holds[due, None], self.config.copies)
+            copies, horizon = self.config.copies, self.config.guard_horizon
+            guard = self.play(games, places[due], actions[due, None], holds[due, None], copies, horizon)
             self.futures = _flat([guard])
-            died = (guard.lived < self.config.horizon).any(axis=(1, 2))
+            died = guard.died.any(axis=(1, 2))
             self._wait[places[due]] = np.where(died, 1, self.config.guard_every)
             bad = due[died]
             if len(bad):
-                plans, values = self.search(games, places[bad], deadline)
-                better = values > _value(guard)[died, 0]
-                actions[bad] = np.where(better, self.plans[plans, 0], actions[bad])
-                holds[bad] = np.where(better, self.plans[plans, 1], holds[bad])
+                actions[bad], holds[bad] = self.search(games, places[bad], actions[bad], holds[bad], deadline)
         self._plan[places], self._left[places] = actions, holds - 1
         return actions
 
@@ -217,37 +219,43 @@ class Planner:
                 np.concatenate([each, more]) for each in (self._plan, self._left, self._wait)
             )
 
-    def search(self, games: Any, rows: _Integers, deadline: float | None = None) -> tuple[_Integers, _Reals]:
-        """Return each game's best of the `plans`, by its number, and the mean steps that its copies lived.
+    def search(
+        self, games: Any, rows: _Integers, actions: _Integers, holds: _Integers, deadline: float | None = None
+    ) -> tuple[_Integers, _Integers]:
+        """Return the best plan of each game, as actions and the steps to hold them, int64 ``(k,)`` each.
 
         Args:
             games: as for `act`.
             rows: the games to search for, shape ``(k,)``.
+            actions: the plans that are compared with `plans`, ``(k,)``.
+            holds: the steps for which these hold their actions, ``(k,)``.
             deadline: `time.monotonic` after which no further round starts.
         """
         self.searches += len(rows)
         budget = max(self.config.simulations // _ROUNDS, 1)
-        count = len(self.plans)
-        order = [self._random.permutation(count) if count > budget else np.arange(count) for _ in rows]
-        plans = np.stack(order)[:, :budget]
-        total, deaths, tried, played = np.zeros(plans.shape), np.zeros(plans.shape, np.int64), 0, []
+        own = np.stack([actions, holds], axis=1)[:, None]
+        others = np.stack([self._random.permutation(self.plans)[: budget - 1] for _ in rows])
+        plans = np.concatenate([own, others], axis=1)
+        total, deaths, tried, played = np.zeros(plans.shape[:2]), np.zeros(plans.shape[:2], np.int64), 0, []
         for _ in range(_ROUNDS):
             copies = max(budget // plans.shape[1], 1)
-            futures = self.play(games, rows, self.plans[plans, 0], self.plans[plans, 1], copies)
+            futures = self.play(games, rows, plans[..., 0], plans[..., 1], copies, self.config.horizon)
             played.append(futures)
             total += copies * _value(futures)
-            deaths += (futures.lived < self.config.horizon).sum(axis=2)
+            deaths += futures.died.sum(axis=2)
             tried += copies
             best = np.argsort(-total, axis=1, kind="stable")[:, : max(plans.shape[1] // 4, 1)]
-            plans, total = np.take_along_axis(plans, best, axis=1), np.take_along_axis(total, best, axis=1)
-            deaths = np.take_along_axis(deaths, best, axis=1)
+            plans = np.take_along_axis(plans, best[..., None], axis=1)
+            total, deaths = (np.take_along_axis(values, best, axis=1) for values in (total, deaths))
             safe = tried >= self.config.enough and not deaths[:, 0].any()
             if safe or (deadline is not None and time.monotonic() > deadline):
                 break
         self.searched = _flat(played)
-        return plans[:, 0], total[:, 0] / tried
+        return plans[:, 0, 0], plans[:, 0, 1]
 
-    def play(self, games: Any, rows: _Integers, actions: _Integers, holds: _Integers, copies: int) -> Futures:
+    def play(
+        self, games: Any, rows: _Integers, actions: _Integers, holds: _Integers, copies: int, horizon: int
+    ) -> Futures:
         """Play plans ``(games, plans)`` ahead, each on some copies; the futures are ``(games, plans, copies)``."""
         shape = (*actions.shape, copies)
         each = [
@@ -257,15 +265,16 @@ class Planner:
         self.simulations += len(each[0])
         room = self._copies.num_envs
         parts = [
-            self._play_ahead(games, *(values[at : at + room] for values in each))
+            self._play_ahead(games, *(values[at : at + room] for values in each), horizon)
             for at in range(0, len(each[0]), room)
         ]
-        lived, rewards, lanes = (np.concatenate(values).reshape(shape) for values in zip(*parts, strict=True))
-        return Futures(lived, rewards, lanes)
+        return Futures(*(np.concatenate(values).reshape(shape) for values in zip(*parts, strict=True)))
 
-    def _play_ahead(self, games: Any, sources: _Integers, actions: _Integers, holds: _Integers) -> Futures:
+    def _play_ahead(
+        self, games: Any, sources: _Integers, actions: _Integers, holds: _Integers, horizon: int
+    ) -> Futures:
         """Play copies of ``sources`` that hold an action and then follow the policy."""
-        count, horizon = len(sources), self.config.horizon
+        count = len(sources)
         seeds = self._random.integers(_SEEDS, size=count)
         self._copies.fork(sources, np.arange(count), seeds, origin=games)
         lived, total, lanes = np.full(count, horizon), np.zeros(count), np.full(count, -1)
@@ -287,7 +296,7 @@ class Planner:
             if free.any():
                 free_info = {name: values[free] for name, values in info.items()}
                 playing[free] = self.policy.act(observations[free], free_info)
-        return Futures(lived, total, lanes)
+        return Futures(lived, lived < horizon, total, lanes)
 
 
 def _flat(played: Sequence[Futures]) -> Futures:

@@ -56,7 +56,7 @@ def decide(
         return replace(
             decide(policy.policy, observation, info),
             action=action,
-            futures=np.sum([_by_lane(futures, policy.config.horizon) for futures in seen], axis=0),
+            futures=np.sum([_by_lane(futures) for futures in seen], axis=0),
             searched=policy.searched is not None,
         )
     batch = np.asarray(observation, np.float32).reshape(1, -1)
@@ -68,8 +68,12 @@ def decide(
     return Decision(int(preferences[0].argmax()), expert, q_values[0], attention_of(policy.network, batch[0]))
 
 
-def _by_lane(futures: Futures, horizon: int) -> NDArray[np.int64]:
+def _by_lane(futures: Futures) -> NDArray[np.int64]:
     """Count copies by the lane that they ended on, alive and dead, int64 ``(2, 16)``."""
-    dead = futures.lived < horizon
     known = futures.lanes >= 0
-    return np.stack([np.bincount(futures.lanes[known & each], minlength=16)[:16] for each in (~dead, dead)])
+    return np.stack(
+        [
+            np.bincount(futures.lanes[known & each], minlength=16)[:16]
+            for each in (~futures.died, futures.died)
+        ]
+    )
