@@ -246,7 +246,7 @@ class Planner:
             tried += copies
             best = np.argsort(-total, axis=1, kind="stable")[:, : max(plans.shape[1] // 4, 1)]
             plans = np.take_along_axis(plans, best[..., None], axis=1)
-            total, deaths = (np.take_along_axis(values, best, axis=1) for values in (total, deaths))
+            total, deaths = np.take_along_axis(total, best, axis=1), np.take_along_axis(deaths, best, axis=1)
             safe = tried >= self.config.enough and not deaths[:, 0].any()
             if safe or (deadline is not None and time.monotonic() > deadline):
                 break
@@ -265,13 +265,13 @@ class Planner:
         self.simulations += len(each[0])
         room = self._copies.num_envs
         parts = [
-            self._play_ahead(games, *(values[at : at + room] for values in each), horizon)
+            self._play_ahead(games, horizon, *(values[at : at + room] for values in each))
             for at in range(0, len(each[0]), room)
         ]
         return Futures(*(np.concatenate(values).reshape(shape) for values in zip(*parts, strict=True)))
 
     def _play_ahead(
-        self, games: Any, sources: _Integers, actions: _Integers, holds: _Integers, horizon: int
+        self, games: Any, horizon: int, sources: _Integers, actions: _Integers, holds: _Integers
     ) -> Futures:
         """Play copies of ``sources`` that hold an action and then follow the policy."""
         count = len(sources)
