@@ -6,20 +6,17 @@ import contextlib
 import itertools
 import logging
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
-
-import numpy as np
-from numpy.typing import NDArray
 
 from tempest_gym.commands.best_scores import BestScores, Score
 from tempest_gym.commands.games import GameResult, PlayResult, play_games, summary
 from tempest_gym.commands.recording import Recorder, read_recording, write_recording
 from tempest_gym.commands.replay import ReplayResult, recorded_rom, replay_game
 from tempest_gym.commands.verify import matching_model
-from tempest_gym.display.video import check_video_name, open_video
+from tempest_gym.display.video import check_video_name, open_screen
 from tempest_gym.env import RenderMode, TempestEnv
 from tempest_gym.frame import FRAMES_PER_SECOND
 from tempest_gym.machines import make_machine
@@ -265,31 +262,11 @@ def replay_session(
         if not visible:
             return play(game)
         vector_rom = image.memory[0x3000:0x4000]
-        with _video(game, output, rate) if output is not None else _window(game, vector_rom, rate) as show:
-            return play(game, show)
+        with open_screen(output, rate) as (show, window):
 
+            def show_game() -> bool:
+                if window is None:
+                    return show(game.picture())
+                return show(draw_machine(game, vector_rom, window.picture_size())[0])
 
-@contextlib.contextmanager
-def _video(machine: Machine, output: Path, rate: float) -> Iterator[Callable[[], bool]]:
-    with open_video(output, rate) as append:
-
-        def show() -> bool:
-            append(machine.picture())
-            return True
-
-        yield show
-    _log.info("%s written", output)
-
-
-@contextlib.contextmanager
-def _window(machine: Machine, vector_rom: NDArray[np.uint8], rate: float) -> Iterator[Callable[[], bool]]:
-    from tempest_gym.display.window import Window
-
-    window = Window(rate)
-
-    def show() -> bool:
-        window.show(draw_machine(machine, vector_rom, window.picture_size())[0])
-        return not window.closed
-
-    with contextlib.closing(window):
-        yield show
+            return play(game, show_game)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,12 @@ import numpy as np
 from gymnasium.error import DependencyNotInstalled
 from numpy.typing import NDArray
 
+from tempest_gym.display.window import Window
 from tempest_gym.extras import missing_extra
 
-__all__ = ["GIF_PICTURES_MAX", "Picture", "check_video_name", "open_video"]
+__all__ = ["GIF_PICTURES_MAX", "Picture", "check_video_name", "open_screen", "open_video"]
+
+_log = logging.getLogger(__name__)
 
 Picture = NDArray[np.uint8]
 
@@ -52,6 +56,31 @@ def open_video(path: Path, rate: float) -> Iterator[Callable[[Picture], None]]:
         yield writer.send
     finally:
         writer.close()
+
+
+@contextmanager
+def open_screen(path: Path | None, rate: float) -> Iterator[tuple[Callable[[Picture], bool], Window | None]]:
+    """Yield a function that shows a picture and returns whether to continue, and the window that it shows it in.
+
+    Args:
+        path: video file to write instead, as for `open_video`; None opens a window.
+        rate: pictures a second.
+
+    Raises:
+        ValueError, gymnasium.error.DependencyNotInstalled: as `open_video` and `Window`.
+    """
+    if path is None:
+        with closing(Window(rate)) as window:
+
+            def show(picture: Picture) -> bool:
+                window.show(picture)
+                return not window.closed
+
+            yield show, window
+        return
+    with open_video(path, rate) as append:
+        yield lambda picture: append(picture) is None, None
+    _log.info("%s written", path)
 
 
 def _mp4(path: Path, rate: float) -> Generator[None, Picture, None]:

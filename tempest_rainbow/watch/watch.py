@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from numpy.typing import NDArray
 
-from tempest_gym.display.video import check_video_name, open_video
-from tempest_gym.display.window import Window
+from tempest_gym.display.video import Picture, check_video_name, open_screen
 from tempest_rainbow.collect.environments import make_single
 from tempest_rainbow.collect.sources import check_spaces
 from tempest_rainbow.config.settings import Task
@@ -23,13 +19,6 @@ from tempest_rainbow.watch.decision import Decision, decide
 from tempest_rainbow.watch.panel import Panel
 
 __all__ = ["watch"]
-
-_log = logging.getLogger(__name__)
-
-Picture = NDArray[np.uint8]
-
-_Show = Callable[[Picture], bool]
-"""Shows a picture and returns whether to continue."""
 
 
 def watch(
@@ -70,42 +59,16 @@ def watch(
         rate = float(env.metadata.get("render_fps", 30))
         limit = None if seconds is None else int(seconds * rate)
         drawn = Panel(player.name) if panel and task.tempest else None
-        with _window(rate) if output is None else _video(output, rate) as show:
+        with open_screen(output, rate) as (show, _):
             return _play(env, player, games, seed, limit, _Film(env, drawn, show))
     finally:
         env.close()
 
 
-@contextmanager
-def _window(rate: float) -> Iterator[_Show]:
-    window = Window(rate)
-
-    def show(picture: Picture) -> bool:
-        window.show(picture)
-        return not window.closed
-
-    try:
-        yield show
-    finally:
-        window.close()
-
-
-@contextmanager
-def _video(output: Path, rate: float) -> Iterator[_Show]:
-    with open_video(output, rate) as append:
-
-        def show(picture: Picture) -> bool:
-            append(picture)
-            return True
-
-        yield show
-    _log.info("%s written", output)
-
-
 class _Film:
     """Shows an environment's pictures, with a panel if there is one."""
 
-    def __init__(self, env: gym.Env[Any, Any], panel: Panel | None, show: _Show) -> None:
+    def __init__(self, env: gym.Env[Any, Any], panel: Panel | None, show: Callable[[Picture], bool]) -> None:
         self._env, self._panel, self._show = env, panel, show
         self.open = True
 
