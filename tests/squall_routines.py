@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tempest_gym.board import Boards
 from tempest_gym.display.render import display_list, render_vectors
-from tempest_gym.squall.build import CHIP, PROGRAM_CHIPS, VECTOR_CHIPS, build
+from tempest_gym.squall.build import CHIP, SET, build
 
 LAUNCH = 0xDFC0
 """LDA #a, JSR routine, INC $03, JMP to itself: in the unused end of the program ROM."""
@@ -39,9 +39,9 @@ class Routines:
         }
         memory = np.zeros(0x10000, np.uint8)
         for chip, place in zip(
-            (*PROGRAM_CHIPS, *VECTOR_CHIPS), (*range(0x9000, 0xE000, CHIP), 0x3000, 0x3800), strict=True
+            (*SET.program, *SET.vector), (*range(0x9000, 0xE000, CHIP), 0x3000, 0x3800), strict=True
         ):
-            memory[place : place + CHIP] = np.frombuffer(files[f"136002-{chip}"], np.uint8)
+            memory[place : place + CHIP] = np.frombuffer(files[chip], np.uint8)
         memory[0xF800:] = memory[0xD800:0xE000]
         assert (memory[LAUNCH : LAUNCH + 16] == 0xEA).all(), "the launch code needs unused ROM"
         self.memory = memory

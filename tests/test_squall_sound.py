@@ -8,7 +8,7 @@ import pytest
 from py65.devices.mpu6502 import MPU
 from py65.memory import ObservableMemory
 
-from tempest_gym.squall.build import CHIP, PROGRAM_CHIPS, build
+from tempest_gym.squall.build import CHIP, SET, build
 from tempest_gym.squall.sounds import SOUNDS
 
 MODE, GAME, ATTRACT = 0x05, 0xC0, 0x00
@@ -25,8 +25,8 @@ class Speaker:
         self.labels = {name[1:]: int(address, 16) for _, address, name in lines}
         self.writes: list[tuple[int, int]] = []
         memory = ObservableMemory()
-        for index, chip in enumerate(PROGRAM_CHIPS):
-            memory.write(0x9000 + CHIP * index, files[f"136002-{chip}"])
+        for index, chip in enumerate(SET.program):
+            memory.write(0x9000 + CHIP * index, files[chip])
         memory.subscribe_to_write(
             range(0x60C0, 0x60E0), lambda address, value: self.writes.append((address, value))
         )

@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from tempest_gym.rom_sets import AVG_PROM, ROM_FILES, ROM_SETS
 from tempest_gym.squall import ROMS, SQUALL
 from tempest_gym.squall.prom import state_prom
 from tempest_gym.squall.tables import art_include, art_source, tables_source
@@ -23,29 +24,7 @@ log = logging.getLogger(__name__)
 
 SOURCES = SQUALL / "src"
 CHIP = 2048
-PROGRAM_CHIPS = (
-    "113.d1",
-    "114.e1",
-    "115.f1",
-    "116.h1",
-    "117.j1",
-    "118.k1",
-    "119.lm1",
-    "120.mn1",
-    "121.p1",
-    "122.r1",
-)
-VECTOR_CHIPS = ("123.np3", "124.r3")
-STATE_PROM = "125.d7"
-MATHBOX_PROMS = {
-    "126.a1": 32,
-    "132.l1": 256,
-    "131.k1": 256,
-    "130.j1": 256,
-    "129.h1": 256,
-    "128.f1": 256,
-    "127.e1": 256,
-}
+SET = ROM_SETS["tempest1"]
 
 
 class BuildError(RuntimeError):
@@ -108,11 +87,10 @@ def build(map_file: Path | None = None, labels: Path | None = None) -> dict[str,
     """
     with tempfile.TemporaryDirectory(prefix="squall-") as folder:
         program, vectors = link(Path(folder), map_file, labels)
-    chips = {name: program[CHIP * i : CHIP * (i + 1)] for i, name in enumerate(PROGRAM_CHIPS)}
-    chips |= {name: vectors[CHIP * i : CHIP * (i + 1)] for i, name in enumerate(VECTOR_CHIPS)}
-    chips[STATE_PROM] = state_prom()
-    chips |= {name: bytes(size) for name, size in MATHBOX_PROMS.items()}
-    return {f"136002-{name}": content for name, content in chips.items()}
+    chips = {name: program[CHIP * i : CHIP * (i + 1)] for i, name in enumerate(SET.program)}
+    chips |= {name: vectors[CHIP * i : CHIP * (i + 1)] for i, name in enumerate(SET.vector)}
+    mathbox = {name: bytes(ROM_FILES[name][0]) for name in SET.proms}
+    return {**chips, **mathbox, AVG_PROM: state_prom()}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
