@@ -10,7 +10,7 @@ from typing import Literal
 
 from tempest_gym.protocol import Hello, ProtocolError
 
-__all__ = ["Admission", "Legacy", "read_token"]
+__all__ = ["Admission", "Legacy", "is_loopback", "read_token", "split_address"]
 
 Legacy = Literal["loopback", "all", "none"]
 
@@ -55,25 +55,38 @@ class Admission:
             raise ProtocolError("token", "the client shows another token")
 
 
-def read_token(file: str | os.PathLike[str] | None = None) -> str | None:
-    """Return the token in a file's first line, else the one in the variable ``TEMPEST_TOKEN``, else None.
+def read_token(file: str | os.PathLike[str] | None = None, variable: str = TOKEN_VARIABLE) -> str | None:
+    """Return the token in a file's first line; without a file the one in an environment variable, or None.
 
     Space and line ends around it do not count, since mounted secrets often end in a newline.
 
     Raises:
+        OSError: the file cannot be read.
         ValueError: the token is shorter than 16 characters.
     """
     if file is None:
-        token = os.environ.get(TOKEN_VARIABLE, "").strip()
+        token = os.environ.get(variable, "").strip()
         if not token:
             return None
-        source = TOKEN_VARIABLE
+        source = variable
     else:
         token = Path(file).expanduser().read_text(encoding="utf-8").partition("\n")[0].strip()
         source = str(file)
     if len(token) < _SHORTEST_TOKEN:
         raise ValueError(f"the token in {source} must have {_SHORTEST_TOKEN} characters or more")
     return token
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Return host and port of ``HOST:PORT``.
+
+    Raises:
+        ValueError: the text is not such an address.
+    """
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        raise ValueError(f"an address must be HOST:PORT, got {address!r}")
+    return host.strip("[]"), int(port)
 
 
 def is_loopback(host: str) -> bool:

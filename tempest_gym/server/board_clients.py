@@ -28,6 +28,7 @@ from tempest_gym.protocol import (
     encode_hello,
 )
 from tempest_gym.roms import RomImage
+from tempest_gym.server.admission import split_address
 
 __all__ = ["BoardClientSummary", "run_board_clients"]
 
@@ -125,9 +126,10 @@ def run_board_clients(
         stop: set it to end them all.
 
     Raises:
+        ValueError: the address is not valid.
         OSError: the server cannot be reached.
     """
-    host_name, _, port = address.rpartition(":")
+    server = split_address(address)
     seeds = seeds or [secrets.randbelow(SEED_COUNT) for _ in range(count)]
     stop = stop or threading.Event()
     fleet = BoardFleet(rom, count)
@@ -138,7 +140,7 @@ def run_board_clients(
     with selectors.DefaultSelector() as selector:
         try:
             for row, seed in enumerate(seeds):
-                line = _Line((host_name.strip("[]"), int(port)), row, seed)
+                line = _Line(server, row, seed)
                 selector.register(line.connection, selectors.EVENT_READ, line)
                 fleet.reset(host, row, seed, line.start_level)
                 line.send(hello + encode_frame(fleet.frame(row)))

@@ -13,6 +13,7 @@ from typing import TypedDict
 from tempest_gym.machines.mame_process import MameProcess
 from tempest_gym.machines.seeding import SEED_COUNT
 from tempest_gym.roms import RomImage
+from tempest_gym.server.admission import split_address
 
 __all__ = ["ClientSummary", "run_clients"]
 
@@ -71,9 +72,7 @@ def run_clients(
         ValueError: the address is not valid.
         tempest_gym.machines.mame_process.MameError: MAME cannot be started at all.
     """
-    host, colon, port = address.rpartition(":")
-    if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise ValueError(f"the server's address must be HOST:PORT, got {address!r}")
+    split_address(address)
     variables = {
         "TEMPEST_CONNECT": address,
         "TEMPEST_GAME": rom.name,

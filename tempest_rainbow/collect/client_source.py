@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tempest_rainbow.collect.sources import Arrivals, Source
 from tempest_rainbow.config.settings import Task
 
-__all__ = ["ClientSource", "split_address"]
+__all__ = ["ClientSource"]
 
 _log = logging.getLogger(__name__)
 
@@ -22,18 +22,6 @@ _POLL_SECONDS = 0.2
 
 _SILENCE_SECONDS = 5.0
 """Seconds without a frame after which a line is logged; later lines follow six times as far apart."""
-
-
-def split_address(address: str) -> tuple[str, int]:
-    """Return host and port of ``HOST:PORT``.
-
-    Raises:
-        ValueError: the text is not such an address.
-    """
-    host, colon, port = address.rpartition(":")
-    if not colon or not port.isdecimal() or int(port) > 65535:
-        raise ValueError(f"an address to listen at is HOST:PORT, got {address!r}")
-    return host.strip("[]"), int(port)
 
 
 class ClientSource(Source):
@@ -56,7 +44,10 @@ class ClientSource(Source):
             ValueError: the address is not valid, or open to others without a token.
             OSError: it cannot bind to the address.
         """
-        from tempest_gym.server.admission import read_token  # the environment's side of the wire
+        from tempest_gym.server.admission import (  # the environment's side of the wire
+            read_token,
+            split_address,
+        )
         from tempest_gym.server.pool import ClientPool
         from tempest_gym.settings import Settings
 

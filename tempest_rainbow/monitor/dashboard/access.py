@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-__all__ = ["Guard", "is_loopback"]
+from tempest_gym.server.admission import is_loopback
+
+__all__ = ["Guard"]
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -23,16 +24,6 @@ _LOGIN = """<!doctype html><meta charset="utf-8"><meta name="viewport" content="
 <h3>tempest-rainbow</h3><form method="post" action="/login">
 <label>Token<br><input name="token" type="password" autofocus style="width:100%"></label>
 <p><button>Open</button></p></form>"""
-
-
-def is_loopback(host: str) -> bool:
-    """Whether ``host`` is an address, or the name, of this machine's loopback."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 class Guard:

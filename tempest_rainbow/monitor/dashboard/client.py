@@ -23,9 +23,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from tempest_gym.server import admission
 from tempest_rainbow.config.settings import DashboardConfig
 from tempest_rainbow.monitor.controls import REQUESTS, SETTINGS, Controls, Event
-from tempest_rainbow.monitor.dashboard.access import is_loopback
 from tempest_rainbow.monitor.metrics import Row
 
 __all__ = ["Dashboard", "DashboardError", "available", "read_token"]
@@ -44,21 +44,17 @@ def read_token(config: DashboardConfig) -> str | None:
     """Return the token, or None where none is needed.
 
     Raises:
-        DashboardError: the address is not loopback and no token is given, or the token is too short.
+        DashboardError: no token is given and the address is not loopback, or the token is too short.
     """
-    token = os.environ.get(_TOKEN_VARIABLE) or None
-    if config.token_file is not None:
-        try:
-            token = config.token_file.read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise DashboardError(f"the dashboard's token file cannot be read: {error}") from error
-    if token is None and not is_loopback(config.host):
+    try:
+        token = admission.read_token(config.token_file, _TOKEN_VARIABLE)
+    except (OSError, ValueError) as error:
+        raise DashboardError(f"the dashboard's token cannot be used: {error}") from error
+    if token is None and not admission.is_loopback(config.host):
         raise DashboardError(
             f"a dashboard on {config.host} can be reached from other machines, so it needs a token: "
             f"put one into a file and give --dashboard.token-file, or set {_TOKEN_VARIABLE}"
         )
-    if token is not None and len(token) < 16:
-        raise DashboardError(f"the dashboard's token has {len(token)} characters, it needs at least 16")
     return token
 
 
