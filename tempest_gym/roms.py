@@ -34,6 +34,7 @@ __all__ = [
     "load_roms",
     "mame_rom_folders",
     "resolve_rom",
+    "sha1",
     "squall_rom",
 ]
 
@@ -239,7 +240,7 @@ def _identify(place: Path, kind: str, files: dict[str, bytes]) -> str:
         return "squall"
     genuine = {name: ROM_FILES[name][1] for name in files}
     code = ROM_SETS[kind].program + ROM_SETS[kind].vector
-    if all(_sha1(files[name]) != genuine[name] for name in code):
+    if all(sha1(files[name]) != genuine[name] for name in code):
         warnings.warn(
             f"{place}: the set {kind} there is neither Tempest nor Squall; it is used as it is",
             RomWarning,
@@ -254,7 +255,7 @@ def _identify(place: Path, kind: str, files: dict[str, bytes]) -> str:
 
 def _wrong_files(files: Mapping[str, bytes], expected: Mapping[str, str]) -> str:
     """Return a list, in words, of the files whose SHA-1 is not the expected one."""
-    found = {name: _sha1(content) for name, content in files.items()}
+    found = {name: sha1(content) for name, content in files.items()}
     return ", ".join(
         f"{name} (SHA-1 expected {expected.get(name)}, found {sha1}{_known_as(sha1)})"
         for name, sha1 in found.items()
@@ -289,10 +290,11 @@ def _image(name: str, kind: str, files: dict[str, bytes]) -> RomImage:
 
 
 def _digest(files: dict[str, bytes]) -> str:
-    return _sha1(b"".join(files.values()))
+    return sha1(b"".join(files.values()))
 
 
-def _sha1(content: bytes) -> str:
+def sha1(content: bytes) -> str:
+    """Return a hash that recognises content, in hexadecimal."""
     return hashlib.sha1(content, usedforsecurity=False).hexdigest()
 
 

@@ -6,7 +6,6 @@ the header these give the same game again, bit for bit, so the end can be compar
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from tempest_gym.board.layout import MODELS
 from tempest_gym.files import read_start, write_bytes
 from tempest_gym.frame import Frame
 from tempest_gym.machines.machine import Machine
+from tempest_gym.roms import sha1
 from tempest_gym.settings import LAST_START_LEVEL
 
 __all__ = [
@@ -144,7 +144,7 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
 def encode(recording: Recording) -> bytes:
     """Return the bytes of a recording's file."""
     header = {"format": FORMAT, "version": FORMAT_VERSION, **asdict(recording.header)}
-    header["controls"] = _sha1(recording.controls)
+    header["controls"] = sha1(recording.controls)
     return json.dumps(header).encode() + b"\n" + recording.controls
 
 
@@ -181,7 +181,7 @@ def decode(content: bytes) -> Recording:
     header = Header(**values)
     if len(controls) != header.frames:
         raise RecordingError(f"truncated or damaged: {header.frames} frames expected, {len(controls)} found")
-    if digest != _sha1(controls):
+    if digest != sha1(controls):
         raise RecordingError("damaged: the controls are not those that were recorded")
     return Recording(header, controls)
 
@@ -321,11 +321,7 @@ class Recorder:
 
 def ram_digest(machine: Machine) -> str:
     """Return the SHA-1 of a machine's RAM, in hexadecimal."""
-    return _sha1(machine.ram().tobytes())
-
-
-def _sha1(content: bytes) -> str:
-    return hashlib.sha1(content, usedforsecurity=False).hexdigest()
+    return sha1(machine.ram().tobytes())
 
 
 def _short(value: Any) -> str:

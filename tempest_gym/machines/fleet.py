@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -18,7 +17,7 @@ from tempest_gym.machines.seeding import PHASE_COUNT, expert_random, fork_phases
 from tempest_gym.machines.setup import DEFAULT_SETUP, Setup
 from tempest_gym.machines.worker_threads import Crew, Job
 from tempest_gym.paths import lua_directory
-from tempest_gym.roms import RomImage
+from tempest_gym.roms import RomImage, sha1
 
 
 class BoardError(RuntimeError):
@@ -273,7 +272,4 @@ def _origin(rom: RomImage) -> dict[str, str]:
     fields = repr([STATE_DTYPE.descr, FRAME_DTYPE.descr, FEATURE_COUNT])
     programs = b"".join(path.read_bytes() for path in sorted(lua_directory().glob("*.lua")))
     contents = {"ROM set": rom.sha1.encode(), "layout of the board": fields.encode(), "Lua": programs}
-    return {
-        name: hashlib.sha1(content, usedforsecurity=False).hexdigest()[:12]
-        for name, content in contents.items()
-    }
+    return {name: sha1(content)[:12] for name, content in contents.items()}

@@ -498,16 +498,9 @@ class TrainConfig:
                 raise ConfigError(f"--{name} must be a number above 0, got {value}")
         if not 0.0 <= self.life_price < math.inf:
             raise ConfigError(f"--life-price must be a number of 0 or more, got {self.life_price}")
-        for name, value in (
-            ("epsilon.start", self.epsilon.start),
-            ("epsilon.end", self.epsilon.end),
-            ("expert.start", self.expert.start),
-            ("expert.end", self.expert.end),
-            ("beta.start", self.beta.start),
-            ("beta.end", self.beta.end),
-        ):
-            if not 0.0 <= value <= 1.0:
-                raise ConfigError(f"--{name} is a share and must be from 0 to 1, got {value}")
+        for name in ("epsilon.start", "epsilon.end", "expert.start", "expert.end", "beta.start", "beta.end"):
+            if not 0.0 <= self._value(name) <= 1.0:
+                raise ConfigError(f"--{name} is a share and must be from 0 to 1, got {self._value(name)}")
         if self.imitation.mode == "behind" and self.expert.unit != "episode":
             raise ConfigError(
                 "--imitation.mode behind compares whole episodes of student and teacher: "

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tempest_rainbow.monitor.history import read_history
-from tempest_rainbow.monitor.metric_list import EVALUATION
+from tempest_rainbow.monitor.metric_list import evaluation_values
 from tempest_rainbow.monitor.tensorboard import flatten
 
 if sys.version_info >= (3, 11):
@@ -55,7 +55,7 @@ def read_run(folder: Path) -> RunCurves:
         if line["kind"] == "evaluation":
             result = line["result"]
             run.evaluations.append((line["frames"], result["mean"], *result["ci95"]["mean"]))
-            values = {metric.name: result.get(metric.name.partition("/")[2]) for metric in EVALUATION}
+            values = evaluation_values(result)
         for name, value in values.items():
             if value is not None:
                 run.curves.setdefault(name, []).append((line["frames"], value))

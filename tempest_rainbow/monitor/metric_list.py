@@ -6,8 +6,9 @@ Terminal, log, dashboard, TensorBoard, plots and the table of the documentation 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 __all__ = [
     "COLUMNS",
@@ -15,6 +16,7 @@ __all__ = [
     "METRICS",
     "Metric",
     "duration",
+    "evaluation_values",
     "find",
     "format_count",
     "label",
@@ -232,6 +234,12 @@ COLUMNS = (
 """What terminal and log show, the most important first."""
 
 _BY_NAME = {metric.name: metric for metric in METRICS + EVALUATION}
+
+
+def evaluation_values(result: Mapping[str, Any]) -> dict[str, float]:
+    """Return the metrics by name that the result of an evaluation has."""
+    values = {metric.name: result.get(metric.name.partition("/")[2]) for metric in EVALUATION}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def find(name: str) -> Metric:

@@ -108,11 +108,6 @@ class Metrics:
             if headlines_only:
                 self._readers.append(monitor)
 
-    def unsubscribe(self, monitor: Monitor) -> None:
-        """Remove a monitor; unknown ones are ignored."""
-        with self._lock:
-            self._monitors = [other for other in self._monitors if other is not monitor]
-
     def publish(self, row: Row) -> None:
         """Publish a row of metrics."""
         self._latest = row
@@ -139,7 +134,7 @@ class Metrics:
                     call(monitor)
                 except Exception:
                     _log.exception("the monitor %s failed and is switched off", type(monitor).__name__)
-                    self.unsubscribe(monitor)
+                    self._monitors.remove(monitor)
 
 
 class RunningMean:

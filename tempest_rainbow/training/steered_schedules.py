@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -117,25 +116,20 @@ class EpsilonPulse:
         self._until, self._next = int(state["until"]), int(state["next"])
 
 
-@dataclass
 class Standing:
     """The student's success relative to the teacher: mean return of the last episodes that each played alone
     (QDagger's ratio).
 
-    Attributes:
+    Args:
         window: how many episodes of each are averaged.
         least: episodes of each that must be known before the ratio counts; until then it is 0.
     """
 
-    window: int = 100
-    least: int = 10
-    _student: deque[float] = field(init=False, repr=False)
-    _teacher: deque[float] = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        """Make the two empty windows."""
-        self._student = deque(maxlen=self.window)
-        self._teacher = deque(maxlen=self.window)
+    def __init__(self, window: int = 100, least: int = 10) -> None:
+        """Start without episodes."""
+        self._least = least
+        self._student: deque[float] = deque(maxlen=window)
+        self._teacher: deque[float] = deque(maxlen=window)
 
     def add(self, score: float, *, by_expert: bool) -> None:
         """Count a finished episode; ``score`` is its return (or any measure that is 0 for nothing gained)."""
@@ -155,7 +149,7 @@ class Standing:
     def ratio(self) -> float:
         """The student's mean over the teacher's, at least 0; 0 while either is unknown or the teacher earns
         nothing."""
-        if min(len(self._student), len(self._teacher)) < self.least or self.teacher <= 0:
+        if min(len(self._student), len(self._teacher)) < self._least or self.teacher <= 0:
             return 0.0
         return max(self.student / self.teacher, 0.0)
 
@@ -165,5 +159,5 @@ class Standing:
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Continue from a state that ``get_state`` returned."""
-        self._student = deque(state["student"], maxlen=self.window)
-        self._teacher = deque(state["teacher"], maxlen=self.window)
+        self._student = deque(state["student"], maxlen=self._student.maxlen)
+        self._teacher = deque(state["teacher"], maxlen=self._student.maxlen)

@@ -11,7 +11,7 @@ from typing import Any
 from tempest_rainbow.monitor.console import evaluation_text
 from tempest_rainbow.monitor.dashboard.timeline import Point, Timeline
 from tempest_rainbow.monitor.history import read_history
-from tempest_rainbow.monitor.metric_list import EVALUATION
+from tempest_rainbow.monitor.metric_list import evaluation_values
 
 
 class RunView:
@@ -90,8 +90,7 @@ class RunView:
             result = message["result"]
             text = message["text"] = evaluation_text(result)
             self.events.append({"kind": "event", "frames": message["frames"], "text": text, "time": at})
-            values = {metric.name: result.get(metric.name.partition("/")[2]) for metric in EVALUATION}
-            message["values"] = {name: value for name, value in values.items() if value is not None}
+            message["values"] = evaluation_values(result)
             self.timeline.add(Point(at, message["frames"], message["values"]))
             self.best = max(self.best or result["mean"], result["mean"])
             message["best"] = self.best
