@@ -14,6 +14,7 @@ from tempest_rainbow.config.schedules import (
     ExpertSchedule,
     ImitationSchedule,
     LearningRateSchedule,
+    by_state,
     cosine,
     linear,
 )
@@ -55,10 +56,16 @@ def test_original_epsilon_and_expert_ratio():
 
 def test_in_the_descent_the_expert_is_asked_twice_as_often_and_epsilon_is_a_fifth():
     states = np.array([0x04, DESCENT, 0x04, DESCENT])
-    np.testing.assert_allclose(EpsilonSchedule().by_state(0.5, states, 4), [0.5, 0.1, 0.5, 0.1])
-    np.testing.assert_allclose(ExpertSchedule().by_state(0.3, states, 4), [0.3, 0.6, 0.3, 0.6])
-    np.testing.assert_allclose(ExpertSchedule().by_state(0.8, states, 4), [0.8, 1.0, 0.8, 1.0])
-    np.testing.assert_allclose(EpsilonSchedule().by_state(0.5, None, 4), 0.5)
+    np.testing.assert_allclose(
+        by_state(0.5, EpsilonSchedule().descent_factor, states, 4), [0.5, 0.1, 0.5, 0.1]
+    )
+    np.testing.assert_allclose(
+        by_state(0.3, ExpertSchedule().descent_factor, states, 4), [0.3, 0.6, 0.3, 0.6]
+    )
+    np.testing.assert_allclose(
+        by_state(0.8, ExpertSchedule().descent_factor, states, 4), [0.8, 1.0, 0.8, 1.0]
+    )
+    np.testing.assert_allclose(by_state(0.5, EpsilonSchedule().descent_factor, None, 4), 0.5)
 
 
 def test_imitation_follows_how_far_the_student_is_behind():

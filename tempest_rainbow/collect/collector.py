@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from tempest_rainbow.collect.episodes import Episode, EpisodeStatistics
 from tempest_rainbow.collect.exploration import ExpertAssignment, Exploration
 from tempest_rainbow.collect.sources import Arrivals, Source
-from tempest_rainbow.config.schedules import EpsilonSchedule, ExpertSchedule
+from tempest_rainbow.config.schedules import EpsilonSchedule, ExpertSchedule, by_state
 from tempest_rainbow.policy import random_actions
 from tempest_rainbow.replay.batch import ACTOR_EXPERT, ACTOR_POLICY, ACTOR_RANDOM
 from tempest_rainbow.replay.steps import Steps
@@ -210,12 +210,12 @@ class LocalCollector:
             if exploration.expert_ratio in (0.0, 1.0):
                 by_expert[:] = exploration.expert_ratio == 1.0
         else:
-            by_expert = generator.random(count) < self._expert.by_state(
-                exploration.expert_ratio, states, count
+            by_expert = generator.random(count) < by_state(
+                exploration.expert_ratio, self._expert.descent_factor, states, count
             )
         by_expert &= labels >= 0
-        by_chance = generator.random(count) < self._epsilon.by_state(exploration.epsilon, states, count)
-        by_chance &= ~by_expert
+        epsilon = by_state(exploration.epsilon, self._epsilon.descent_factor, states, count)
+        by_chance = (generator.random(count) < epsilon) & ~by_expert
 
         actions = self._act(arrivals.observations)
         compared = labels >= 0

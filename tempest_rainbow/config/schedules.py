@@ -21,6 +21,7 @@ __all__ = [
     "ExpertSchedule",
     "ImitationSchedule",
     "LearningRateSchedule",
+    "by_state",
     "cosine",
     "linear",
 ]
@@ -41,6 +42,16 @@ def cosine(start: float, end: float, duration: float, now: float) -> float:
     if now >= duration:
         return end
     return end + (start - end) * 0.5 * (1.0 + math.cos(math.pi * max(now, 0.0) / duration))
+
+
+def by_state(
+    share: float, descent_factor: float, game_state: NDArray[np.integer] | None, count: int
+) -> NDArray[np.float64]:
+    """Return a share for each environment: times the factor, up to 1, where the game is in the descent."""
+    values = np.full(count, share)
+    if game_state is not None:
+        values[np.asarray(game_state) == DESCENT] *= descent_factor
+    return np.minimum(values, 1.0)
 
 
 @dataclass(frozen=True)
@@ -70,15 +81,6 @@ class EpsilonSchedule:
         """Return epsilon at ``frames`` collected frames, pulses aside."""
         return linear(self.start, self.end, self.frames, frames)
 
-    def by_state(
-        self, epsilon: float, game_state: NDArray[np.integer] | None, count: int
-    ) -> NDArray[np.float64]:
-        """Return epsilon for each of ``count`` environments, lowered where the game is in the descent."""
-        values = np.full(count, epsilon)
-        if game_state is not None:
-            values[np.asarray(game_state) == DESCENT] *= self.descent_factor
-        return values
-
 
 @dataclass(frozen=True)
 class ExpertSchedule:
@@ -98,15 +100,6 @@ class ExpertSchedule:
     def value(self, frames: int) -> float:
         """Return the teacher's share at ``frames`` collected frames."""
         return linear(self.start, self.end, self.frames, frames)
-
-    def by_state(
-        self, ratio: float, game_state: NDArray[np.integer] | None, count: int
-    ) -> NDArray[np.float64]:
-        """Return the share for each of ``count`` environments, raised where the game is in the descent."""
-        values = np.full(count, ratio)
-        if game_state is not None:
-            values[np.asarray(game_state) == DESCENT] *= self.descent_factor
-        return np.minimum(values, 1.0)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tempest_rainbow.monitor.metric_list import EVALUATION, label
+from tempest_rainbow.monitor.metric_list import evaluation_values, label
 from tempest_rainbow.monitor.metrics import Row
 
 __all__ = ["FIRST", "TensorBoard", "flatten"]
@@ -104,9 +104,8 @@ class TensorBoard:
 
     def evaluation(self, frames: int, result: Mapping[str, Any]) -> None:
         """Write the evaluation's curves and its film."""
-        for name in (metric.name.partition("/")[2] for metric in EVALUATION):
-            if result.get(name) is not None:
-                self._point(f"evaluation/{name}", result[name], frames)
+        for name, value in evaluation_values(result).items():
+            self._point(name, value, frames)
         for name, (low, high) in result["ci95"].items():
             self._point(f"evaluation/{name}_low", low, frames)
             self._point(f"evaluation/{name}_high", high, frames)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tempest_gym.actions import SPINNER_LEVELS
 from tempest_rainbow.watch.decision import Decision
 
 __all__ = ["PANEL_WIDTH", "Panel"]
@@ -27,11 +28,8 @@ _LEAST_SHOWN = 0.08
 """Attention below this is not drawn over the tube: lines everywhere would hide the rest."""
 
 _BUTTONS = ("none", "zap", "fire", "both")
-_TURNS = (12, 9, 6, 3, 1, 0, -1, -3, -6, -9, -12)
-_LEVELS = (0, 12, 9, 6, 3, 1, -1, -3, -6, -9, -12)
-"""Turn per game frame by spinner index (ARCADE F.5)."""
-
-_COLUMNS = tuple(_LEVELS.index(turn) for turn in _TURNS)
+_TURNS = sorted(SPINNER_LEVELS, reverse=True)
+_COLUMNS = tuple(map(SPINNER_LEVELS.index, _TURNS))
 """Spinner indices in the order of the columns: from a turn to the left to one to the right."""
 
 Picture = NDArray[np.uint8]
@@ -214,7 +212,7 @@ def _mix(one: tuple[int, ...], other: tuple[int, ...], share: float) -> tuple[in
 
 def _words(action: int) -> str:
     """An action in words, such as ``fire, left 12``."""
-    buttons, spinner = divmod(action, len(_LEVELS))
-    turn = _LEVELS[spinner]
+    buttons, spinner = divmod(action, len(SPINNER_LEVELS))
+    turn = SPINNER_LEVELS[spinner]
     way = "stand" if turn == 0 else f"{'left' if turn > 0 else 'right'} {abs(turn)}"
     return f"{_BUTTONS[buttons]}, {way}"
