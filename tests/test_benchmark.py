@@ -1,6 +1,8 @@
 """The benchmark: runs of any player in a track, and statistics over runs."""
 
+import hashlib
 import json
+import platform
 import shlex
 import signal
 import sys
@@ -239,6 +241,34 @@ def test_a_function_that_returns_no_player_is_named(tmp_path):
         ValueError, match=r"load must return an object with act\(observations, info\), got None"
     ):
         loaded(f"{tmp_path / 'mine.py'}:load", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("def load(folder):\n    return 1 / 0\n", "mine.py:load failed: ZeroDivisionError"),
+        (
+            "class load:\n    def __init__(self, folder): pass\n    def act(self, rows, info): return info[1]\n",
+            "act of load failed: KeyError: 1",
+        ),
+    ],
+)
+def test_an_error_in_a_players_code_is_one_sentence_with_its_traceback_logged(
+    code, message, tmp_path, tiny, caplog
+):
+    file = tmp_path / "mine.py"
+    file.write_text(code)
+    with pytest.raises(RuntimeError, match=message):
+        run_track("tiny", Player("mine", None, f"{file}:load"), (0,), tmp_path)
+    assert f'File "{file}", line' in caplog.text
+
+
+def test_a_result_names_the_processor_and_the_code_that_made_it(tmp_path, tiny):
+    trains, file = command(tmp_path, "folder.joinpath('trained').touch()"), tmp_path / "train.py"
+    [result] = run_track("tiny", Player("mine", trains, "random"), (0,), tmp_path)
+    made = json.loads(result.read_text())
+    assert made["scripts"] == {"train.py": hashlib.sha256(file.read_bytes()).hexdigest()}
+    assert platform.system() in made["machine"]
 
 
 @pytest.mark.parametrize("name", OURS)

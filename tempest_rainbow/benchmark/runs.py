@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import importlib
 import importlib.util
 import json
@@ -26,6 +27,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from filelock import FileLock, Timeout
+from llvmlite import binding as llvm
 from numpy.typing import NDArray
 
 from tempest_gym.actions import ACTION_COUNT
@@ -161,11 +163,18 @@ def _content(name: str, player: Player, seed: int, work: Path) -> dict[str, Any]
         "settings": asdict(track),
         "game": SQUALL_SHA1,
         "versions": versions_of(_PACKAGES),
-        "machine": f"{platform.machine()}, {platform.system()}",
+        "machine": f"{llvm.get_host_cpu_name()}, {platform.machine()}, {platform.system()}",
+        "scripts": _digests(player),
         **training,
         "curve": _curve(work),
         "tasks": {str(task.start_level): _played(track, task, policy) for task in track.tasks},
     }
+
+
+def _digests(player: Player) -> dict[str, str]:
+    """Return the SHA-256 of each Python file that a player's commands name."""
+    paths = map(Path, re.findall(r"[^\s'\"{}=]+\.py", f"{player.train} {player.policy}"))
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths if path.is_file()}
 
 
 def _check_folder(folder: Path) -> None:
@@ -352,12 +361,23 @@ def loaded(policy: str, folder: Path) -> Policy:
             raise
     if not hasattr(module, function):
         raise ValueError(f"--policy {policy}: {source} has no function {function}")
-    player: Policy = getattr(module, function)(folder)
+    with _error_of(f"--policy {policy}"):
+        player: Policy = getattr(module, function)(folder)
     if not callable(getattr(player, "act", None)):
         raise ValueError(
             f"--policy {policy}: {function} must return an object with act(observations, info), got {player!r}"
         )
     return player
+
+
+@contextmanager
+def _error_of(what: str) -> Iterator[None]:
+    """Log where the code of somebody else failed, and raise RuntimeError with one sentence."""
+    try:
+        yield
+    except Exception as error:
+        _log.exception("%s failed", what)
+        raise RuntimeError(f"{what} failed: {type(error).__name__}: {error}") from error
 
 
 class _Shown:
@@ -374,7 +394,8 @@ class _Shown:
     def act(self, observations: NDArray[np.float32], info: Mapping[str, Any]) -> NDArray[np.int64]:
         """Return the policy's actions."""
         rows = observations.reshape(-1, *self._space.shape).astype(self._space.dtype, copy=False)
-        return self._policy.act(rows, {name: info[name] for name in self._keys})
+        with _error_of(f"act of {self.name}"):
+            return self._policy.act(rows, {name: info[name] for name in self._keys})
 
 
 def _played(track: Track, task: LevelTask, policy: Policy) -> dict[str, Any]:
