@@ -232,9 +232,9 @@ class FrameDecoder:
     from the frames before.
     """
 
-    def __init__(self, in_game: bool = False) -> None:
-        """Start outside a game, or where another decoder was."""
-        self.in_game = in_game
+    def __init__(self) -> None:
+        """Start outside a game."""
+        self.in_game = False
 
     def decode(self, body: bytes) -> Frame:
         """Read a packet without its length.

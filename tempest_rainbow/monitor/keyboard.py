@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from itertools import zip_longest
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol
 
 from tempest_rainbow.monitor.controls import Controls
 from tempest_rainbow.monitor.metrics import Metrics
@@ -101,7 +101,6 @@ class Keyboard:
         metrics: Metrics,
         screen: Screen,
         reports: Mapping[str, Callable[[], str]],
-        terminal: TextIO | None = None,
     ) -> None:
         """Make a keyboard that does not read yet.
 
@@ -110,13 +109,11 @@ class Keyboard:
             metrics: its latest row holds the present values of the schedules.
             screen: where answers appear; changes of ``controls`` are confirmed by their listeners.
             reports: what keys ``a`` and ``b`` show, by the names ``attention`` and ``replay``.
-            terminal: where keys are read from; None: standard input.
         """
         self._controls = controls
         self._metrics = metrics
         self._screen = screen
         self._reports = reports
-        self._terminal = terminal
         self._asked_to_flush = False
         self._stopping = False
         self._wake: Callable[[], object] = lambda: None
@@ -176,7 +173,7 @@ class Keyboard:
         from prompt_toolkit.input import create_input  # only runs at a terminal need it
         from prompt_toolkit.keys import Keys
 
-        source = create_input(self._terminal)
+        source = create_input()
 
         def take() -> None:
             for stroke in source.read_keys():

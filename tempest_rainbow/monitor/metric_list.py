@@ -6,7 +6,7 @@ Terminal, log, dashboard, TensorBoard, plots and the table of the documentation 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -267,11 +267,12 @@ def show(name: str, value: float) -> str:
     return find(name).text(value)
 
 
-def markdown_table(metrics: Iterable[Metric] = METRICS + EVALUATION) -> str:
+def markdown_table() -> str:
     """Return the list as a table for the documentation."""
     lines = ["| curve | shown as | unit | meaning |", "|---|---|---|---|"]
     lines += [
-        f"| `{metric.name}` | {metric.label} | {metric.unit} | {metric.meaning} |" for metric in metrics
+        f"| `{metric.name}` | {metric.label} | {metric.unit} | {metric.meaning} |"
+        for metric in METRICS + EVALUATION
     ]
     return "\n".join(lines) + "\n"
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from tempest_rainbow.networks.lane_encoder import LAYOUT, lane_and_enemy_values
 from tempest_rainbow.networks.lane_kernels import LANES
-from tempest_rainbow.networks.rainbow import RainbowNetwork
+from tempest_rainbow.networks.rainbow import RainbowNetwork, attention_of
 from tempest_rainbow.replay.replay import Replay
 
 __all__ = ["attention_report", "replay_report"]
@@ -36,9 +36,8 @@ def attention_report(network: RainbowNetwork, observations: NDArray[np.float32])
     slots = np.flatnonzero(used[game].numpy())
     if not len(slots):
         return "no enemies at present"
-    device = next(network.parameters()).device
-    with torch.no_grad():
-        weights = network.attention(seen[game : game + 1].to(device)).float().mean(dim=(0, 1)).cpu().numpy()
+    weights = attention_of(network, observations[game])
+    assert weights is not None
     own = round(_MOST_LANE * float(seen[game, LAYOUT["player_lane"]]))
     scale = max(float(weights[:, slots].max()), 1e-9)
     lines = [f"attention of lanes to enemies (type lane/depth); @ is {scale:.2f}, > the player's lane"]

@@ -9,11 +9,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from tempest_rainbow.collect.collector import Collector
-from tempest_rainbow.networks.rainbow import RainbowNetwork
+from tempest_rainbow.networks.rainbow import RainbowNetwork, attention_of
 
 __all__ = ["live_view"]
 
@@ -21,9 +20,9 @@ _QUALITY = 70
 
 
 def live_view(
-    collector: Collector, network: RainbowNetwork, between_steps: threading.Lock, index: int = 0
+    collector: Collector, network: RainbowNetwork, between_steps: threading.Lock
 ) -> Callable[[], Mapping[str, Any]] | None:
-    """Return a function that gives the present picture of environment ``index``, None if its games cannot be drawn.
+    """Return a function that gives the present picture of the first game, None if games cannot be drawn.
 
     The picture is a mapping fit for JSON: ``jpeg`` (base64), ``lanes`` (16 points), ``enemies`` (7 points or
     None) in shares of the picture, and ``attention`` (16 x 7, mean over heads) or None.
@@ -33,7 +32,6 @@ def live_view(
             ``enemy_positions`` can be drawn.
         network: whose attention is shown.
         between_steps: held while environments step.
-        index: which environment.
     """
     drawable = collector.drawable()
     if drawable is None:
@@ -42,14 +40,15 @@ def live_view(
 
     def take() -> dict[str, Any]:
         with between_steps:
-            draw = envs.drawing(index)
-            lanes, enemies = envs.lane_positions(index), envs.enemy_positions(index)
-            observation = last_observation(index)
+            draw = envs.drawing(0)
+            lanes, enemies = envs.lane_positions(0), envs.enemy_positions(0)
+            observation = last_observation(0)
+        attention = attention_of(network, observation)
         return {
             "jpeg": _jpeg(draw()),
             "lanes": _points(lanes),
             "enemies": _points(enemies),
-            "attention": _attention(network, observation),
+            "attention": None if attention is None else attention.astype(float).round(3).tolist(),
         }
 
     return take
@@ -67,12 +66,3 @@ def _points(points: NDArray[np.float64]) -> list[list[float] | None]:
     return [
         None if np.isnan(point).any() else [round(float(value), 4) for value in point] for point in points
     ]
-
-
-def _attention(network: RainbowNetwork, observation: NDArray[np.float32]) -> list[list[float]] | None:
-    if network.encoder is None:
-        return None
-    device = next(network.parameters()).device
-    with torch.no_grad():
-        weights = network.attention(torch.from_numpy(observation[None]).to(device)).float().mean(dim=(0, 1))
-    return [[round(float(value), 3) for value in row] for row in weights.cpu().numpy()]
