@@ -493,7 +493,8 @@ def _mame(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
     rom = resolve_rom(options.rom)
     with termination_as_interrupt():
         if options.connect is None:
-            return dict(show_mame(rom)), 0
+            show_mame(rom)
+            return {"game": rom.name}, 0
         token = read_token(options.token_file)
         return dict(run_clients(options.connect, 1, rom, token=token, window=True)), 0
 

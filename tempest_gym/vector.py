@@ -251,9 +251,7 @@ class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]])
             ValueError: rows or actions have a wrong shape or value.
         """
         fleet, games, settings = self.fleet, self._games, self.settings
-        chosen_rows = self._checked_rows("rows", rows, self.num_envs)
-        if len(np.unique(chosen_rows)) != len(chosen_rows):
-            raise ValueError(f"rows must name each environment once, got {chosen_rows.tolist()}")
+        chosen_rows = self._checked_rows("rows", rows, self.num_envs, once=True)
         if not games.playing[chosen_rows].all():
             self._raise_reset_needed(chosen_rows[~games.playing[chosen_rows]])
         fleet.controls[:, chosen_rows] = _CONTROLS[:, self._played(chosen_rows, actions)]
@@ -286,9 +284,7 @@ class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]])
         Raises:
             ValueError: a number is out of range or given twice, or the origin plays on MAME or another ROM set.
         """
-        rows = self._checked_rows("targets", np.atleast_1d(targets), self.num_envs)
-        if len(np.unique(rows)) != len(rows):
-            raise ValueError(f"targets must name each environment once, got {rows.tolist()}")
+        rows = self._checked_rows("targets", np.atleast_1d(targets), self.num_envs, once=True)
         fleet, games = (self.fleet, self._games) if origin is None else _games_of(origin)
         from_rows = self._checked_rows("sources", np.atleast_1d(sources), len(games))
         if len(from_rows) not in (1, len(rows)):
@@ -322,12 +318,15 @@ class TempestVectorEnv(VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[Any]])
         rewards = settings.reward(values["objective_reward"], values.get("subjective_reward"))
         return values, rewards, terminations, truncations
 
-    def _checked_rows(self, name: str, rows: Any, count: int) -> NDArray[np.int32]:
+    @staticmethod
+    def _checked_rows(name: str, rows: Any, count: int, *, once: bool = False) -> NDArray[np.int32]:
         chosen = np.asarray(rows)
         if chosen.ndim != 1 or chosen.dtype.kind not in "iu":
             raise ValueError(f"{name} must be whole numbers of shape (k,), got {rows!r}")
         if len(chosen) and not 0 <= chosen.min() <= chosen.max() < count:
             raise ValueError(f"{name} must be from 0 to {count - 1}, got {chosen.min()} to {chosen.max()}")
+        if once and len(np.unique(chosen)) != len(chosen):
+            raise ValueError(f"{name} must name each environment once, got {chosen.tolist()}")
         return chosen.astype(np.int32)
 
     def _checked(self, actions: Any, count: int) -> NDArray[np.int64]:
