@@ -104,6 +104,19 @@ def test_without_a_death_ahead_the_policy_plays(games, copies):
     assert planner.decisions == 5 * GAMES
 
 
+@pytest.mark.parametrize(("guard_horizon", "searches"), [(12, 0), (24, 1)])
+def test_a_death_beyond_the_guards_horizon_starts_no_search(guard_horizon, searches, games, copies):
+    """The policy's death is 20 steps away; its search looks 40 steps ahead either way."""
+    observations, info = before_a_death(games)
+    planner = Planner(Still(), copies, PlannerConfig(guard_horizon=guard_horizon, simulations=88))
+    decide(planner, games, [0], observations[[0]], info)
+    assert planner.searches == searches
+    assert planner.futures.died.any() == bool(searches)
+    assert planner.futures.lived.max() <= guard_horizon
+    if searches:
+        assert planner.searched.lived.max() == planner.config.horizon
+
+
 def test_guards_pause_for_the_set_number_of_decisions(games, copies):
     observations, info = games.reset(seed=5)
     planner = Planner(ExpertPolicy(), copies, PlannerConfig(copies=2, guard_horizon=3, guard_every=4))
