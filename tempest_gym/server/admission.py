@@ -77,14 +77,14 @@ def read_token(file: str | os.PathLike[str] | None = None, variable: str = TOKEN
     return token
 
 
-def split_address(address: str) -> tuple[str, int]:
-    """Return host and port of ``HOST:PORT``.
+def split_address(address: str, least_port: int = 1) -> tuple[str, int]:
+    """Return host and port of ``HOST:PORT``; a server may listen at port 0, for which the system chooses one.
 
     Raises:
         ValueError: the text is not such an address.
     """
     host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65535:
+    if not host or not port.isdecimal() or not least_port <= int(port) <= 65535:
         raise ValueError(f"an address must be HOST:PORT, got {address!r}")
     return host.strip("[]"), int(port)
 

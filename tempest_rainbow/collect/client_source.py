@@ -51,7 +51,7 @@ class ClientSource(Source):
         from tempest_gym.server.pool import ClientPool
         from tempest_gym.settings import Settings
 
-        host, port = split_address(address)
+        host, port = split_address(address, least_port=0)
         settings = Settings(machine="mame", start_level=task.start_level, frame_skip=task.frame_skip)
         token = read_token(token_file)
         self._pool = ClientPool(
