@@ -1,8 +1,8 @@
 """Checkpoints: safetensors and JSON in a folder that appears whole or not at all.
 
 A state is a tree of dicts and lists whose leaves are arrays, tensors, bytes, numbers, strings,
-booleans and None. Arrays go into one safetensors file, the rest into JSON with references to them;
-nothing is pickled, so reading a checkpoint never runs code.
+booleans and None. Arrays go into a safetensors file, the rest as JSON with references to them into its
+header; nothing is pickled, so reading a checkpoint never runs code.
 """
 
 from __future__ import annotations
@@ -30,10 +30,8 @@ __all__ = [
     "CheckpointError",
     "Checkpoints",
     "frames_of",
-    "read_state_file",
     "read_tree",
     "read_weights",
-    "write_state_file",
     "write_tree",
     "write_weights",
 ]
@@ -42,7 +40,7 @@ _log = logging.getLogger(__name__)
 
 _ARRAY, _TENSOR, _BYTES = "$array", "$tensor", "$bytes"
 _TREE = "tempest_rainbow_state"
-STATE = "state"
+STATE = "state.safetensors"
 WEIGHTS = "weights.safetensors"
 REPLAY = "replay"
 
@@ -111,57 +109,32 @@ def _join(tree: Any, load: Callable[[str], torch.Tensor]) -> Any:
 
 
 def write_tree(path: Path, tree: Any) -> None:
-    """Write a state as ``path``.json and ``path``.safetensors, each synced.
+    """Write a state as one safetensors file, which has the old or the new content at any moment.
 
     Raises:
         TypeError: the tree holds something other than arrays, tensors, bytes and plain values.
     """
     tensors: dict[str, torch.Tensor] = {}
     plain = _split(tree, tensors)
-    write_bytes(path.with_suffix(".safetensors"), save_tensors(tensors))
-    write_bytes(path.with_suffix(".json"), json.dumps(plain).encode())
-
-
-def read_tree(path: Path) -> Any:
-    """Read what ``write_tree`` wrote: tuples as lists, everything else as it was.
-
-    Raises:
-        CheckpointError: a file is missing or damaged.
-    """
-    try:
-        plain = read_json(path.with_suffix(".json"))
-        with safe_open(path.with_suffix(".safetensors"), framework="pt") as file:
-            return _join(plain, file.get_tensor)
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{error.filename or path} is missing: this is not a checkpoint") from error
-    except Exception as error:
-        raise CheckpointError(f"{path} cannot be read ({error}); take another checkpoint") from error
-
-
-def write_state_file(path: Path, tree: Any) -> None:
-    """Write a state as one safetensors file, which has the old or the new content at any moment.
-
-    Raises:
-        TypeError: as `write_tree`.
-    """
-    tensors: dict[str, torch.Tensor] = {}
-    plain = _split(tree, tensors)
     write_bytes(path, save_tensors(tensors, metadata={_TREE: json.dumps(plain)}))
 
 
-def read_state_file(path: Path) -> Any:
-    """Read what `write_state_file` wrote: tuples as lists, everything else as it was.
+def read_tree(path: Path) -> Any:
+    """Read what `write_tree` wrote: tuples as lists, everything else as it was.
 
     Raises:
         CheckpointError: the file is missing, damaged or another one.
     """
+    if not path.is_file():
+        raise CheckpointError(f"{path} is missing, so no state can be read")
     try:
         with safe_open(path, framework="pt") as file:
-            return _join(json.loads((file.metadata() or {})[_TREE]), file.get_tensor)
-    except KeyError as error:
-        raise CheckpointError(f"{path} holds no saved state") from error
+            plain = (file.metadata() or {}).get(_TREE)
+            # Version 0.1 had this part in a file beside it.
+            tree = read_json(path.with_suffix(".json")) if plain is None else json.loads(plain)
+            return _join(tree, file.get_tensor)
     except Exception as error:
-        raise CheckpointError(f"{path} cannot be read ({error})") from error
+        raise CheckpointError(f"{path} cannot be read ({error}); take another checkpoint") from error
 
 
 def write_weights(path: Path, weights: Mapping[str, torch.Tensor], card: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tempest_gym.signals import termination_as_interrupt
-from tempest_rainbow.checkpoint import CheckpointError, read_state_file, write_state_file
+from tempest_rainbow.checkpoint import CheckpointError, read_tree, write_tree
 
 __all__ = ["SavedEvaluation"]
 
@@ -49,7 +49,7 @@ class SavedEvaluation:
         """
         if not self.path.exists():
             return None
-        saved = read_state_file(self.path)
+        saved = read_tree(self.path)
         differing = [
             f"{name} {saved['settings'].get(name)} there and {value} here"
             for name, value in self._settings.items()
@@ -88,7 +88,7 @@ class SavedEvaluation:
         self._last = time.monotonic()
         seconds = self.seconds + self._last - self._start
         try:
-            write_state_file(self.path, {"settings": self._settings, "seconds": seconds, "state": state})
+            write_tree(self.path, {"settings": self._settings, "seconds": seconds, "state": state})
         except OSError as error:
             _log.warning("the evaluation could not be saved (%s)", error)
         if self._interrupted:

@@ -70,8 +70,8 @@ def test_any_state_is_read_as_it_was_written(tmp_path_factory, tree):
 
 def test_tensors_keep_their_type_and_value(tmp_path):
     tree = {"a": torch.arange(6).reshape(2, 3)[:, ::2], "b": torch.tensor(2.5, dtype=torch.bfloat16)}
-    write_tree(tmp_path / "state", tree)
-    back = read_tree(tmp_path / "state")
+    write_tree(tmp_path / "state.safetensors", tree)
+    back = read_tree(tmp_path / "state.safetensors")
     for name, tensor in tree.items():
         assert back[name].dtype == tensor.dtype
         assert torch.equal(back[name], tensor)
@@ -80,17 +80,17 @@ def test_tensors_keep_their_type_and_value(tmp_path):
 @pytest.mark.parametrize("tree", [{"f": print}, {1: 2}, {"$array": 1}, {"s": {1, 2}}])
 def test_what_cannot_be_kept_is_refused(tmp_path, tree):
     with pytest.raises(TypeError):
-        write_tree(tmp_path / "state", tree)
+        write_tree(tmp_path / "state.safetensors", tree)
 
 
 def test_damaged_and_missing_files_are_distinguished(tmp_path):
     with pytest.raises(CheckpointError, match="missing"):
         read_tree(tmp_path / "none")
-    write_tree(tmp_path / "state", {"a": np.zeros(100)})
+    write_tree(tmp_path / "state.safetensors", {"a": np.zeros(100)})
     whole = (tmp_path / "state.safetensors").read_bytes()
     (tmp_path / "state.safetensors").write_bytes(whole[:-9])
     with pytest.raises(CheckpointError, match="cannot be read"):
-        read_tree(tmp_path / "state")
+        read_tree(tmp_path / "state.safetensors")
 
 
 def test_weights_carry_their_card(tmp_path):
@@ -171,7 +171,7 @@ def test_a_crash_at_any_file_operation_leaves_the_old_or_the_new_checkpoint(tmp_
             except Crash:
                 finished = False
         latest = Checkpoints(folder, keep=1).latest()
-        frames = read_tree(latest / "state")["frames"]
+        frames = read_tree(latest / "state.safetensors")["frames"]
         weights, _ = read_weights(latest / "weights.safetensors")
         assert frames in (1, 2)
         assert torch.equal(weights["w"], torch.full((4,), float(frames)))
@@ -206,7 +206,7 @@ def test_killing_the_writer_leaves_a_whole_checkpoint(tmp_path):
         writer.wait()
         writer.stdout.close()
         latest = Checkpoints(folder, keep=2).latest()
-        state = read_tree(latest / "state")
+        state = read_tree(latest / "state.safetensors")
         assert state["frames"] == int(latest.name)
         assert torch.equal(state["more"], torch.full((20_000,), float(state["frames"])))
         assert torch.equal(read_weights(latest / "weights.safetensors")[0]["w"], state["more"])

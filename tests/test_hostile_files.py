@@ -34,9 +34,8 @@ class Bomb:
         return os.mkdir, (str(self.folder),)
 
 
-def damage_state(state: Path, kind: str, victim: Path) -> None:
+def damage_state(plain: Path, tensors: Path, kind: str, victim: Path) -> None:
     """Put something else in the place of a state's JSON or tensors."""
-    plain, tensors = state.with_suffix(".json"), state.with_suffix(".safetensors")
     whole = plain.read_bytes()
     if kind == "cut":
         plain.write_bytes(whole[: len(whole) // 2])
@@ -75,11 +74,35 @@ STATES = (
 
 @pytest.mark.parametrize("kind", STATES)
 def test_a_hostile_state_is_refused(tmp_path, kind):
-    write_tree(tmp_path / "state", {"a": np.zeros(10), "b": [1, 2]})
-    damage_state(tmp_path / "state", kind, tmp_path / "victim")
+    path = tmp_path / "state.safetensors"
+    write_tree(path, {"a": np.zeros(10), "b": [1, 2]})
+    damage_state(path, path, kind, tmp_path / "victim")
     with pytest.raises(CheckpointError):
-        read_tree(tmp_path / "state")
+        read_tree(path)
     assert not (tmp_path / "victim").exists()
+
+
+@pytest.mark.parametrize("kind", STATES)
+def test_a_hostile_state_of_version_0_1_is_refused(tmp_path, kind):
+    path, plain = tmp_path / "state.safetensors", tmp_path / "state.json"
+    save_file({"0": torch.zeros(10)}, path)
+    plain.write_text('{"a": {"$array": "0"}, "b": [1, 2]}')
+    assert read_tree(path)["b"] == [1, 2]
+    damage_state(plain, path, kind, tmp_path / "victim")
+    with pytest.raises(CheckpointError):
+        read_tree(path)
+    assert not (tmp_path / "victim").exists()
+
+
+TREES = ('{"a": {"$ar', "[" * 200_000, '{"a": {"$array": "99"}}', '{"a": {"$bytes": ["0"], "length": -1}}')
+
+
+@pytest.mark.parametrize("tree", TREES, ids=("cut", "deep", "unknown tensor", "wrong reference"))
+def test_a_state_with_a_hostile_header_is_refused(tmp_path, tree):
+    path = tmp_path / "state.safetensors"
+    save_file({"0": torch.zeros(10)}, path, {"tempest_rainbow_state": tree})
+    with pytest.raises(CheckpointError):
+        read_tree(path)
 
 
 CARDS = {

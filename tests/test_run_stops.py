@@ -44,7 +44,7 @@ gym.register("Broken-v0", BrokenEnv)
 
 def saved_frames(training: Training) -> int:
     latest = training.checkpoints().latest()
-    return int(read_tree(latest / "state")["collector"]["frames"])
+    return int(read_tree(latest / "state.safetensors")["collector"]["frames"])
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_an_error_in_a_users_environment_is_named_logged_and_loses_nothing(tmp_p
         assert re.search(r"broken\.py, line 12, in step\); saved .*checkpoints", text)
         assert 'int("x7")' in text, "the traceback is there"
     latest = max((folder / "checkpoints").glob("0*"))
-    assert read_tree(latest / "state")["collector"]["frames"] >= 500
+    assert read_tree(latest / "state.safetensors")["collector"]["frames"] >= 500
 
 
 def test_a_resumed_run_reports_what_was_steered_before(tmp_path):

@@ -150,7 +150,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path, at):
     resumed, _ = run(settings(), tmp_path / "parts", last)
     whole = Checkpoints(tmp_path / "whole" / "checkpoints", 2).latest()
     parts = Checkpoints(tmp_path / "parts" / "checkpoints", 2).latest()
-    assert_equal_states(read_tree(whole / "state"), read_tree(parts / "state"))
+    assert_equal_states(read_tree(whole / "state.safetensors"), read_tree(parts / "state.safetensors"))
     twin, _, _ = make(settings(), tmp_path / "twin")
     twin.restore(whole)
     assert twin.replay.statistics() == resumed.replay.statistics()
@@ -173,7 +173,7 @@ def test_a_resumed_run_of_tempest_equals_an_uninterrupted_one_bit_for_bit(tmp_pa
     run(dataclasses.replace(config, frames=200), tmp_path / "parts")
     run(config, tmp_path / "parts", Checkpoints(tmp_path / "parts" / "checkpoints", 2).latest())
     whole, parts = (
-        read_tree(Checkpoints(tmp_path / name / "checkpoints", 2).latest() / "state")
+        read_tree(Checkpoints(tmp_path / name / "checkpoints", 2).latest() / "state.safetensors")
         for name in ("whole", "parts")
     )
     assert whole["collector"]["source"]["envs"]
@@ -425,7 +425,7 @@ def test_one_interrupt_saves_and_ends(tmp_path):
     _, errors = process.communicate(timeout=600)
     assert process.returncode == 0, errors
     latest = Checkpoints(tmp_path / "run" / "checkpoints", 2).latest()
-    state = read_tree(latest / "state")
+    state = read_tree(latest / "state.safetensors")
     assert state["collector"]["frames"] == int(latest.name)
     lines = [json.loads(line) for line in (tmp_path / "run" / "history.jsonl").read_text().splitlines()]
     assert any("SIGINT" in line.get("text", "") for line in lines)

@@ -83,7 +83,11 @@ def kill_and_resume(folder: Path, kills: int, chance: random.Random) -> tuple[in
             training.kill()
             saving += being_saved(training, left_before)
             latest = training.checkpoints().latest()
-            assert read_tree(latest / "state")["collector"]["frames"] == int(latest.name[:12]) >= frames
+            assert (
+                read_tree(latest / "state.safetensors")["collector"]["frames"]
+                == int(latest.name[:12])
+                >= frames
+            )
             read_weights(latest / "weights.safetensors")
             frames = int(latest.name[:12])
             left_before = half_saved(training)
@@ -131,7 +135,7 @@ def test_a_full_disk_ends_no_training(tmp_path):
         latest = training.checkpoints().latest()
         assert "File too large" in printed
         assert f"the last good checkpoint is {latest}; training continues" in printed
-        assert read_tree(latest / "state")["collector"]["frames"] == int(latest.name)
+        assert read_tree(latest / "state.safetensors")["collector"]["frames"] == int(latest.name)
         assert not being_saved(training) or training.check()
         limit_file_size(training, 0)  # Nothing at all can be written.
         used = cpu_seconds(training)
@@ -264,7 +268,7 @@ def test_interrupts_work_at_any_time(tmp_path, moment):
         assert training.interrupt() == 0, training.printed()
         assert "SIGINT: save and end" in training.printed()
         latest = training.checkpoints().latest()
-        assert read_tree(latest / "state")["collector"]["frames"] == int(latest.name[:12])
+        assert read_tree(latest / "state.safetensors")["collector"]["frames"] == int(latest.name[:12])
         assert not being_saved(training)
         again = Training(training.folder, "--resume", str(training.folder), quick=False)
         try:
@@ -275,7 +279,7 @@ def test_interrupts_work_at_any_time(tmp_path, moment):
             again.process.send_signal(signal.SIGINT)
             # It may just have ended by itself, or been about to.
             assert again.process.wait(600) in (0, 130, -signal.SIGINT)
-            read_tree(again.checkpoints().latest() / "state")
+            read_tree(again.checkpoints().latest() / "state.safetensors")
         finally:
             again.kill()
     finally:

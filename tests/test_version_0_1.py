@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from tempest_rainbow.checkpoint import read_tree
 from tempest_rainbow.cli import main
 from tempest_rainbow.config.settings import TrainConfig
 from tempest_rainbow.config.toml import from_toml
@@ -38,7 +39,7 @@ def test_the_weights_of_version_0_1_give_the_values_that_they_gave_then():
 
 
 def steps(checkpoint):
-    return json.loads((checkpoint / "state.json").read_text())["learner"]["scalars"]["steps"]
+    return read_tree(checkpoint / "state.safetensors")["learner"]["scalars"]["steps"]
 
 
 def test_a_run_of_version_0_1_resumes(run, capsys):
