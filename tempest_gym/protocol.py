@@ -45,23 +45,15 @@ PROTOCOL_VERSION = 1
 """Version of hello, commands and responses; the packet and the reply of Tempest-v0 never change."""
 
 _HEADER = struct.Struct(">HddBBBHIBBBhhBBBBB")
+# fmt: off
 _FIELDS = (
-    *(
-        "subjective",
-        "objective",
-        "game_state",
-        "game_mode",
-        "life_lost",
-        "frame",
-        "score",
-        "save",
-        "fire",
-        "zap",
-    ),
-    *("spinner", "expert_target", "player_lane", "open", "expert_fire", "expert_zap", "level"),
+    "subjective", "objective", "game_state", "game_mode", "life_lost", "frame", "score", "save", "fire",
+    "zap", "spinner", "expert_target", "player_lane", "open", "expert_fire", "expert_zap", "level",
 )
+# fmt: on
 """What follows the number of features in a packet's header."""
 _FLAGS = tuple(name for name in _FIELDS if FRAME_KINDS[name] is bool)
+_header_of = attrgetter(*_FIELDS)
 _LENGTH = struct.Struct(">H")
 _REPLY = struct.Struct(">bbb")
 _COMMAND = struct.Struct(">BBI")
@@ -221,7 +213,7 @@ def encode_response(command: Command, payload: bytes = b"") -> bytes:
 
 def encode_frame(frame: Frame) -> bytes:
     """Return the packet of a frame with its length, as a client sends it."""
-    header = _HEADER.pack(FEATURE_COUNT, *attrgetter(*_FIELDS)(frame))
+    header = _HEADER.pack(FEATURE_COUNT, *_header_of(frame))
     return _LENGTH.pack(PACKET_BYTES) + header + np.asarray(frame.features).astype(">f4").tobytes()
 
 
